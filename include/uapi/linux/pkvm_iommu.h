@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+#ifndef _UAPI_LINUX_PKVM_IOMMU_H
+#define _UAPI_LINUX_PKVM_IOMMU_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/**
+ * DOC: The pKVM IOMMU hypercall contract
+ *
+ * The host kernel (EL1) asks, the hypervisor (EL2) decides. Two SMCCC
+ * functions carry every request; the operation is the first argument:
+ *
+ *  - ``__pkvm_iommu_boot``: enum pkvm_iommu_boot_op. Exists only until pKVM
+ *    drops the host's privileges; from then on SMCCC answers NOT_SUPPORTED.
+ *  - ``__pkvm_iommu_call``: enum pkvm_iommu_op. Exists only from then on;
+ *    before, SMCCC answers NOT_SUPPORTED.
+ *
+ * Registers: x1 the operation, x2 to x6 its arguments. On return x0 is the
+ * SMCCC status, which must be checked before anything else; x1 is 0 or a
+ * negative errno; x2 and x3 are the operation's results, and 0 where it has
+ * none. Arguments that an operation does not name are ignored.
+ *
+ * Units: addresses and sizes are in bytes, "pfn" is a physical address divided
+ * by EL2's PAGE_SIZE, "pages" are of that size.
+ *
+ * A call that returns an error has changed nothing, with two exceptions that
+ * are named at the operation (%PKVM_IOMMU_BOOT_SEAL and
+ * %PKVM_IOMMU_BOOT_DONATE). A call that returns -ENOMEM reports in x2 how many
+ * pages to give with %PKVM_IOMMU_TOPUP before the same call can succeed.
+ *
+ * Errors that mean the same everywhere:
+ *
+ *  - -EOPNOTSUPP: no such operation.
+ *  - -ENODEV: the layer is not in service: it was sealed off
+ *    (``pkvm_iommu=off``), no IOMMU is registered, or sealing failed.
+ *  - -ENOENT: no such IOMMU.
+ */
+
+/**
+ * enum pkvm_iommu_type - which backend at EL2 drives an IOMMU
+ * @PKVM_IOMMU_TYPE_SMMU_V3: Arm SMMUv3 (IHI 0070)
+ * @PKVM_IOMMU_TYPE_TEST: software only, with CONFIG_PKVM_IOMMU_TEST; protects
+ *	nothing and never counts as isolation
+ */
+enum pkvm_iommu_type {
+	PKVM_IOMMU_TYPE_SMMU_V3		= 0,
+	PKVM_IOMMU_TYPE_TEST		= 1,
+};
+
+/**
+ * enum pkvm_iommu_boot_op - operations while the host is still trusted
+ * @PKVM_IOMMU_BOOT_REGISTER: make an IOMMU known; EL2 reads its ID registers
+ *	and decides whether it can be isolated. Changes no hardware state.
+ *
+ *	Arguments: enum pkvm_iommu_type; address and size of the registers, both
+ *	page aligned; flags, see %PKVM_IOMMU_F_COHERENT.
+ *	Results: x2 the IOMMU's id; x3 the bytes of contiguous, naturally aligned
+ *	memory that it wants from %PKVM_IOMMU_BOOT_DONATE (0: none).
+ *
+ *	-EINVAL: unknown type or flag, misaligned or empty or wrapping range.
+ *	-EPERM: the range is not purely MMIO.
+ *	-EEXIST: it overlaps the registers of a registered IOMMU.
+ *	-ENOSPC: more than %PKVM_IOMMU_MAX IOMMUs.
+ *	-EBUSY: sealed.
+ *	-ENXIO: the hardware cannot be isolated; x2 says why, in the backend's
+ *	terms (enum pkvm_iommu_refusal).
+ * @PKVM_IOMMU_BOOT_DONATE: give EL2 a contiguous range of memory.
+ *
+ *	Arguments: the IOMMU's id, or %PKVM_IOMMU_POOL for the common pool;
+ *	pfn; pages.
+ *
+ *	-EINVAL: pages is 0 or beyond %PKVM_IOMMU_DONATE_MAX, or it is less than
+ *	the IOMMU asked for, or not aligned to it.
+ *	-EPERM: not all of it is memory that the host owns exclusively.
+ *	-EBUSY: sealed, or this IOMMU has its memory.
+ *	Memory that was accepted stays with EL2 even if a later step of the boot
+ *	fails; what remains of it in the pool can be had back with
+ *	%PKVM_IOMMU_RECLAIM.
+ * @PKVM_IOMMU_BOOT_SEAL: build the shadow, take the registers of all
+ *	registered IOMMUs from the host, set them to block every stream, audit
+ *	EL2's ownership, and close the registry.
+ *
+ *	Arguments: flags, see %PKVM_IOMMU_F_OFF.
+ *	Results: x2 on -ENOMEM the pages to give to the pool; on another error
+ *	enum pkvm_iommu_refusal; x3 the id of the IOMMU that is to blame.
+ *
+ *	-EAGAIN: the work is bounded, call again.
+ *	-ENOMEM: give x2 pages to %PKVM_IOMMU_POOL and call again.
+ *	-EBUSY: sealed.
+ *	-ENODEV: no IOMMU that isolates is registered.
+ *	-ENXIO, -EPERM, -EIO, -ETIMEDOUT: isolation cannot be established; the
+ *	registry is closed, and EL2 refuses protected VMs until the next boot.
+ */
+enum pkvm_iommu_boot_op {
+	PKVM_IOMMU_BOOT_REGISTER	= 0,
+	PKVM_IOMMU_BOOT_DONATE		= 1,
+	PKVM_IOMMU_BOOT_SEAL		= 2,
+};
+
+/**
+ * enum pkvm_iommu_op - operations while the host is not trusted
+ * @PKVM_IOMMU_ATTACH: let the DMA of a stream through a domain.
+ *
+ *	Arguments: IOMMU id; stream id; domain id (only
+ *	%PKVM_IOMMU_DOMAIN_IDENTITY).
+ *
+ *	-EINVAL: the stream id is beyond what the hardware's stream table holds.
+ *	-ENXIO: no such domain.
+ *	-EBUSY: the stream is attached (to whichever domain).
+ *	-ENOMEM: see above.
+ * @PKVM_IOMMU_DETACH: block a stream. When it returns 0, no DMA of the stream
+ *	that began before is still under way, and none begins.
+ *
+ *	Arguments: IOMMU id; stream id; the domain that it is attached to.
+ *
+ *	-EINVAL: as above.
+ *	-ENXIO: no such domain.
+ *	-ENOTCONN: the stream is not attached to this domain.
+ * @PKVM_IOMMU_TOPUP: give memory to the common pool.
+ *
+ *	Arguments: pfn; pages.
+ *
+ *	-EINVAL: pages is 0 or beyond %PKVM_IOMMU_TOPUP_MAX, or the range lies
+ *	outside of the physical address space.
+ *	-EPERM: not all of it is memory that the host owns exclusively.
+ * @PKVM_IOMMU_RECLAIM: have one unused page of the pool back, zeroed.
+ *
+ *	Results: x2 the pfn. The page was given with %PKVM_IOMMU_TOPUP or
+ *	%PKVM_IOMMU_BOOT_DONATE and is the host's again.
+ *
+ *	-ENOMEM: the pool is empty (x2 is 0: there is nothing to give).
+ * @PKVM_IOMMU_FAULT: take the oldest fault that an IOMMU recorded, and
+ *	acknowledge its error interrupts.
+ *
+ *	Arguments: IOMMU id.
+ *	Results: x2 see PKVM_IOMMU_FAULT_*; x3 the address that the device used.
+ *
+ *	-EAGAIN: there is none.
+ * @PKVM_IOMMU_INFO: read one of enum pkvm_iommu_info.
+ *
+ *	Arguments: which.
+ *	Results: x2 the value.
+ *
+ *	-EINVAL: no such value.
+ * @PKVM_IOMMU_TEST: with CONFIG_PKVM_IOMMU_TEST only: enum pkvm_iommu_test_op.
+ */
+enum pkvm_iommu_op {
+	PKVM_IOMMU_ATTACH		= 0,
+	PKVM_IOMMU_DETACH		= 1,
+	PKVM_IOMMU_TOPUP		= 2,
+	PKVM_IOMMU_RECLAIM		= 3,
+	PKVM_IOMMU_FAULT		= 4,
+	PKVM_IOMMU_INFO			= 5,
+	PKVM_IOMMU_TEST			= 6,
+};
+
+/* Table walks of this IOMMU snoop the CPU caches. */
+#define PKVM_IOMMU_F_COHERENT		(1ULL << 0)
+/* Seal without isolation: pkvm_iommu=off on the kernel command line. */
+#define PKVM_IOMMU_F_OFF		(1ULL << 0)
+
+#define PKVM_IOMMU_MAX			32
+/* Target of PKVM_IOMMU_BOOT_DONATE: the common pool rather than an IOMMU. */
+#define PKVM_IOMMU_POOL			(~0ULL)
+/* Pages of one PKVM_IOMMU_BOOT_DONATE, and of one PKVM_IOMMU_TOPUP. */
+#define PKVM_IOMMU_DONATE_MAX		1024
+#define PKVM_IOMMU_TOPUP_MAX		32
+
+/* Identity: what the host may reach by CPU, at its physical address. */
+#define PKVM_IOMMU_DOMAIN_IDENTITY	0
+
+/**
+ * enum pkvm_iommu_refusal - why hardware cannot be isolated
+ * @PKVM_IOMMU_REFUSE_NONE: not a matter of the hardware
+ * @PKVM_IOMMU_REFUSE_STAGE: it has no usable translation stage or format, or
+ *	not the one that all other IOMMUs have
+ * @PKVM_IOMMU_REFUSE_GRANULE: it cannot translate pages of PAGE_SIZE
+ * @PKVM_IOMMU_REFUSE_PRESET: its tables or queues are preset, or it has
+ *	command queues outside of the registered range
+ * @PKVM_IOMMU_REFUSE_TIMEOUT: a register or command was not acknowledged
+ * @PKVM_IOMMU_REFUSE_MEMORY: it was not given the memory that it asked for
+ * @PKVM_IOMMU_REFUSE_MMIO: its register range is too small, or was not the
+ *	host's to give
+ * @PKVM_IOMMU_REFUSE_AUDIT: EL2 maps something that the host can still reach
+ */
+enum pkvm_iommu_refusal {
+	PKVM_IOMMU_REFUSE_NONE		= 0,
+	PKVM_IOMMU_REFUSE_STAGE		= 1,
+	PKVM_IOMMU_REFUSE_GRANULE	= 2,
+	PKVM_IOMMU_REFUSE_PRESET	= 3,
+	PKVM_IOMMU_REFUSE_TIMEOUT	= 4,
+	PKVM_IOMMU_REFUSE_MEMORY	= 5,
+	PKVM_IOMMU_REFUSE_MMIO		= 6,
+	PKVM_IOMMU_REFUSE_AUDIT		= 7,
+};
+
+/* x2 of PKVM_IOMMU_FAULT: stream id, enum pkvm_iommu_fault_reason, flags. */
+#define PKVM_IOMMU_FAULT_SID		0x00000000ffffffffULL
+#define PKVM_IOMMU_FAULT_REASON		0x000000ff00000000ULL
+#define PKVM_IOMMU_FAULT_WRITE		(1ULL << 40)
+/* The IOMMU lost records before this one. */
+#define PKVM_IOMMU_FAULT_LOST		(1ULL << 41)
+
+/**
+ * enum pkvm_iommu_fault_reason - what an IOMMU refused, or suffered
+ * @PKVM_IOMMU_FAULT_UNKNOWN: none of the below
+ * @PKVM_IOMMU_FAULT_BLOCKED: the stream is not attached
+ * @PKVM_IOMMU_FAULT_UNMAPPED: the address is not mapped in its domain
+ * @PKVM_IOMMU_FAULT_PERMISSION: mapped, but not for this access
+ * @PKVM_IOMMU_FAULT_FORBIDDEN: a kind of transaction that is never allowed,
+ *	such as one that claims to be translated already
+ * @PKVM_IOMMU_FAULT_HARDWARE: the IOMMU could not read its own tables, or
+ *	reports an error of its own (the stream id is then 0)
+ */
+enum pkvm_iommu_fault_reason {
+	PKVM_IOMMU_FAULT_UNKNOWN	= 0,
+	PKVM_IOMMU_FAULT_BLOCKED	= 1,
+	PKVM_IOMMU_FAULT_UNMAPPED	= 2,
+	PKVM_IOMMU_FAULT_PERMISSION	= 3,
+	PKVM_IOMMU_FAULT_FORBIDDEN	= 4,
+	PKVM_IOMMU_FAULT_HARDWARE	= 5,
+};
+
+/**
+ * enum pkvm_iommu_info - values that PKVM_IOMMU_INFO reads
+ * @PKVM_IOMMU_INFO_POOL_FREE: unused pages of the pool
+ * @PKVM_IOMMU_INFO_POOL_TOTAL: pages that the pool was given, less those that
+ *	were reclaimed
+ * @PKVM_IOMMU_INFO_SHADOW: pages of the pool that hold the shadow's tables
+ * @PKVM_IOMMU_INFO_LIMIT: end of the physical addresses that devices can
+ *	reach, in bits
+ */
+enum pkvm_iommu_info {
+	PKVM_IOMMU_INFO_POOL_FREE	= 0,
+	PKVM_IOMMU_INFO_POOL_TOTAL	= 1,
+	PKVM_IOMMU_INFO_SHADOW		= 2,
+	PKVM_IOMMU_INFO_LIMIT		= 3,
+};
+
+/**
+ * enum pkvm_iommu_test_op - second argument of PKVM_IOMMU_TEST
+ * @PKVM_IOMMU_TEST_SHADOW: x2: 1 if the shadow maps the address in x3, else 0
+ * @PKVM_IOMMU_TEST_GUEST_PGD: x2: address of the stage-2 root table of the VM
+ *	whose handle is in x3; -ENOENT: no such VM
+ * @PKVM_IOMMU_TEST_STREAM: IOMMU in x3, which must be of the test type, and
+ *	stream in x4: x2: 1 if the backend was told to let it through, else 0
+ * @PKVM_IOMMU_TEST_INVALIDATIONS: test type IOMMU in x3: x2: invalidations
+ *	so far
+ * @PKVM_IOMMU_TEST_UNMAP_DEV: run host_stage2_unmap_dev_all()
+ */
+enum pkvm_iommu_test_op {
+	PKVM_IOMMU_TEST_SHADOW		= 0,
+	PKVM_IOMMU_TEST_GUEST_PGD	= 1,
+	PKVM_IOMMU_TEST_STREAM		= 2,
+	PKVM_IOMMU_TEST_INVALIDATIONS	= 3,
+	PKVM_IOMMU_TEST_UNMAP_DEV	= 4,
+};
+
+/*
+ * /dev/pkvm_iommu_test, with CONFIG_PKVM_IOMMU_TEST only: root plays the
+ * hostile host kernel.
+ */
+
+/* Function of struct pkvm_iommu_test_call. */
+#define PKVM_IOMMU_TEST_FN_BOOT		0
+#define PKVM_IOMMU_TEST_FN_CALL		1
+#define PKVM_IOMMU_TEST_FN_SHARE_HYP	2	/* __pkvm_host_share_hyp(pfn) */
+#define PKVM_IOMMU_TEST_FN_UNSHARE_HYP	3	/* __pkvm_host_unshare_hyp(pfn) */
+
+/**
+ * struct pkvm_iommu_test_call - a raw hypercall
+ * @fn: in: PKVM_IOMMU_TEST_FN_*
+ * @args: in: x1 to x6
+ * @res: out: x0 to x3
+ */
+struct pkvm_iommu_test_call {
+	__u64 fn;
+	__u64 args[6];
+	__u64 res[4];
+};
+
+/**
+ * struct pkvm_iommu_test_faults - what the fault log has seen
+ * @count: out: faults since boot
+ * @info: out: x2 of the last PKVM_IOMMU_FAULT
+ * @address: out: its x3
+ * @iommu: out: its IOMMU
+ */
+struct pkvm_iommu_test_faults {
+	__u64 count;
+	__u64 info;
+	__u64 address;
+	__u64 iommu;
+};
+
+/* What struct pkvm_iommu_test_range describes. */
+#define PKVM_IOMMU_TEST_RANGE_MMIO	0	/* registers of an IOMMU */
+#define PKVM_IOMMU_TEST_RANGE_TABLE	1	/* memory given to one IOMMU */
+#define PKVM_IOMMU_TEST_RANGE_POOL	2	/* memory given to the pool */
+#define PKVM_IOMMU_TEST_RANGE_HYP_TEXT	3
+#define PKVM_IOMMU_TEST_RANGE_HYP_DATA	4
+#define PKVM_IOMMU_TEST_RANGE_HYP_BSS	5
+#define PKVM_IOMMU_TEST_RANGE_CARVEOUT	6	/* memory reserved for EL2 at boot */
+
+/**
+ * struct pkvm_iommu_test_range - where EL2's things are
+ * @index: in: 0, 1, 2, ... until the ioctl fails with -ENOENT
+ * @kind: out: PKVM_IOMMU_TEST_RANGE_*
+ * @iommu: out: for the registers and memory of an IOMMU, its id
+ * @address: out: physical
+ * @size: out: bytes
+ */
+struct pkvm_iommu_test_range {
+	__u64 index;
+	__u64 kind;
+	__u64 iommu;
+	__u64 address;
+	__u64 size;
+};
+
+/**
+ * struct pkvm_iommu_test_page - a page of kernel memory to experiment with
+ * @pfn: out of PKVM_IOMMU_TEST_ALLOC; in of PKVM_IOMMU_TEST_FREE, which leaks
+ *	the page instead where EL2 has not given it back
+ */
+struct pkvm_iommu_test_page {
+	__u64 pfn;
+};
+
+#define PKVM_IOMMU_TEST_CALL	_IOWR('p', 0x80, struct pkvm_iommu_test_call)
+#define PKVM_IOMMU_TEST_FAULTS	_IOR('p', 0x81, struct pkvm_iommu_test_faults)
+#define PKVM_IOMMU_TEST_RANGE	_IOWR('p', 0x82, struct pkvm_iommu_test_range)
+#define PKVM_IOMMU_TEST_ALLOC	_IOR('p', 0x83, struct pkvm_iommu_test_page)
+#define PKVM_IOMMU_TEST_FREE	_IOW('p', 0x84, struct pkvm_iommu_test_page)
+
+#endif /* _UAPI_LINUX_PKVM_IOMMU_H */
