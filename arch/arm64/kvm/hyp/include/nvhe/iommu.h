@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * pKVM IOMMU layer at EL2: what mem_protect.c calls, and what lies between the
+ * core and a backend. The contract with the host is <uapi/linux/pkvm_iommu.h>.
+ *
+ * Lock order, outer to inner:
+ *
+ *	host_mmu.lock -> pkvm_pgd_lock -> pkvm_iommu::lock -> pool lock
+ */
+#ifndef __ARM64_KVM_NVHE_IOMMU_H__
+#define __ARM64_KVM_NVHE_IOMMU_H__
+
+#include <linux/types.h>
+
+struct kvm_cpu_context;
+
+#ifdef CONFIG_PKVM_IOMMU
+
+#include <linux/io-pgtable.h>
+
+#include <nvhe/spinlock.h>
+
+#include <uapi/linux/pkvm_iommu.h>
+
+/**
+ * struct pkvm_iommu_domain - a translation that streams can be attached to
+ * @fmt: ARM_64_LPAE_S1 or ARM_64_LPAE_S2
+ * @tag: ASID or VMID, chosen by EL2, the same on every IOMMU; never 0, which
+ *	the SMMUv3 driver model reserves for bypass
+ * @cfg: what the hardware has to be told of the page table
+ *
+ * Immutable once a stream can be attached to it.
+ */
+struct pkvm_iommu_domain {
+	enum io_pgtable_fmt		fmt;
+	u16				tag;
+	const struct io_pgtable_cfg	*cfg;
+};
+
+/**
+ * struct pkvm_iommu_fault - a fault as a backend reports it
+ * @sid: stream
+ * @reason: enum pkvm_iommu_fault_reason
+ * @write: the device wrote
+ * @lost: records before this one were lost
+ * @address: the address that the device used
+ */
+struct pkvm_iommu_fault {
+	u32	sid;
+	u8	reason;
+	bool	write;
+	bool	lost;
+	u64	address;
+};
+
+/**
+ * struct pkvm_iommu - one IOMMU in the registry
+ * @id: index in the registry
+ * @ops: its backend
+ * @mmio_phys: address of the registers, page aligned
+ * @mmio_size: their size in bytes, whole pages
+ * @mmio: where EL2 has them mapped
+ * @coherent: table walks snoop the CPU caches
+ * @sid_bits: stream ids have so many bits; set by the backend's probe
+ * @oas: output addresses have so many bits; set by the backend's probe
+ * @fmts: BIT(enum io_pgtable_fmt) of each format that it can walk; by probe
+ * @mem_size: bytes of contiguous memory that it needs, 0 or a power of two of
+ *	at least a page; by probe
+ * @mem: that memory, aligned to its size and zeroed
+ * @lock: guards what follows, and the backend's state and queues
+ * @streams: root of the core's record of streams, see stream_slot()
+ * @nr_streams: number of streams that are attached
+ *
+ * Everything above @lock is immutable after PKVM_IOMMU_BOOT_SEAL.
+ */
+struct pkvm_iommu {
+	u32				id;
+	const struct pkvm_iommu_ops	*ops;
+	phys_addr_t			mmio_phys;
+	size_t				mmio_size;
+	void __iomem			*mmio;
+	bool				coherent;
+	u8				sid_bits;
+	u8				oas;
+	u32				fmts;
+	size_t				mem_size;
+	void				*mem;
+
+	hyp_spinlock_t			lock;
+	void				*streams;
+	unsigned long			nr_streams;
+};
+
+/**
+ * struct pkvm_iommu_ops - what a backend does
+ * @isolates: false for software that only pretends
+ * @probe: boot. Read the ID registers and fill in what struct pkvm_iommu leaves
+ *	to probe; change no hardware state. Returns 0, or -ENXIO with the reason
+ *	in *@why.
+ * @alloc: boot. Take from pkvm_iommu_alloc_page() what @init needs. Returns 0
+ *	or -ENOMEM; is then called again.
+ * @init: boot. Take the hardware over, whatever state it is in, so that it
+ *	blocks every stream and nothing stale is cached. Returns 0 or a negative
+ *	errno with the reason in *@why.
+ * @stream_prepare: provide what stream_set() needs for @sid. Returns 0 or
+ *	-ENOMEM, and then has changed nothing that a device could notice.
+ * @stream_set: let @sid through @domain, or block it if @domain is NULL. Has
+ *	reached the hardware on return. Cannot fail; the caller has called
+ *	@stream_prepare, and never replaces a domain by another.
+ * @invalidate: drop all cached translations of [@addr, @addr + @size) of
+ *	@domain, or of all of it if @size is 0. On return, every access that
+ *	used one of them has completed. Cannot fail.
+ * @fault: take the oldest fault. False if there is none.
+ *
+ * The core calls everything from @stream_prepare on with pkvm_iommu::lock held,
+ * interrupts masked, and has checked every argument; a backend sees no value
+ * that the host could change under it, and keeps no book of its own about who
+ * may do what.
+ */
+struct pkvm_iommu_ops {
+	bool isolates;
+	int (*probe)(struct pkvm_iommu *iommu, u64 *why);
+	int (*alloc)(struct pkvm_iommu *iommu);
+	int (*init)(struct pkvm_iommu *iommu, u64 *why);
+	int (*stream_prepare)(struct pkvm_iommu *iommu, u32 sid);
+	void (*stream_set)(struct pkvm_iommu *iommu, u32 sid,
+			   const struct pkvm_iommu_domain *domain);
+	void (*invalidate)(struct pkvm_iommu *iommu,
+			   const struct pkvm_iommu_domain *domain,
+			   u64 addr, u64 size);
+	bool (*fault)(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault);
+};
+
+extern const struct pkvm_iommu_ops pkvm_smmu_v3_ops;
+extern const struct pkvm_iommu_ops pkvm_iommu_test_ops;
+
+/* Core, iommu.c */
+extern struct pkvm_iommu pkvm_iommus[PKVM_IOMMU_MAX];
+extern unsigned int pkvm_iommu_nr;
+void *pkvm_iommu_alloc_page(void);
+void pkvm_iommu_free_page(void *page);
+void pkvm_iommu_invalidate_all(const struct pkvm_iommu_domain *domain,
+			       u64 addr, u64 size);
+
+/* The page-table library, io-pgtable.c */
+struct io_pgtable_ops *pkvm_iommu_pgtable_alloc(enum io_pgtable_fmt fmt,
+						const struct io_pgtable_cfg *cfg);
+
+/* The identity domain, shadow.c */
+extern struct pkvm_iommu_domain pkvm_iommu_shadow;
+int pkvm_iommu_shadow_init(enum io_pgtable_fmt fmt, unsigned int bits,
+			   bool coherent);
+int pkvm_iommu_shadow_build(void);
+bool pkvm_iommu_shadow_maps(u64 addr);
+
+/* CONFIG_PKVM_IOMMU_TEST, test.c */
+int pkvm_iommu_test(const u64 *args, u64 *res);
+
+/* mem_protect.c */
+int __pkvm_host_donate_hyp_mmio(phys_addr_t phys, u64 size);
+int pkvm_iommu_test_unmap_dev(void);
+
+/* Entry points for the rest of pKVM */
+void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable);
+bool pkvm_iommu_next_mmio(u64 addr, u64 *start, u64 *end);
+int pkvm_iommu_check_isolation(void);
+void handle___pkvm_iommu_boot(struct kvm_cpu_context *host_ctxt);
+void handle___pkvm_iommu_call(struct kvm_cpu_context *host_ctxt);
+
+#else /* !CONFIG_PKVM_IOMMU */
+
+static inline void pkvm_iommu_host_update(phys_addr_t phys, u64 size,
+					  bool reachable) { }
+static inline bool pkvm_iommu_next_mmio(u64 addr, u64 *start, u64 *end)
+{
+	return false;
+}
+static inline int pkvm_iommu_check_isolation(void)
+{
+	return 0;
+}
+
+#endif /* CONFIG_PKVM_IOMMU */
+#endif /* __ARM64_KVM_NVHE_IOMMU_H__ */

@@ -1,0 +1,688 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pKVM IOMMU core: the registry of IOMMUs, the record of streams, the memory
+ * pool, and the dispatch of hypercalls.
+ *
+ * Until PKVM_IOMMU_BOOT_SEAL the host is trusted. Afterwards it may issue any
+ * call with any register values, from any CPU, at any time. A call either does
+ * what <uapi/linux/pkvm_iommu.h> says or returns an errno and has changed
+ * nothing. Arguments arrive in registers and are read once; no call reads host
+ * memory. Each handler checks everything first and then commits what cannot
+ * fail. An IOMMU's lock is held only for work that is bounded.
+ *
+ * The registry is written by boot calls only, which one thread of the trusted
+ * host makes, and is read-only afterwards.
+ */
+#include <linux/nospec.h>
+
+#include <asm/kvm_hyp.h>
+#include <asm/kvm_mmu.h>
+
+#include <nvhe/gfp.h>
+#include <nvhe/iommu.h>
+#include <nvhe/mem_protect.h>
+#include <nvhe/memory.h>
+#include <nvhe/mm.h>
+#include <nvhe/trap_handler.h>
+
+struct pkvm_iommu pkvm_iommus[PKVM_IOMMU_MAX];
+unsigned int pkvm_iommu_nr;
+
+/*
+ * OPEN -> BUILDING -> SEALED, or from any of the first two to OFF or FAILED.
+ * Protected VMs need SEALED, or OFF: then the boot has chosen to go without.
+ */
+static enum {
+	IOMMU_OPEN,
+	IOMMU_BUILDING,
+	IOMMU_SEALED,
+	IOMMU_OFF,
+	IOMMU_FAILED,
+} iommu_state;
+
+static unsigned int iommu_limit;
+static unsigned long iommu_shadow_pages;
+
+static const struct pkvm_iommu_ops *iommu_backend(u64 type)
+{
+	switch (type) {
+#ifdef CONFIG_PKVM_IOMMU_SMMU_V3
+	case PKVM_IOMMU_TYPE_SMMU_V3:
+		return &pkvm_smmu_v3_ops;
+#endif
+#ifdef CONFIG_PKVM_IOMMU_TEST
+	case PKVM_IOMMU_TYPE_TEST:
+		return &pkvm_iommu_test_ops;
+#endif
+	}
+
+	return NULL;
+}
+
+/*
+ * The pool. Pages come one by one, so that each can go back as it came: the
+ * hyp_pool has an empty range, which makes every page 'external' to it.
+ */
+static struct hyp_pool pool;
+static DEFINE_HYP_SPINLOCK(pool_lock);
+static unsigned long pool_free;
+static unsigned long pool_total;
+
+static void pool_add(u64 pfn, u64 nr_pages)
+{
+	struct hyp_page *page = hyp_phys_to_page(hyp_pfn_to_phys(pfn));
+
+	hyp_spin_lock(&pool_lock);
+	if (!pool.max_order)
+		hyp_pool_init(&pool, 0, 0, 0);
+
+	for (; nr_pages--; page++) {
+		/* The page was the host's alone, so nobody has counted it. */
+		hyp_set_page_refcounted(page);
+		hyp_put_page(&pool, hyp_page_to_virt(page));
+		pool_free++;
+		pool_total++;
+	}
+	hyp_spin_unlock(&pool_lock);
+}
+
+/**
+ * pkvm_iommu_alloc_page() - take a zeroed page from the pool
+ *
+ * Context: any other lock may be held.
+ * Return: the page, or NULL.
+ */
+void *pkvm_iommu_alloc_page(void)
+{
+	void *page = NULL;
+
+	hyp_spin_lock(&pool_lock);
+	if (pool_free) {
+		page = hyp_alloc_pages(&pool, 0);
+		pool_free--;
+	}
+	hyp_spin_unlock(&pool_lock);
+
+	return page;
+}
+
+/**
+ * pkvm_iommu_free_page() - return a page to the pool
+ * @page: from pkvm_iommu_alloc_page()
+ *
+ * Context: any other lock may be held. No IOMMU walks the page any more.
+ */
+void pkvm_iommu_free_page(void *page)
+{
+	hyp_spin_lock(&pool_lock);
+	hyp_put_page(&pool, page);
+	pool_free++;
+	hyp_spin_unlock(&pool_lock);
+}
+
+static int iommu_topup(u64 pfn, u64 nr_pages, u64 max)
+{
+	int ret;
+
+	if (!nr_pages || nr_pages > max)
+		return -EINVAL;
+
+	ret = __pkvm_host_donate_hyp(pfn, nr_pages);
+	if (!ret)
+		pool_add(pfn, nr_pages);
+
+	return ret;
+}
+
+static int iommu_reclaim(u64 *res)
+{
+	void *page = pkvm_iommu_alloc_page();
+
+	if (!page)
+		return -ENOMEM;
+
+	hyp_spin_lock(&pool_lock);
+	pool_total--;
+	hyp_spin_unlock(&pool_lock);
+
+	/* Ours, mapped once and not counted by anybody else: cannot fail. */
+	hyp_virt_to_page(page)->refcount = 0;
+	BUG_ON(__pkvm_hyp_donate_host(hyp_virt_to_pfn(page), 1));
+	res[0] = hyp_virt_to_pfn(page);
+
+	return 0;
+}
+
+/*
+ * The record of streams: per IOMMU a radix tree of pool pages, whose leaves
+ * hold the domain that a stream is attached to, or NULL. Its pages stay: there
+ * are at most as many as the stream table of the hardware itself has.
+ */
+#define STREAM_BITS		(PAGE_SHIFT - 3)
+#define STREAM_LEVELS		DIV_ROUND_UP(32, STREAM_BITS)
+
+static const struct pkvm_iommu_domain **stream_slot(struct pkvm_iommu *iommu,
+						    u32 sid, bool alloc)
+{
+	void **table = &iommu->streams;
+	int level;
+
+	for (level = DIV_ROUND_UP(max(iommu->sid_bits, 1), STREAM_BITS) - 1; level >= 0; level--) {
+		if (!*table && alloc)
+			*table = pkvm_iommu_alloc_page();
+		if (!*table)
+			return NULL;
+		table = (void **)*table + ((sid >> (level * STREAM_BITS)) &
+					   (BIT(STREAM_BITS) - 1));
+	}
+
+	return (const struct pkvm_iommu_domain **)table;
+}
+
+static struct pkvm_iommu *iommu_get(u64 id)
+{
+	if (id >= pkvm_iommu_nr)
+		return NULL;
+
+	return &pkvm_iommus[array_index_nospec(id, PKVM_IOMMU_MAX)];
+}
+
+/* The checks that ATTACH and DETACH have in common. */
+static int stream_args(const u64 *args, struct pkvm_iommu **iommu)
+{
+	*iommu = iommu_get(args[0]);
+	if (!*iommu)
+		return -ENOENT;
+	if (args[1] >> (*iommu)->sid_bits)
+		return -EINVAL;
+	if (args[2] != PKVM_IOMMU_DOMAIN_IDENTITY)
+		return -ENXIO;
+
+	return 0;
+}
+
+static int iommu_attach(const u64 *args, u64 *res)
+{
+	const struct pkvm_iommu_domain **slot;
+	struct pkvm_iommu *iommu;
+	u32 sid = args[1];
+	int ret;
+
+	ret = stream_args(args, &iommu);
+	if (ret)
+		return ret;
+
+	hyp_spin_lock(&iommu->lock);
+	slot = stream_slot(iommu, sid, true);
+	if (!slot)
+		ret = -ENOMEM;
+	else if (*slot)
+		ret = -EBUSY;
+	else
+		ret = iommu->ops->stream_prepare(iommu, sid);
+
+	if (!ret) {
+		*slot = &pkvm_iommu_shadow;
+		iommu->nr_streams++;
+		iommu->ops->stream_set(iommu, sid, *slot);
+	}
+	hyp_spin_unlock(&iommu->lock);
+
+	/* The most that one attach can use: its record and a table. */
+	if (ret == -ENOMEM)
+		res[0] = STREAM_LEVELS + 1;
+
+	return ret;
+}
+
+static int iommu_detach(const u64 *args)
+{
+	const struct pkvm_iommu_domain **slot;
+	struct pkvm_iommu *iommu;
+	u32 sid = args[1];
+	int ret;
+
+	ret = stream_args(args, &iommu);
+	if (ret)
+		return ret;
+
+	hyp_spin_lock(&iommu->lock);
+	slot = stream_slot(iommu, sid, false);
+	if (slot && *slot == &pkvm_iommu_shadow) {
+		iommu->ops->stream_set(iommu, sid, NULL);
+		*slot = NULL;
+		iommu->nr_streams--;
+		/*
+		 * Wait for the accesses under way, and leave nothing cached:
+		 * without a stream, revocations no longer invalidate here.
+		 */
+		iommu->ops->invalidate(iommu, &pkvm_iommu_shadow, 0, 0);
+	} else {
+		ret = -ENOTCONN;
+	}
+	hyp_spin_unlock(&iommu->lock);
+
+	return ret;
+}
+
+/**
+ * pkvm_iommu_invalidate_all() - drop cached translations on every IOMMU
+ * @domain: of this domain
+ * @addr: first address
+ * @size: bytes
+ *
+ * On return, every access that used one of them has completed.
+ *
+ * Context: takes each pkvm_iommu::lock.
+ */
+void pkvm_iommu_invalidate_all(const struct pkvm_iommu_domain *domain,
+			       u64 addr, u64 size)
+{
+	struct pkvm_iommu *iommu;
+
+	for (iommu = pkvm_iommus; iommu < pkvm_iommus + pkvm_iommu_nr; iommu++) {
+		hyp_spin_lock(&iommu->lock);
+		if (iommu->nr_streams)
+			iommu->ops->invalidate(iommu, domain, addr, size);
+		hyp_spin_unlock(&iommu->lock);
+	}
+}
+
+static int iommu_fault(const u64 *args, u64 *res)
+{
+	struct pkvm_iommu *iommu = iommu_get(args[0]);
+	struct pkvm_iommu_fault fault = {};
+	bool found;
+
+	if (!iommu)
+		return -ENOENT;
+
+	hyp_spin_lock(&iommu->lock);
+	found = iommu->ops->fault(iommu, &fault);
+	hyp_spin_unlock(&iommu->lock);
+	if (!found)
+		return -EAGAIN;
+
+	res[0] = FIELD_PREP(PKVM_IOMMU_FAULT_SID, fault.sid) |
+		 FIELD_PREP(PKVM_IOMMU_FAULT_REASON, fault.reason) |
+		 (fault.write ? PKVM_IOMMU_FAULT_WRITE : 0) |
+		 (fault.lost ? PKVM_IOMMU_FAULT_LOST : 0);
+	res[1] = fault.address;
+
+	return 0;
+}
+
+static int iommu_info(const u64 *args, u64 *res)
+{
+	switch (args[0]) {
+	case PKVM_IOMMU_INFO_POOL_FREE:
+		res[0] = READ_ONCE(pool_free);
+		return 0;
+	case PKVM_IOMMU_INFO_POOL_TOTAL:
+		res[0] = READ_ONCE(pool_total);
+		return 0;
+	case PKVM_IOMMU_INFO_SHADOW:
+		res[0] = iommu_shadow_pages;
+		return 0;
+	case PKVM_IOMMU_INFO_LIMIT:
+		res[0] = iommu_limit;
+		return 0;
+	}
+
+	return -EINVAL;
+}
+
+/**
+ * pkvm_iommu_next_mmio() - find the registers of an IOMMU
+ * @addr: where to start looking
+ * @start: the first address of what was found; it may lie below @addr
+ * @end: the address behind it
+ *
+ * Context: any; the registry is constant, or the caller's to change.
+ * Return: false if there are none at or above @addr.
+ */
+bool pkvm_iommu_next_mmio(u64 addr, u64 *start, u64 *end)
+{
+	const struct pkvm_iommu *iommu;
+	bool found = false;
+
+	for (iommu = pkvm_iommus; iommu < pkvm_iommus + pkvm_iommu_nr; iommu++) {
+		u64 stop = iommu->mmio_phys + iommu->mmio_size;
+
+		if (stop <= addr || (found && *start < iommu->mmio_phys))
+			continue;
+		*start = iommu->mmio_phys;
+		*end = stop;
+		found = true;
+	}
+
+	return found;
+}
+
+static int iommu_register(const u64 *args, u64 *res)
+{
+	u64 phys = args[1], size = args[2], flags = args[3], start, end;
+	const struct pkvm_iommu_ops *ops = iommu_backend(args[0]);
+	struct pkvm_iommu *iommu = &pkvm_iommus[pkvm_iommu_nr];
+	unsigned long va = 0;
+	int ret;
+
+	if (iommu_state != IOMMU_OPEN)
+		return -EBUSY;
+	if (!ops || flags & ~PKVM_IOMMU_F_COHERENT || !PAGE_ALIGNED(phys | size) ||
+	    (ops->isolates && !size) || phys + size < phys)
+		return -EINVAL;
+	if (pkvm_iommu_nr == PKVM_IOMMU_MAX)
+		return -ENOSPC;
+	if (size && pkvm_iommu_next_mmio(phys, &start, &end) && start < phys + size)
+		return -EEXIST;
+
+	for (start = phys; start < phys + size; start += PAGE_SIZE) {
+		if (addr_is_memory(start))
+			return -EPERM;
+	}
+
+	if (size) {
+		ret = __pkvm_create_private_mapping(phys, size, PAGE_HYP_DEVICE, &va);
+		if (ret)
+			return ret;
+	}
+
+	*iommu = (struct pkvm_iommu) {
+		.id		= pkvm_iommu_nr,
+		.ops		= ops,
+		.mmio_phys	= phys,
+		.mmio_size	= size,
+		.mmio		= (void __iomem *)va,
+		.coherent	= flags & PKVM_IOMMU_F_COHERENT,
+	};
+	ret = ops->probe(iommu, &res[0]);
+	if (ret) {
+		/* Another driver may have the hardware. */
+		hyp_spin_lock(&pkvm_pgd_lock);
+		kvm_pgtable_hyp_unmap(&pkvm_pgtable, va, size);
+		hyp_spin_unlock(&pkvm_pgd_lock);
+		return ret;
+	}
+
+	res[0] = iommu->id;
+	res[1] = iommu->mem_size;
+	pkvm_iommu_nr++;
+
+	return 0;
+}
+
+static int iommu_donate(const u64 *args)
+{
+	u64 id = args[0], pfn = args[1], nr_pages = args[2];
+	struct pkvm_iommu *iommu;
+	int ret;
+
+	if (iommu_state != IOMMU_OPEN && iommu_state != IOMMU_BUILDING)
+		return -EBUSY;
+	if (id == PKVM_IOMMU_POOL)
+		return iommu_topup(pfn, nr_pages, PKVM_IOMMU_DONATE_MAX);
+
+	iommu = iommu_get(id);
+	if (!iommu)
+		return -ENOENT;
+	if (iommu_state != IOMMU_OPEN || iommu->mem)
+		return -EBUSY;
+	if (!nr_pages || nr_pages > PKVM_IOMMU_DONATE_MAX ||
+	    nr_pages << PAGE_SHIFT < iommu->mem_size ||
+	    !IS_ALIGNED(hyp_pfn_to_phys(pfn), max(iommu->mem_size, PAGE_SIZE)))
+		return -EINVAL;
+
+	ret = __pkvm_host_donate_hyp(pfn, nr_pages);
+	if (ret)
+		return ret;
+
+	iommu->mem = hyp_phys_to_virt(hyp_pfn_to_phys(pfn));
+	memset(iommu->mem, 0, nr_pages << PAGE_SHIFT);
+	kvm_flush_dcache_to_poc(iommu->mem, nr_pages << PAGE_SHIFT);
+
+	return 0;
+}
+
+static bool iommu_isolates(void)
+{
+	struct pkvm_iommu *iommu;
+
+	for (iommu = pkvm_iommus; iommu < pkvm_iommus + pkvm_iommu_nr; iommu++) {
+		if (iommu->ops->isolates)
+			return true;
+	}
+
+	return false;
+}
+
+/* One format and one reach for all, so that one shadow serves all. */
+static int seal_open(u64 *res)
+{
+	u32 fmts = BIT(ARM_64_LPAE_S1) | BIT(ARM_64_LPAE_S2);
+	unsigned int bits = min(host_mmu.pgt.ia_bits, 48U);
+	struct pkvm_iommu *iommu;
+	bool coherent = true;
+	int ret;
+
+	if (!pkvm_iommu_nr)
+		return -ENODEV;
+
+	for (iommu = pkvm_iommus; iommu < pkvm_iommus + pkvm_iommu_nr; iommu++) {
+		res[1] = iommu->id;
+		if (iommu->mem_size && !iommu->mem) {
+			res[0] = PKVM_IOMMU_REFUSE_MEMORY;
+			return -ENXIO;
+		}
+		fmts &= iommu->fmts;
+		if (!fmts) {
+			res[0] = PKVM_IOMMU_REFUSE_STAGE;
+			return -ENXIO;
+		}
+		bits = min(bits, iommu->oas);
+		coherent &= iommu->coherent;
+	}
+	res[1] = 0;
+
+	/*
+	 * Between 40 and 43 bits, stage 2 would need concatenated root tables,
+	 * and the io-pgtable library knows no sizes but these.
+	 */
+	if (bits < 44)
+		bits = min(bits, 39U);
+	else
+		bits = bits < 48 ? 44 : 48;
+
+	ret = pkvm_iommu_shadow_init(fmts & BIT(ARM_64_LPAE_S2) ?
+				     ARM_64_LPAE_S2 : ARM_64_LPAE_S1, bits, coherent);
+	if (ret)
+		return ret;
+
+	iommu_limit = bits;
+	iommu_state = IOMMU_BUILDING;
+
+	return 0;
+}
+
+/* The registers of every IOMMU become EL2's, then all of EL2 is audited. */
+static int seal_take(u64 *res)
+{
+	struct pkvm_iommu *iommu;
+	int ret;
+
+	for (iommu = pkvm_iommus; iommu < pkvm_iommus + pkvm_iommu_nr; iommu++) {
+		if (!iommu->mmio_size)
+			continue;
+		ret = __pkvm_host_donate_hyp_mmio(iommu->mmio_phys, iommu->mmio_size);
+		if (ret) {
+			res[0] = PKVM_IOMMU_REFUSE_MMIO;
+			res[1] = iommu->id;
+			return ret;
+		}
+	}
+
+	hyp_spin_lock(&host_mmu.lock);
+	hyp_spin_lock(&pkvm_pgd_lock);
+	ret = pkvm_check_host_ownership();
+	hyp_spin_unlock(&pkvm_pgd_lock);
+	hyp_spin_unlock(&host_mmu.lock);
+	if (ret)
+		res[0] = PKVM_IOMMU_REFUSE_AUDIT;
+
+	return ret;
+}
+
+static int __iommu_seal(u64 *res)
+{
+	struct pkvm_iommu *iommu;
+	int ret;
+
+	if (iommu_state == IOMMU_OPEN) {
+		ret = seal_open(res);
+		if (ret)
+			return ret;
+	}
+
+	ret = pkvm_iommu_shadow_build();
+	if (ret)
+		return ret;
+	if (!iommu_shadow_pages)
+		iommu_shadow_pages = pool_total - pool_free;
+
+	for (iommu = pkvm_iommus; iommu < pkvm_iommus + pkvm_iommu_nr; iommu++) {
+		ret = iommu->ops->alloc(iommu);
+		if (ret)
+			return ret;
+	}
+
+	ret = seal_take(res);
+	if (ret)
+		return ret;
+
+	for (iommu = pkvm_iommus; iommu < pkvm_iommus + pkvm_iommu_nr; iommu++) {
+		ret = iommu->ops->init(iommu, &res[0]);
+		if (ret) {
+			res[1] = iommu->id;
+			return ret;
+		}
+	}
+
+	/* The software backend alone serves the tests, but protects nothing. */
+	iommu_state = IOMMU_SEALED;
+
+	return iommu_isolates() ? 0 : -ENODEV;
+}
+
+static int iommu_seal(const u64 *args, u64 *res)
+{
+	int ret;
+
+	if (iommu_state != IOMMU_OPEN && iommu_state != IOMMU_BUILDING)
+		return -EBUSY;
+	if (args[0] & ~PKVM_IOMMU_F_OFF)
+		return -EINVAL;
+	if (args[0] & PKVM_IOMMU_F_OFF) {
+		iommu_state = IOMMU_OFF;
+		return 0;
+	}
+
+	ret = __iommu_seal(res);
+	if (ret == -ENOMEM)
+		res[0] = 512;
+	else if (ret && ret != -EAGAIN && iommu_state != IOMMU_SEALED)
+		iommu_state = IOMMU_FAILED;
+
+	return ret;
+}
+
+/**
+ * pkvm_iommu_check_isolation() - may there be protected VMs?
+ *
+ * Context: any.
+ * Return: 0, or -EPERM where devices could reach them and the boot did not
+ * choose that with pkvm_iommu=off.
+ */
+int pkvm_iommu_check_isolation(void)
+{
+	if (iommu_state == IOMMU_OFF ||
+	    (iommu_state == IOMMU_SEALED && iommu_isolates()))
+		return 0;
+
+	return -EPERM;
+}
+
+static void get_args(struct kvm_cpu_context *host_ctxt, u64 *args)
+{
+	int i;
+
+	for (i = 0; i < 5; i++)
+		args[i] = cpu_reg(host_ctxt, 2 + i);
+}
+
+static void put_result(struct kvm_cpu_context *host_ctxt, int ret, const u64 *res)
+{
+	cpu_reg(host_ctxt, 1) = ret;
+	cpu_reg(host_ctxt, 2) = res[0];
+	cpu_reg(host_ctxt, 3) = res[1];
+}
+
+void handle___pkvm_iommu_boot(struct kvm_cpu_context *host_ctxt)
+{
+	u64 args[5], res[2] = {};
+	int ret = -EOPNOTSUPP;
+
+	get_args(host_ctxt, args);
+	switch (cpu_reg(host_ctxt, 1)) {
+	case PKVM_IOMMU_BOOT_REGISTER:
+		ret = iommu_register(args, res);
+		break;
+	case PKVM_IOMMU_BOOT_DONATE:
+		ret = iommu_donate(args);
+		break;
+	case PKVM_IOMMU_BOOT_SEAL:
+		ret = iommu_seal(args, res);
+		break;
+	}
+	put_result(host_ctxt, ret, res);
+}
+
+void handle___pkvm_iommu_call(struct kvm_cpu_context *host_ctxt)
+{
+	u64 op = cpu_reg(host_ctxt, 1), args[5], res[2] = {};
+	int ret = -EOPNOTSUPP;
+
+	get_args(host_ctxt, args);
+#ifdef CONFIG_PKVM_IOMMU_TEST
+	if (op == PKVM_IOMMU_TEST) {
+		put_result(host_ctxt, pkvm_iommu_test(args, res), res);
+		return;
+	}
+#endif
+	/* Whatever happened at boot, the host can have unused memory back. */
+	if (iommu_state != IOMMU_SEALED && op != PKVM_IOMMU_RECLAIM) {
+		put_result(host_ctxt, -ENODEV, res);
+		return;
+	}
+
+	switch (op) {
+	case PKVM_IOMMU_ATTACH:
+		ret = iommu_attach(args, res);
+		break;
+	case PKVM_IOMMU_DETACH:
+		ret = iommu_detach(args);
+		break;
+	case PKVM_IOMMU_TOPUP:
+		ret = iommu_topup(args[0], args[1], PKVM_IOMMU_TOPUP_MAX);
+		break;
+	case PKVM_IOMMU_RECLAIM:
+		ret = iommu_reclaim(res);
+		break;
+	case PKVM_IOMMU_FAULT:
+		ret = iommu_fault(args, res);
+		break;
+	case PKVM_IOMMU_INFO:
+		ret = iommu_info(args, res);
+		break;
+	}
+	put_result(host_ctxt, ret, res);
+}

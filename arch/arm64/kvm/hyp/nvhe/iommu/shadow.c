@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The shadow: the translation behind the identity domain.
+ *
+ * It maps exactly what the host may reach by CPU, at its physical address: the
+ * memory whose host state is not PKVM_NOPAGE, and the MMIO that EL2 does not
+ * own. mem_protect.c calls pkvm_iommu_host_update() at each change of that,
+ * which must neither fail nor allocate. So the table of every page of memory is
+ * built once, at page granularity, including what the host cannot reach at that
+ * moment, and is never freed: an update only writes last-level entries. MMIO
+ * does not change after the seal and is mapped with the largest blocks.
+ *
+ *	0                cursor                      BIT(bits)
+ *	|== built, live ==|-- not yet built ------------|   devices reach no more
+ *
+ * The build is bounded work per call and can stop for want of memory at any
+ * page; what is below the cursor is kept up to date from the moment it is
+ * built, because the donations of the build itself already change it.
+ *
+ * Locking: host_mmu.lock guards everything here.
+ */
+#include <asm/kvm_pkvm.h>
+
+#include <nvhe/iommu.h>
+#include <nvhe/mem_protect.h>
+#include <nvhe/memory.h>
+#include <nvhe/mm.h>
+
+#define SHADOW_TAG		1
+/* Entries written by one call of pkvm_iommu_shadow_build(). */
+#define SHADOW_BUILD_MAX	SZ_32K
+
+#define PROT_MEMORY	(IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE)
+#define PROT_MMIO	(IOMMU_READ | IOMMU_WRITE | IOMMU_MMIO)
+
+struct pkvm_iommu_domain pkvm_iommu_shadow;
+
+static struct io_pgtable_ops *shadow_ops;
+static unsigned int shadow_bits;
+static u64 shadow_cursor;
+
+int pkvm_iommu_shadow_init(enum io_pgtable_fmt fmt, unsigned int bits,
+			   bool coherent)
+{
+	struct io_pgtable_cfg cfg = {
+		.ias		= bits,
+		.oas		= bits,
+		.pgsize_bitmap	= PAGE_SIZE | PMD_SIZE |
+				  (PAGE_SIZE == SZ_4K ? PUD_SIZE : 0),
+		.coherent_walk	= coherent,
+	};
+
+	shadow_ops = pkvm_iommu_pgtable_alloc(fmt, &cfg);
+	if (!shadow_ops)
+		return -ENOMEM;
+
+	shadow_bits = bits;
+	pkvm_iommu_shadow.fmt = fmt;
+	pkvm_iommu_shadow.tag = SHADOW_TAG;
+	pkvm_iommu_shadow.cfg = &io_pgtable_ops_to_pgtable(shadow_ops)->cfg;
+
+	return 0;
+}
+
+static int shadow_map(u64 addr, size_t pgsize, size_t count, int prot,
+		      size_t *mapped)
+{
+	*mapped = 0;
+	return shadow_ops->map_pages(shadow_ops, addr, addr, pgsize, count,
+				     prot, 0, mapped);
+}
+
+/* Where the region that holds @addr ends, and whether it is memory. */
+static u64 region_end(u64 addr, bool *is_memory)
+{
+	u64 end = BIT(shadow_bits);
+	int i;
+
+	*is_memory = false;
+	for (i = 0; i < hyp_memblock_nr; i++) {
+		u64 base = ALIGN_DOWN(hyp_memory[i].base, PAGE_SIZE);
+		u64 stop = PAGE_ALIGN(hyp_memory[i].base + hyp_memory[i].size);
+
+		if (addr < base)
+			return min(end, base);
+		if (addr < stop) {
+			*is_memory = true;
+			return min(end, stop);
+		}
+	}
+
+	return end;
+}
+
+static int build_memory(u64 end, size_t budget, size_t *done)
+{
+	size_t mapped, count = min_t(u64, budget, (end - shadow_cursor) >> PAGE_SHIFT);
+	u64 page;
+	int ret;
+
+	ret = shadow_map(shadow_cursor, PAGE_SIZE, count, PROT_MEMORY, &mapped);
+	if (ret)
+		return ret;
+
+	for (page = shadow_cursor; page < shadow_cursor + mapped; page += PAGE_SIZE) {
+		if (get_host_state(hyp_phys_to_page(page)) == PKVM_NOPAGE)
+			shadow_ops->unmap_pages(shadow_ops, page, PAGE_SIZE, 1, NULL);
+	}
+
+	shadow_cursor += mapped;
+	*done = mapped >> PAGE_SHIFT;
+
+	return 0;
+}
+
+static int build_mmio(u64 end, size_t budget, size_t *done)
+{
+	size_t mapped, pgsize = PAGE_SIZE, larger;
+	u64 start, stop;
+	int ret;
+
+	*done = 1;
+	if (pkvm_iommu_next_mmio(shadow_cursor, &start, &stop)) {
+		if (start <= shadow_cursor) {
+			shadow_cursor = min(stop, end);
+			return 0;
+		}
+		end = min(end, start);
+	}
+
+	for (larger = PMD_SIZE; larger <= PUD_SIZE; larger = larger << (PMD_SHIFT - PAGE_SHIFT)) {
+		if (!(pkvm_iommu_shadow.cfg->pgsize_bitmap & larger) ||
+		    !IS_ALIGNED(shadow_cursor, larger) || end - shadow_cursor < larger)
+			break;
+		pgsize = larger;
+	}
+	budget = min_t(u64, budget, (end - shadow_cursor) / pgsize);
+	/* No more pages than to where a larger block can start. */
+	if (pgsize != PUD_SIZE)
+		budget = min_t(u64, budget,
+			       (ALIGN(shadow_cursor + 1, pgsize << (PMD_SHIFT - PAGE_SHIFT)) -
+				shadow_cursor) / pgsize);
+
+	ret = shadow_map(shadow_cursor, pgsize, budget, PROT_MMIO, &mapped);
+	if (ret)
+		return ret;
+
+	shadow_cursor += mapped;
+	*done = mapped / pgsize;
+
+	return 0;
+}
+
+/**
+ * pkvm_iommu_shadow_build() - build the next part of the shadow
+ *
+ * Return: 0 when all of it is built, -EAGAIN when more is to be done, -ENOMEM
+ * when the pool is empty.
+ */
+int pkvm_iommu_shadow_build(void)
+{
+	size_t done, budget = SHADOW_BUILD_MAX;
+	bool is_memory;
+	int ret = 0;
+	u64 end;
+
+	hyp_spin_lock(&host_mmu.lock);
+	while (shadow_cursor < BIT(shadow_bits)) {
+		if (!budget) {
+			ret = -EAGAIN;
+			break;
+		}
+		end = region_end(shadow_cursor, &is_memory);
+		ret = is_memory ? build_memory(end, budget, &done) :
+				  build_mmio(end, budget, &done);
+		if (ret)
+			break;
+		budget -= min(budget, done);
+	}
+	hyp_spin_unlock(&host_mmu.lock);
+
+	return ret;
+}
+
+/**
+ * pkvm_iommu_host_update() - memory has come to, or gone from, the host
+ * @phys: where it starts, page aligned
+ * @size: bytes, whole pages
+ * @reachable: the host may reach it from now on; it could not before. Or the
+ *	reverse.
+ *
+ * When it takes memory away, no device reaches it any more on return: all
+ * accesses that were under way have completed.
+ *
+ * Context: host_mmu.lock held; takes each pkvm_iommu::lock.
+ */
+void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable)
+{
+	u64 addr = phys, end = min_t(u64, phys + size, shadow_cursor);
+	size_t done;
+
+	hyp_assert_lock_held(&host_mmu.lock);
+
+	/* Nothing to do before the seal, or above what devices can reach. */
+	if (addr >= end)
+		return;
+
+	while (addr < end) {
+		size_t count = (end - addr) >> PAGE_SHIFT;
+
+		if (reachable)
+			shadow_map(addr, PAGE_SIZE, count, PROT_MEMORY, &done);
+		else
+			done = shadow_ops->unmap_pages(shadow_ops, addr, PAGE_SIZE,
+						       count, NULL);
+		/*
+		 * The table is there, and its entries agree with the host state
+		 * that mem_protect.c has just checked: EL2 itself is broken.
+		 */
+		BUG_ON(!done);
+		addr += done;
+	}
+
+	if (!reachable)
+		pkvm_iommu_invalidate_all(&pkvm_iommu_shadow, phys, end - phys);
+}
+
+/* For tests: whether devices in the identity domain reach @addr. */
+bool pkvm_iommu_shadow_maps(u64 addr)
+{
+	bool maps = false;
+
+	hyp_spin_lock(&host_mmu.lock);
+	if (addr < shadow_cursor)
+		maps = shadow_ops->iova_to_phys(shadow_ops, addr) == addr && addr;
+	hyp_spin_unlock(&host_mmu.lock);
+
+	return maps;
+}

@@ -1,0 +1,617 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * SMMUv3 backend: the hardware, and nothing else. Section numbers are those of
+ * IHI 0070 (Arm System Memory Management Unit Architecture Specification v3).
+ *
+ * EL2 owns all registers of the non-secure programming interface, the stream
+ * table, the command queue and the event queue. The core decides who may do
+ * what and has checked every argument. The hardware is trusted to do what the
+ * architecture says, but not to do it in time: every wait ends.
+ *
+ * A stream table entry is either V=0, which aborts and records C_BAD_STE, or
+ * translates through the domain's page table: stage 2, or stage 1 with one
+ * context descriptor where that is all there is. Bypass does not exist.
+ *
+ * Locking: pkvm_iommu::lock guards all of struct hyp_smmu. Each operation waits
+ * for its commands, so that the queue is empty whenever the lock is free.
+ */
+#include <asm/kvm_hyp.h>
+#include <asm/kvm_mmu.h>
+
+#include <nvhe/iommu.h>
+#include <nvhe/memory.h>
+
+#include "../../../../../../drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.h"
+
+/* What the driver's header does not name. */
+#define IDR1_ECMDQ		BIT(31)
+#define SMMU_PAGE1		SZ_64K
+#define SMMU_REGS_SIZE		SZ_128K
+#define EVT_ID_TRANSL_FORBIDDEN	0x07
+
+/*
+ * Level-2 stream tables of 64 entries are 4 KiB, so one page of the pool holds
+ * one; the level-1 table, or the linear one, is at most 4 MiB, the largest
+ * block that the host's page allocator gives (3.3.1.2).
+ */
+#define L2_SPLIT		6
+#define L2_ENTRIES		BIT(L2_SPLIT)
+#define L1_MAX_BITS		19
+#define LINEAR_MAX_BITS		16
+
+#define CMDQ_BITS		(ilog2(SZ_4K) - CMDQ_ENT_SZ_SHIFT)
+#define EVTQ_BITS		(ilog2(SZ_4K) - EVTQ_ENT_SZ_SHIFT)
+/* Invalidate page by page up to here, and all of the domain beyond. */
+#define INV_MAX_PAGES		32
+
+/**
+ * struct hyp_smmu - an SMMUv3
+ * @two_level: the stream table is
+ * @ats: translated transactions exist and have to be checked
+ * @msi: it could write interrupts to memory
+ * @attr_ovr: it can override attributes, and has to be told not to
+ * @cmdq: command queue, a page
+ * @cmdq_bits: log2 of its entries
+ * @cmdq_prod: next entry to fill, with the wrap bit
+ * @evtq: event queue, a page
+ * @evtq_bits: log2 of its entries
+ * @evtq_cons: next entry to read, with wrap and overflow bits
+ * @cd: with stage 1, the context descriptor of the shadow, a page
+ */
+struct hyp_smmu {
+	bool			two_level;
+	bool			ats;
+	bool			msi;
+	bool			attr_ovr;
+	__le64			*cmdq;
+	u8			cmdq_bits;
+	u32			cmdq_prod;
+	__le64			*evtq;
+	u8			evtq_bits;
+	u32			evtq_cons;
+	struct arm_smmu_cd	*cd;
+};
+
+static struct hyp_smmu hyp_smmus[PKVM_IOMMU_MAX];
+
+static struct hyp_smmu *to_smmu(struct pkvm_iommu *iommu)
+{
+	return &hyp_smmus[iommu->id];
+}
+
+static u32 smmu_read(struct pkvm_iommu *iommu, u32 reg)
+{
+	return readl_relaxed(iommu->mmio + reg);
+}
+
+static void smmu_write(struct pkvm_iommu *iommu, u32 val, u32 reg)
+{
+	writel_relaxed(val, iommu->mmio + reg);
+}
+
+static void smmu_write64(struct pkvm_iommu *iommu, u64 val, u32 reg)
+{
+	writeq_relaxed(val, iommu->mmio + reg);
+}
+
+/* Make what the SMMU is going to read visible to it. */
+static void smmu_publish(struct pkvm_iommu *iommu, void *addr, size_t size)
+{
+	if (iommu->coherent)
+		dsb(ishst);
+	else
+		kvm_flush_dcache_to_poc(addr, size);
+}
+
+static u64 smmu_deadline(void)
+{
+	return read_sysreg(cntpct_el0) +
+	       read_sysreg(cntfrq_el0) / USEC_PER_SEC * ARM_SMMU_POLL_TIMEOUT_US;
+}
+
+/* Wait until *(@reg) & @mask == @val. */
+static bool smmu_wait(struct pkvm_iommu *iommu, u32 reg, u32 mask, u32 val)
+{
+	u64 deadline = smmu_deadline();
+
+	while ((smmu_read(iommu, reg) & mask) != val) {
+		isb();
+		if (read_sysreg(cntpct_el0) > deadline)
+			return false;
+	}
+
+	return true;
+}
+
+/*
+ * The one legal panic: a command was not completed within a second, so nobody
+ * can say whether a device still reaches the page that is about to change
+ * hands. This function's name is the message: the host prints where EL2 died.
+ */
+static noinline void __noreturn pkvm_iommu_smmu_v3_lost_CMD_SYNC(void)
+{
+	BUG();
+}
+
+static void smmu_add_cmd(struct pkvm_iommu *iommu, struct arm_smmu_cmd cmd)
+{
+	struct hyp_smmu *smmu = to_smmu(iommu);
+	u32 index = smmu->cmdq_prod & (BIT(smmu->cmdq_bits) - 1);
+	__le64 *entry = smmu->cmdq + index * CMDQ_ENT_DWORDS;
+
+	entry[0] = cpu_to_le64(cmd.data[0]);
+	entry[1] = cpu_to_le64(cmd.data[1]);
+	smmu->cmdq_prod = (smmu->cmdq_prod + 1) & (BIT(smmu->cmdq_bits + 1) - 1);
+}
+
+/*
+ * Add a CMD_SYNC, and start the queue. It has completed when the consumer index
+ * has passed it (4.7.3). An error in the queue stops it; acknowledging the error
+ * makes the SMMU fetch the command again, which is right where memory failed it
+ * for once. A command that it does not understand keeps failing, and the
+ * deadline ends it: no invalidation is ever skipped (7.1).
+ */
+static bool smmu_try_sync(struct pkvm_iommu *iommu)
+{
+	struct hyp_smmu *smmu = to_smmu(iommu);
+	u32 mask = BIT(smmu->cmdq_bits + 1) - 1, error;
+	u64 deadline;
+
+	smmu_add_cmd(iommu, arm_smmu_make_cmd_sync(CMDQ_SYNC_0_CS_NONE, 0));
+	smmu_publish(iommu, smmu->cmdq, SZ_4K);
+	smmu_write(iommu, smmu->cmdq_prod, ARM_SMMU_CMDQ_PROD);
+
+	deadline = smmu_deadline();
+	while ((smmu_read(iommu, ARM_SMMU_CMDQ_CONS) & mask) != smmu->cmdq_prod) {
+		error = smmu_read(iommu, ARM_SMMU_GERROR) ^
+			smmu_read(iommu, ARM_SMMU_GERRORN);
+		if (error & GERROR_CMDQ_ERR)
+			smmu_write(iommu, smmu_read(iommu, ARM_SMMU_GERRORN) ^
+				   GERROR_CMDQ_ERR, ARM_SMMU_GERRORN);
+		isb();
+		if (read_sysreg(cntpct_el0) > deadline)
+			return false;
+	}
+
+	return true;
+}
+
+static void smmu_sync(struct pkvm_iommu *iommu)
+{
+	if (!smmu_try_sync(iommu))
+		pkvm_iommu_smmu_v3_lost_CMD_SYNC();
+
+	/* What follows must not start before the SMMU has finished. */
+	dsb(sy);
+}
+
+static int smmu_refuse(u64 *why, enum pkvm_iommu_refusal reason)
+{
+	*why = reason;
+	return -ENXIO;
+}
+
+static int smmu_probe(struct pkvm_iommu *iommu, u64 *why)
+{
+	static const u8 oas[] = { 32, 36, 40, 42, 44, 48, 52 };
+	static const u32 granules = PAGE_SIZE == SZ_4K ? IDR5_GRAN4K :
+				    PAGE_SIZE == SZ_16K ? IDR5_GRAN16K : IDR5_GRAN64K;
+	struct hyp_smmu *smmu = to_smmu(iommu);
+	u32 idr0, idr1, idr5, max;
+
+	if (iommu->mmio_size < SMMU_REGS_SIZE)
+		return smmu_refuse(why, PKVM_IOMMU_REFUSE_MMIO);
+
+	idr0 = smmu_read(iommu, ARM_SMMU_IDR0);
+	idr1 = smmu_read(iommu, ARM_SMMU_IDR1);
+	idr5 = smmu_read(iommu, ARM_SMMU_IDR5);
+
+	/* Enhanced command queues lie anywhere, and write MSIs (6.3.6). */
+	if (idr1 & (IDR1_TABLES_PRESET | IDR1_QUEUES_PRESET | IDR1_REL | IDR1_ECMDQ))
+		return smmu_refuse(why, PKVM_IOMMU_REFUSE_PRESET);
+	if (!(FIELD_GET(IDR0_TTF, idr0) & IDR0_TTF_AARCH64) ||
+	    FIELD_GET(IDR0_TTENDIAN, idr0) == IDR0_TTENDIAN_BE ||
+	    FIELD_GET(IDR0_STALL_MODEL, idr0) == IDR0_STALL_MODEL_FORCE)
+		return smmu_refuse(why, PKVM_IOMMU_REFUSE_STAGE);
+	if (idr0 & IDR0_S1P)
+		iommu->fmts |= BIT(ARM_64_LPAE_S1);
+	if (idr0 & IDR0_S2P)
+		iommu->fmts |= BIT(ARM_64_LPAE_S2);
+	if (!iommu->fmts)
+		return smmu_refuse(why, PKVM_IOMMU_REFUSE_STAGE);
+	if (!(idr5 & granules))
+		return smmu_refuse(why, PKVM_IOMMU_REFUSE_GRANULE);
+
+	*smmu = (struct hyp_smmu) {
+		.ats		= idr0 & IDR0_ATS,
+		.msi		= idr0 & IDR0_MSI,
+		.attr_ovr	= idr1 & IDR1_ATTR_TYPES_OVR,
+		.cmdq_bits	= min_t(u32, CMDQ_BITS, FIELD_GET(IDR1_CMDQS, idr1)),
+		.evtq_bits	= min_t(u32, EVTQ_BITS, FIELD_GET(IDR1_EVTQS, idr1)),
+	};
+	/* The longest batch and its sync have to fit. */
+	if (BIT(smmu->cmdq_bits) < INV_MAX_PAGES + 2)
+		return smmu_refuse(why, PKVM_IOMMU_REFUSE_PRESET);
+
+	iommu->oas = oas[min_t(u32, FIELD_GET(IDR5_OAS, idr5), ARRAY_SIZE(oas) - 1)];
+	iommu->sid_bits = FIELD_GET(IDR1_SIDSIZE, idr1);
+	smmu->two_level = FIELD_GET(IDR0_ST_LVL, idr0) == IDR0_ST_LVL_2LVL &&
+			  iommu->sid_bits > L2_SPLIT;
+
+	/* Streams beyond the table abort with C_BAD_STREAMID (6.3.24). */
+	max = smmu->two_level ? L1_MAX_BITS + L2_SPLIT : LINEAR_MAX_BITS;
+	iommu->sid_bits = min_t(u32, iommu->sid_bits, max);
+	if (smmu->two_level)
+		iommu->mem_size = sizeof(__le64) << (iommu->sid_bits - L2_SPLIT);
+	else
+		iommu->mem_size = sizeof(struct arm_smmu_ste) << iommu->sid_bits;
+	iommu->mem_size = max(iommu->mem_size, PAGE_SIZE);
+
+	return 0;
+}
+
+static int smmu_alloc(struct pkvm_iommu *iommu)
+{
+	struct hyp_smmu *smmu = to_smmu(iommu);
+	bool stage1 = pkvm_iommu_shadow.fmt == ARM_64_LPAE_S1;
+
+	if (!smmu->cmdq)
+		smmu->cmdq = pkvm_iommu_alloc_page();
+	if (!smmu->evtq)
+		smmu->evtq = pkvm_iommu_alloc_page();
+	if (!smmu->cd && stage1)
+		smmu->cd = pkvm_iommu_alloc_page();
+
+	return smmu->cmdq && smmu->evtq && (smmu->cd || !stage1) ? 0 : -ENOMEM;
+}
+
+static void smmu_make_cd(struct pkvm_iommu *iommu)
+{
+	const struct pkvm_iommu_domain *domain = &pkvm_iommu_shadow;
+	typeof(&domain->cfg->arm_lpae_s1_cfg.tcr) tcr = &domain->cfg->arm_lpae_s1_cfg.tcr;
+	struct arm_smmu_cd *cd = to_smmu(iommu)->cd;
+
+	if (!cd)
+		return;
+
+	cd->data[0] = cpu_to_le64(FIELD_PREP(CTXDESC_CD_0_TCR_T0SZ, tcr->tsz) |
+				  FIELD_PREP(CTXDESC_CD_0_TCR_TG0, tcr->tg) |
+				  FIELD_PREP(CTXDESC_CD_0_TCR_IRGN0, tcr->irgn) |
+				  FIELD_PREP(CTXDESC_CD_0_TCR_ORGN0, tcr->orgn) |
+				  FIELD_PREP(CTXDESC_CD_0_TCR_SH0, tcr->sh) |
+				  FIELD_PREP(CTXDESC_CD_0_TCR_IPS, tcr->ips) |
+				  FIELD_PREP(CTXDESC_CD_0_ASID, domain->tag) |
+				  CTXDESC_CD_0_TCR_EPD1 | CTXDESC_CD_0_AA64 |
+				  CTXDESC_CD_0_R | CTXDESC_CD_0_A |
+				  CTXDESC_CD_0_ASET | CTXDESC_CD_0_V);
+	cd->data[1] = cpu_to_le64(domain->cfg->arm_lpae_s1_cfg.ttbr & CTXDESC_CD_1_TTB0_MASK);
+	cd->data[3] = cpu_to_le64(domain->cfg->arm_lpae_s1_cfg.mair);
+	smmu_publish(iommu, cd, sizeof(*cd));
+}
+
+/* Transactions abort while the SMMU is disabled (6.3.13), then disable it. */
+static bool smmu_quiesce(struct pkvm_iommu *iommu)
+{
+	u32 gbpa;
+
+	if (!smmu_wait(iommu, ARM_SMMU_GBPA, GBPA_UPDATE, 0))
+		return false;
+	gbpa = smmu_read(iommu, ARM_SMMU_GBPA);
+	smmu_write(iommu, gbpa | GBPA_ABORT | GBPA_UPDATE, ARM_SMMU_GBPA);
+	if (!smmu_wait(iommu, ARM_SMMU_GBPA, GBPA_UPDATE, 0))
+		return false;
+
+	smmu_write(iommu, 0, ARM_SMMU_CR0);
+	if (!smmu_wait(iommu, ARM_SMMU_CR0ACK, ~0, 0))
+		return false;
+
+	smmu_write(iommu, 0, ARM_SMMU_IRQ_CTRL);
+	if (!smmu_wait(iommu, ARM_SMMU_IRQ_CTRLACK, ~0, 0))
+		return false;
+
+	/* Wired interrupts only: no interrupt is a write to memory. */
+	if (to_smmu(iommu)->msi) {
+		smmu_write64(iommu, 0, ARM_SMMU_GERROR_IRQ_CFG0);
+		smmu_write64(iommu, 0, ARM_SMMU_EVTQ_IRQ_CFG0);
+	}
+
+	return true;
+}
+
+static bool smmu_enable(struct pkvm_iommu *iommu, u32 cr0)
+{
+	smmu_write(iommu, cr0, ARM_SMMU_CR0);
+	return smmu_wait(iommu, ARM_SMMU_CR0ACK, cr0, cr0);
+}
+
+static void smmu_set_tables(struct pkvm_iommu *iommu)
+{
+	struct hyp_smmu *smmu = to_smmu(iommu);
+	u32 sh = iommu->coherent ? ARM_SMMU_SH_ISH : ARM_SMMU_SH_OSH;
+	u32 c = iommu->coherent ? CR1_CACHE_WB : CR1_CACHE_NC;
+	u32 fmt = smmu->two_level ? STRTAB_BASE_CFG_FMT_2LVL : STRTAB_BASE_CFG_FMT_LINEAR;
+
+	smmu_write(iommu, FIELD_PREP(CR1_TABLE_SH, sh) | FIELD_PREP(CR1_TABLE_OC, c) |
+			  FIELD_PREP(CR1_TABLE_IC, c) | FIELD_PREP(CR1_QUEUE_SH, sh) |
+			  FIELD_PREP(CR1_QUEUE_OC, c) | FIELD_PREP(CR1_QUEUE_IC, c),
+		   ARM_SMMU_CR1);
+	/* Ignore the CPU's TLB broadcasts; record unknown streams. */
+	smmu_write(iommu, CR2_PTM | CR2_RECINVSID, ARM_SMMU_CR2);
+
+	smmu_write64(iommu, hyp_virt_to_phys(iommu->mem) | STRTAB_BASE_RA,
+		     ARM_SMMU_STRTAB_BASE);
+	smmu_write(iommu, FIELD_PREP(STRTAB_BASE_CFG_FMT, fmt) |
+			  FIELD_PREP(STRTAB_BASE_CFG_SPLIT, smmu->two_level ? L2_SPLIT : 0) |
+			  FIELD_PREP(STRTAB_BASE_CFG_LOG2SIZE, iommu->sid_bits),
+		   ARM_SMMU_STRTAB_BASE_CFG);
+
+	smmu_publish(iommu, smmu->evtq, SZ_4K);
+	smmu_write64(iommu, hyp_virt_to_phys(smmu->cmdq) | Q_BASE_RWA | smmu->cmdq_bits,
+		     ARM_SMMU_CMDQ_BASE);
+	smmu_write(iommu, 0, ARM_SMMU_CMDQ_PROD);
+	smmu_write(iommu, 0, ARM_SMMU_CMDQ_CONS);
+	smmu_write64(iommu, hyp_virt_to_phys(smmu->evtq) | Q_BASE_RWA | smmu->evtq_bits,
+		     ARM_SMMU_EVTQ_BASE);
+	smmu_write(iommu, 0, SMMU_PAGE1 + ARM_SMMU_EVTQ_PROD);
+	smmu_write(iommu, 0, SMMU_PAGE1 + ARM_SMMU_EVTQ_CONS);
+}
+
+static int smmu_init(struct pkvm_iommu *iommu, u64 *why)
+{
+	u32 irqs = IRQ_CTRL_EVTQ_IRQEN | IRQ_CTRL_GERROR_IRQEN;
+	/* Without the check, translated transactions pass as they are (3.9.1.3). */
+	u32 cr0 = to_smmu(iommu)->ats ? CR0_ATSCHK : 0;
+
+	*why = PKVM_IOMMU_REFUSE_TIMEOUT;
+	if (!smmu_quiesce(iommu))
+		return -ETIMEDOUT;
+
+	smmu_make_cd(iommu);
+	smmu_set_tables(iommu);
+	smmu_write(iommu, smmu_read(iommu, ARM_SMMU_GERROR), ARM_SMMU_GERRORN);
+
+	cr0 |= CR0_CMDQEN;
+	if (!smmu_enable(iommu, cr0))
+		return -ETIMEDOUT;
+
+	smmu_add_cmd(iommu, arm_smmu_make_cmd_cfgi_all());
+	if (smmu_read(iommu, ARM_SMMU_IDR0) & IDR0_HYP)
+		smmu_add_cmd(iommu, arm_smmu_make_cmd_op(CMDQ_OP_TLBI_EL2_ALL));
+	smmu_add_cmd(iommu, arm_smmu_make_cmd_op(CMDQ_OP_TLBI_NSNH_ALL));
+	if (!smmu_try_sync(iommu))
+		return -ETIMEDOUT;
+
+	smmu_write(iommu, irqs, ARM_SMMU_IRQ_CTRL);
+	cr0 |= CR0_EVTQEN | CR0_SMMUEN;
+	if (!smmu_wait(iommu, ARM_SMMU_IRQ_CTRLACK, irqs, irqs) ||
+	    !smmu_enable(iommu, cr0))
+		return -ETIMEDOUT;
+
+	*why = PKVM_IOMMU_REFUSE_NONE;
+
+	return 0;
+}
+
+static __le64 *smmu_l1_desc(struct pkvm_iommu *iommu, u32 sid)
+{
+	return (__le64 *)iommu->mem + (sid >> L2_SPLIT);
+}
+
+static int smmu_stream_prepare(struct pkvm_iommu *iommu, u32 sid)
+{
+	__le64 *desc = smmu_l1_desc(iommu, sid);
+	void *l2;
+
+	if (!to_smmu(iommu)->two_level || *desc)
+		return 0;
+
+	l2 = pkvm_iommu_alloc_page();
+	if (!l2)
+		return -ENOMEM;
+
+	/* The table first, all V=0, then the descriptor that points at it. */
+	smmu_publish(iommu, l2, PAGE_SIZE);
+	WRITE_ONCE(*desc, cpu_to_le64(hyp_virt_to_phys(l2) |
+				      FIELD_PREP(STRTAB_L1_DESC_SPAN, L2_SPLIT + 1)));
+	smmu_publish(iommu, desc, sizeof(*desc));
+	/* An invalid descriptor may be cached too (16.2). */
+	smmu_add_cmd(iommu, arm_smmu_make_cmd_cfgi_ste(sid, false));
+	smmu_sync(iommu);
+
+	return 0;
+}
+
+static __le64 *smmu_ste(struct pkvm_iommu *iommu, u32 sid)
+{
+	struct arm_smmu_ste *table = iommu->mem;
+
+	if (to_smmu(iommu)->two_level) {
+		table = hyp_phys_to_virt(le64_to_cpu(*smmu_l1_desc(iommu, sid)) &
+					 STRTAB_L1_DESC_L2PTR_MASK);
+		sid &= L2_ENTRIES - 1;
+	}
+
+	return table[sid].data;
+}
+
+static void smmu_cfgi_ste(struct pkvm_iommu *iommu, u32 sid, void *ste)
+{
+	smmu_publish(iommu, ste, sizeof(struct arm_smmu_ste));
+	smmu_add_cmd(iommu, arm_smmu_make_cmd_cfgi_ste(sid, true));
+	smmu_sync(iommu);
+}
+
+static void smmu_make_ste(struct pkvm_iommu *iommu, u64 *ste,
+			  const struct pkvm_iommu_domain *domain)
+{
+	typeof(&domain->cfg->arm_lpae_s2_cfg.vtcr) vtcr = &domain->cfg->arm_lpae_s2_cfg.vtcr;
+	u64 cache = iommu->coherent ? STRTAB_STE_1_S1C_CACHE_WBRA : STRTAB_STE_1_S1C_CACHE_NC;
+
+	/* EATS=0 in both: no translation requests, no translated transactions. */
+	if (to_smmu(iommu)->attr_ovr)
+		ste[1] = FIELD_PREP(STRTAB_STE_1_SHCFG, STRTAB_STE_1_SHCFG_INCOMING);
+
+	if (domain->fmt == ARM_64_LPAE_S2) {
+		u64 fields = FIELD_PREP(STRTAB_STE_2_VTCR_S2T0SZ, vtcr->tsz) |
+			     FIELD_PREP(STRTAB_STE_2_VTCR_S2SL0, vtcr->sl) |
+			     FIELD_PREP(STRTAB_STE_2_VTCR_S2IR0, vtcr->irgn) |
+			     FIELD_PREP(STRTAB_STE_2_VTCR_S2OR0, vtcr->orgn) |
+			     FIELD_PREP(STRTAB_STE_2_VTCR_S2SH0, vtcr->sh) |
+			     FIELD_PREP(STRTAB_STE_2_VTCR_S2TG, vtcr->tg) |
+			     FIELD_PREP(STRTAB_STE_2_VTCR_S2PS, vtcr->ps);
+
+		ste[0] = STRTAB_STE_0_V | FIELD_PREP(STRTAB_STE_0_CFG, STRTAB_STE_0_CFG_S2_TRANS);
+		ste[2] = FIELD_PREP(STRTAB_STE_2_S2VMID, domain->tag) |
+			 FIELD_PREP(STRTAB_STE_2_VTCR, fields) |
+			 STRTAB_STE_2_S2AA64 | STRTAB_STE_2_S2PTW | STRTAB_STE_2_S2R;
+		ste[3] = domain->cfg->arm_lpae_s2_cfg.vttbr & STRTAB_STE_3_S2TTB_MASK;
+	} else {
+		/* One descriptor: S1CDMax=0, and transactions with a SubstreamID abort. */
+		ste[0] = STRTAB_STE_0_V | FIELD_PREP(STRTAB_STE_0_CFG, STRTAB_STE_0_CFG_S1_TRANS) |
+			 (hyp_virt_to_phys(to_smmu(iommu)->cd) & STRTAB_STE_0_S1CTXPTR_MASK);
+		ste[1] |= FIELD_PREP(STRTAB_STE_1_S1CIR, cache) |
+			  FIELD_PREP(STRTAB_STE_1_S1COR, cache) |
+			  FIELD_PREP(STRTAB_STE_1_S1CSH, ARM_SMMU_SH_ISH) |
+			  FIELD_PREP(STRTAB_STE_1_STRW, STRTAB_STE_1_STRW_NSEL1);
+	}
+}
+
+static void smmu_stream_set(struct pkvm_iommu *iommu, u32 sid,
+			    const struct pkvm_iommu_domain *domain)
+{
+	__le64 *ste = smmu_ste(iommu, sid);
+	u64 new[STRTAB_STE_DWORDS] = {};
+	int i;
+
+	/*
+	 * The SMMU reads an entry as eight words in any order (3.21.3), so only
+	 * the word with V may change while others are as they have to be: to
+	 * attach, fill the rest, make the SMMU forget what it read, then set V;
+	 * to block, clear V.
+	 */
+	if (domain) {
+		smmu_make_ste(iommu, new, domain);
+		for (i = 1; i < STRTAB_STE_DWORDS; i++)
+			WRITE_ONCE(ste[i], cpu_to_le64(new[i]));
+		smmu_cfgi_ste(iommu, sid, ste);
+	}
+
+	WRITE_ONCE(ste[0], cpu_to_le64(new[0]));
+	smmu_cfgi_ste(iommu, sid, ste);
+}
+
+static void smmu_invalidate(struct pkvm_iommu *iommu,
+			    const struct pkvm_iommu_domain *domain, u64 addr, u64 size)
+{
+	bool stage2 = domain->fmt == ARM_64_LPAE_S2;
+	u16 vmid = stage2 ? domain->tag : 0, asid = stage2 ? 0 : domain->tag;
+	struct arm_smmu_cmd cmd;
+	u64 end = addr + size;
+
+	/* The table's entries are seen before the commands are (3.19). */
+	if (!size || size > INV_MAX_PAGES * PAGE_SIZE) {
+		smmu_add_cmd(iommu, arm_smmu_make_cmd_tlbi(stage2 ? CMDQ_OP_TLBI_S12_VMALL :
+							   CMDQ_OP_TLBI_NH_ASID, asid, vmid));
+	} else {
+		for (; addr < end; addr += PAGE_SIZE) {
+			cmd = arm_smmu_make_cmd_tlbi(stage2 ? CMDQ_OP_TLBI_S2_IPA :
+						     CMDQ_OP_TLBI_NH_VA, asid, vmid);
+			cmd.data[1] = addr | CMDQ_TLBI_1_LEAF;
+			smmu_add_cmd(iommu, cmd);
+		}
+	}
+	smmu_sync(iommu);
+}
+
+static u8 smmu_fault_reason(u64 id)
+{
+	switch (id) {
+	case EVT_ID_BAD_STREAMID_CONFIG:
+	case EVT_ID_BAD_STE_CONFIG:
+		return PKVM_IOMMU_FAULT_BLOCKED;
+	case EVT_ID_TRANSLATION_FAULT:
+	case EVT_ID_ADDR_SIZE_FAULT:
+		return PKVM_IOMMU_FAULT_UNMAPPED;
+	case EVT_ID_ACCESS_FAULT:
+	case EVT_ID_PERMISSION_FAULT:
+		return PKVM_IOMMU_FAULT_PERMISSION;
+	case EVT_ID_STREAM_DISABLED_FAULT:
+	case EVT_ID_TRANSL_FORBIDDEN:
+	case EVT_ID_BAD_SUBSTREAMID_CONFIG:
+		return PKVM_IOMMU_FAULT_FORBIDDEN;
+	case EVT_ID_STE_FETCH_FAULT:
+	case EVT_ID_CD_FETCH_FAULT:
+	case EVT_ID_BAD_CD_CONFIG:
+	case EVT_ID_VMS_FETCH_FAULT:
+		return PKVM_IOMMU_FAULT_HARDWARE;
+	}
+
+	return PKVM_IOMMU_FAULT_UNKNOWN;
+}
+
+/* Global errors, but for the command queue's: smmu_try_sync() handles that. */
+static bool smmu_gerror(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault)
+{
+	u32 gerrorn = smmu_read(iommu, ARM_SMMU_GERRORN);
+	u32 error = (smmu_read(iommu, ARM_SMMU_GERROR) ^ gerrorn) &
+		    GERROR_ERR_MASK & ~GERROR_CMDQ_ERR;
+
+	if (!error)
+		return false;
+
+	smmu_write(iommu, gerrorn ^ error, ARM_SMMU_GERRORN);
+	*fault = (struct pkvm_iommu_fault) {
+		.reason		= PKVM_IOMMU_FAULT_HARDWARE,
+		.address	= error,
+	};
+
+	return true;
+}
+
+static bool smmu_fault(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault)
+{
+	struct hyp_smmu *smmu = to_smmu(iommu);
+	u32 wrap = BIT(smmu->evtq_bits), index = smmu->evtq_cons & (wrap - 1);
+	u32 prod = smmu_read(iommu, SMMU_PAGE1 + ARM_SMMU_EVTQ_PROD);
+	__le64 *event = smmu->evtq + index * EVTQ_ENT_DWORDS;
+	u64 word[3];
+	int i;
+
+	if (smmu_gerror(iommu, fault))
+		return true;
+	if (!((prod ^ smmu->evtq_cons) & (wrap | (wrap - 1))))
+		return false;
+
+	/* Read the record after the index that announced it. */
+	rmb();
+	if (!iommu->coherent)
+		kvm_flush_dcache_to_poc(event, EVTQ_ENT_DWORDS * sizeof(*event));
+	for (i = 0; i < 3; i++)
+		word[i] = le64_to_cpu(READ_ONCE(event[i]));
+
+	fault->sid = FIELD_GET(EVTQ_0_SID, word[0]);
+	fault->reason = smmu_fault_reason(FIELD_GET(EVTQ_0_ID, word[0]));
+	fault->write = !(word[1] & EVTQ_1_RnW);
+	fault->address = word[2];
+	/* The overflow flag toggles; copying it acknowledges (7.4). */
+	fault->lost = (prod ^ smmu->evtq_cons) & Q_OVERFLOW_FLAG;
+
+	smmu->evtq_cons = ((smmu->evtq_cons + 1) & (wrap | (wrap - 1))) |
+			  (prod & Q_OVERFLOW_FLAG);
+	/* And free its place only when it has been read. */
+	mb();
+	smmu_write(iommu, smmu->evtq_cons, SMMU_PAGE1 + ARM_SMMU_EVTQ_CONS);
+
+	return true;
+}
+
+const struct pkvm_iommu_ops pkvm_smmu_v3_ops = {
+	.isolates	= true,
+	.probe		= smmu_probe,
+	.alloc		= smmu_alloc,
+	.init		= smmu_init,
+	.stream_prepare	= smmu_stream_prepare,
+	.stream_set	= smmu_stream_set,
+	.invalidate	= smmu_invalidate,
+	.fault		= smmu_fault,
+};
