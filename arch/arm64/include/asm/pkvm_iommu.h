@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How drivers/iommu/pkvm/ reaches the hypervisor on arm64, and what KVM needs
+ * from there. Another architecture's pKVM supplies the same.
+ */
+#ifndef __ASM_PKVM_IOMMU_H
+#define __ASM_PKVM_IOMMU_H
+
+#include <linux/types.h>
+
+#ifdef CONFIG_PKVM_IOMMU
+
+#include <linux/arm-smccc.h>
+#include <linux/errno.h>
+
+#include <asm/kvm_asm.h>
+#include <asm/virt.h>
+
+#include <uapi/linux/pkvm_iommu.h>
+
+/**
+ * struct pkvm_iommu_hvc - a hypercall to the IOMMU layer
+ * @op: enum pkvm_iommu_boot_op or enum pkvm_iommu_op
+ * @args: its arguments
+ * @res: its results, see <uapi/linux/pkvm_iommu.h>
+ */
+struct pkvm_iommu_hvc {
+	u64	op;
+	u64	args[5];
+	u64	res[2];
+};
+
+/*
+ * The hypervisor's answer is not read before SMCCC says that there is one: a
+ * call at the wrong time leaves x1 as it was, which may look like success.
+ */
+#define __pkvm_iommu_hvc(func, hvc)						\
+({										\
+	struct pkvm_iommu_hvc *__hvc = (hvc);					\
+	struct arm_smccc_res __res;						\
+										\
+	arm_smccc_1_1_hvc(KVM_HOST_SMCCC_FUNC(func), __hvc->op, __hvc->args[0],	\
+			  __hvc->args[1], __hvc->args[2], __hvc->args[3],	\
+			  __hvc->args[4], &__res);				\
+	__hvc->res[0] = __res.a2;						\
+	__hvc->res[1] = __res.a3;						\
+	__res.a0 == SMCCC_RET_SUCCESS ? (int)__res.a1 : -EOPNOTSUPP;		\
+})
+
+/**
+ * pkvm_iommu_hvc_boot() - operate while the host is still trusted
+ * @hvc: enum pkvm_iommu_boot_op, and room for the results
+ *
+ * Context: any; until pKVM is finalised.
+ * Return: as the operation says; -EOPNOTSUPP if it is too early or too late.
+ */
+static inline int pkvm_iommu_hvc_boot(struct pkvm_iommu_hvc *hvc)
+{
+	return __pkvm_iommu_hvc(__pkvm_iommu_boot, hvc);
+}
+
+/**
+ * pkvm_iommu_hvc() - operate at run time
+ * @hvc: enum pkvm_iommu_op, and room for the results
+ *
+ * Context: any; once pKVM is finalised.
+ * Return: as the operation says; -EOPNOTSUPP if it is too early.
+ */
+static inline int pkvm_iommu_hvc(struct pkvm_iommu_hvc *hvc)
+{
+	return __pkvm_iommu_hvc(__pkvm_iommu_call, hvc);
+}
+
+/* Whether there is a hypervisor to register IOMMUs with. */
+static inline bool pkvm_iommu_hypervisor(void)
+{
+	return is_protected_kvm_enabled() && is_kvm_arm_initialised();
+}
+
+void pkvm_iommu_finalize(void);
+bool pkvm_iommu_isolates(void);
+
+#else /* !CONFIG_PKVM_IOMMU */
+
+static inline void pkvm_iommu_finalize(void) { }
+static inline bool pkvm_iommu_isolates(void)
+{
+	return true;
+}
+
+#endif /* CONFIG_PKVM_IOMMU */
+#endif /* __ASM_PKVM_IOMMU_H */

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Handing IOMMUs and memory to the hypervisor.
+ *
+ * Order of boot: KVM initialises EL2 (device_initcall, arch/); the init modules
+ * register what they find (device_initcall, first in drivers/iommu/);
+ * pkvm_iommu_finalize() has EL2 take it all (device_initcall_sync, arch/), just
+ * before the host loses its privileges; the frontend offers the IOMMUs to the
+ * kernel (device_initcall_sync, drivers/).
+ *
+ * Whatever fails here, the host boots; but then EL2 refuses protected VMs, and
+ * the log says why.
+ */
+#define pr_fmt(fmt) "pkvm_iommu: " fmt
+
+#include <linux/device.h>
+#include <linux/gfp.h>
+#include <linux/init.h>
+#include <linux/mm.h>
+
+#include "pkvm.h"
+
+struct pkvm_iommu_dev *pkvm_iommu_devs[PKVM_IOMMU_MAX];
+unsigned int pkvm_iommu_nr_devs;
+
+struct pkvm_iommu_chunk pkvm_iommu_first_chunk __ro_after_init;
+
+static bool iommu_off __ro_after_init;
+static bool iommu_refused __ro_after_init;
+static bool iommu_isolates __ro_after_init;
+
+static int __init pkvm_iommu_param(char *arg)
+{
+	if (!arg || strcmp(arg, "off")) {
+		pr_err("'pkvm_iommu=%s' is not known; 'off' is\n", arg ?: "");
+		return -EINVAL;
+	}
+	iommu_off = true;
+
+	return 0;
+}
+early_param("pkvm_iommu", pkvm_iommu_param);
+
+/**
+ * pkvm_iommu_enabled() - is there a hypervisor that wants IOMMUs?
+ *
+ * Context: device_initcall of drivers/, or later.
+ */
+bool pkvm_iommu_enabled(void)
+{
+	return !iommu_off && pkvm_iommu_hypervisor();
+}
+
+/**
+ * pkvm_iommu_isolates() - may protected VMs be created?
+ *
+ * The hypervisor decides again, and for good. This is the earlier answer.
+ */
+bool pkvm_iommu_isolates(void)
+{
+	return iommu_isolates || iommu_off;
+}
+
+static const char * __init refusal_name(u64 why)
+{
+	static const char * const names[] __initconst = {
+		[PKVM_IOMMU_REFUSE_NONE]	= "internal error",
+		[PKVM_IOMMU_REFUSE_STAGE]	= "no usable or common translation stage or table format",
+		[PKVM_IOMMU_REFUSE_GRANULE]	= "does not support the kernel's page size",
+		[PKVM_IOMMU_REFUSE_PRESET]	= "preset tables or queues, or queues outside of its registers",
+		[PKVM_IOMMU_REFUSE_TIMEOUT]	= "does not respond",
+		[PKVM_IOMMU_REFUSE_MEMORY]	= "no memory for its stream table",
+		[PKVM_IOMMU_REFUSE_MMIO]	= "register range too small, or not the host's to give",
+		[PKVM_IOMMU_REFUSE_AUDIT]	= "EL2 maps something that the host can reach",
+	};
+
+	return why < ARRAY_SIZE(names) ? names[why] : "unknown reason";
+}
+
+static int __init donate_boot(u64 target, struct page *page, unsigned int order)
+{
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_BOOT_DONATE,
+		.args	= { target, page_to_pfn(page), 1UL << order },
+	};
+	unsigned int i;
+	int ret;
+
+	/* The hypervisor may give single pages of it back. */
+	split_page(page, order);
+	ret = pkvm_iommu_hvc_boot(&hvc);
+	for (i = 0; ret && i < 1U << order; i++)
+		__free_page(page + i);
+
+	return ret;
+}
+
+/**
+ * pkvm_iommu_register() - register an IOMMU with the hypervisor
+ * @pdev: the IOMMU; must live for ever if this succeeds
+ *
+ * After a failure, another driver may have the hardware, but protected VMs will
+ * be refused.
+ *
+ * Context: device_initcall; sleeps.
+ * Return: 0; -ENODEV if pKVM is not in use; -ENOMEM; errors of
+ * PKVM_IOMMU_BOOT_REGISTER.
+ */
+int __init pkvm_iommu_register(struct pkvm_iommu_dev *pdev)
+{
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_BOOT_REGISTER,
+		.args	= { pdev->type, pdev->mmio, pdev->mmio_size, pdev->flags },
+	};
+	int ret;
+
+	if (!pkvm_iommu_enabled())
+		return -ENODEV;
+
+	ret = pkvm_iommu_hvc_boot(&hvc);
+	if (ret) {
+		dev_err(pdev->dev, "pkvm_iommu: cannot isolate: %s (%d)\n",
+			ret == -ENXIO ? refusal_name(hvc.res[0]) : "not accepted", ret);
+		iommu_refused = true;
+		return ret;
+	}
+
+	pdev->id = hvc.res[0];
+	pdev->mem_size = hvc.res[1];
+	xa_init(&pdev->streams);
+	pkvm_iommu_devs[pdev->id] = pdev;
+	pkvm_iommu_nr_devs = pdev->id + 1;
+
+	if (pdev->mem_size) {
+		unsigned int order = get_order(pdev->mem_size);
+
+		pdev->mem = alloc_pages(GFP_KERNEL, order);
+		ret = pdev->mem ? donate_boot(pdev->id, pdev->mem, order) : -ENOMEM;
+		if (ret) {
+			/* It stays registered, and sealing will name it. */
+			pdev->mem = NULL;
+			dev_err(pdev->dev, "pkvm_iommu: no memory for its stream table\n");
+		}
+	}
+
+	return 0;
+}
+
+/* Give the pool at least @nr_pages, in the largest pieces that there are. */
+static int __init donate_pool(u64 nr_pages)
+{
+	unsigned int order = ilog2(PKVM_IOMMU_DONATE_MAX);
+	struct page *page;
+	int ret;
+
+	order = min(order, (unsigned int)get_order(nr_pages << PAGE_SHIFT));
+	while (nr_pages) {
+		page = alloc_pages(GFP_KERNEL | (order ? __GFP_NOWARN | __GFP_NORETRY : 0), order);
+		if (!page && !order)
+			return -ENOMEM;
+		if (!page) {
+			order--;
+			continue;
+		}
+		ret = donate_boot(PKVM_IOMMU_POOL, page, order);
+		if (ret)
+			return ret;
+		if (!pkvm_iommu_first_chunk.page)
+			pkvm_iommu_first_chunk = (struct pkvm_iommu_chunk){ page, order };
+		nr_pages -= min_t(u64, nr_pages, 1ULL << order);
+	}
+
+	return 0;
+}
+
+static void __init report_failure(int ret, const u64 *res)
+{
+	if (ret == -ENODEV)
+		pr_err("no IOMMU keeps devices out of protected VMs\n");
+	else if (ret == -ENOMEM)
+		pr_err("no memory for the translation tables (%d)\n", ret);
+	else if (res[1] < pkvm_iommu_nr_devs)
+		pr_err("%s cannot be isolated: %s (%d)\n",
+		       dev_name(pkvm_iommu_devs[res[1]]->dev), refusal_name(res[0]), ret);
+	else
+		pr_err("isolation failed: %s (%d)\n", refusal_name(res[0]), ret);
+}
+
+/**
+ * pkvm_iommu_finalize() - have the hypervisor take all IOMMUs
+ *
+ * Context: once, right before pKVM drops the host's privileges; sleeps.
+ */
+void __init pkvm_iommu_finalize(void)
+{
+	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_BOOT_SEAL };
+	int ret;
+
+	if (iommu_off) {
+		hvc.args[0] = PKVM_IOMMU_F_OFF;
+		ret = pkvm_iommu_hvc_boot(&hvc);
+		pr_warn("off: devices can read and overwrite protected VMs\n");
+		return;
+	}
+
+	if (iommu_refused) {
+		pr_err("an IOMMU cannot be isolated; see above\n");
+		goto refuse;
+	}
+
+	while ((ret = pkvm_iommu_hvc_boot(&hvc))) {
+		if (ret == -ENOMEM)
+			ret = donate_pool(hvc.res[0]);
+		else if (ret == -EAGAIN)
+			ret = 0;
+		if (ret)
+			break;
+		cond_resched();
+	}
+	if (ret) {
+		report_failure(ret, hvc.res);
+		goto refuse;
+	}
+
+	iommu_isolates = true;
+	pr_info("%u IOMMU(s) are the hypervisor's: every stream is blocked until attached\n",
+		pkvm_iommu_nr_devs);
+	return;
+
+refuse:
+	pr_err("protected VMs are refused; pkvm_iommu=off would allow them, without DMA isolation\n");
+}
+
+/**
+ * pkvm_iommu_topup() - give the hypervisor's pool more memory
+ * @nr_pages: at least so many
+ * @gfp: how to allocate
+ *
+ * Context: as @gfp says.
+ * Return: 0, -ENOMEM, or the errors of PKVM_IOMMU_TOPUP.
+ */
+int pkvm_iommu_topup(u64 nr_pages, gfp_t gfp)
+{
+	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_TOPUP };
+	struct page *page;
+	int ret;
+
+	while (nr_pages--) {
+		page = alloc_page(gfp);
+		if (!page)
+			return -ENOMEM;
+		hvc.args[0] = page_to_pfn(page);
+		hvc.args[1] = 1;
+		ret = pkvm_iommu_hvc(&hvc);
+		if (ret) {
+			__free_page(page);
+			return ret;
+		}
+	}
+
+	return 0;
+}
+
+/**
+ * pkvm_iommu_reclaim() - have all unused memory of the pool back
+ *
+ * Context: any; once pKVM is finalised.
+ */
+void pkvm_iommu_reclaim(void)
+{
+	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_RECLAIM };
+
+	while (!pkvm_iommu_hvc(&hvc))
+		__free_page(pfn_to_page(hvc.res[0]));
+}

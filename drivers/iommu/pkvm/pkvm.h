@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The host's side of the pKVM IOMMU layer.
+ *
+ * Three kinds of files: an init module per vendor finds hardware and registers
+ * it (smmu-v3.c); boot.c hands it to the hypervisor; frontend.c is the one
+ * iommu_ops for whatever was handed over. Only the first kind knows vendors,
+ * and nothing here is trusted once the boot is over.
+ */
+#ifndef __PKVM_IOMMU_H
+#define __PKVM_IOMMU_H
+
+#include <linux/iommu.h>
+#include <linux/types.h>
+#include <linux/xarray.h>
+
+#include <asm/pkvm_iommu.h>
+
+/**
+ * struct pkvm_iommu_dev - an IOMMU that the hypervisor has, or is to have
+ * @dev: its device; set by the init module
+ * @type: enum pkvm_iommu_type; set by the init module
+ * @mmio: address of its registers; set by the init module
+ * @mmio_size: their size; set by the init module
+ * @flags: PKVM_IOMMU_F_*; set by the init module
+ * @irqs: interrupts that announce faults, or 0; set by the init module
+ * @id: its id at the hypervisor
+ * @mem: memory that it was given, or NULL
+ * @mem_size: bytes
+ * @iommu: handle of the IOMMU core
+ * @streams: struct pkvm_iommu_stream by stream id
+ * @faults: faults so far, and the last one, for tests
+ */
+struct pkvm_iommu_dev {
+	struct device			*dev;
+	enum pkvm_iommu_type		type;
+	phys_addr_t			mmio;
+	size_t				mmio_size;
+	u64				flags;
+	int				irqs[2];
+
+	u32				id;
+	struct page			*mem;
+	size_t				mem_size;
+	struct iommu_device		iommu;
+	struct xarray			streams;
+	struct pkvm_iommu_test_faults	faults;
+};
+
+/* All of them, in the order of their ids; constant after boot. */
+extern struct pkvm_iommu_dev *pkvm_iommu_devs[PKVM_IOMMU_MAX];
+extern unsigned int pkvm_iommu_nr_devs;
+
+bool pkvm_iommu_enabled(void);
+int pkvm_iommu_register(struct pkvm_iommu_dev *pdev);
+int pkvm_iommu_topup(u64 nr_pages, gfp_t gfp);
+void pkvm_iommu_reclaim(void);
+
+/**
+ * struct pkvm_iommu_chunk - memory that the pool was given at boot
+ * @page: the first
+ * @order: log2 of their number
+ */
+struct pkvm_iommu_chunk {
+	struct page	*page;
+	unsigned int	order;
+};
+
+/* The first, for the tests: it holds tables of the shadow. */
+extern struct pkvm_iommu_chunk pkvm_iommu_first_chunk;
+
+#endif /* __PKVM_IOMMU_H */

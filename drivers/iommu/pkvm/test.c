@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/pkvm_iommu_test: root plays the hostile host. And, with
+ * pkvm_iommu_test=1 on the command line, an IOMMU of software.
+ */
+#include <linux/gfp.h>
+#include <linux/init.h>
+#include <linux/miscdevice.h>
+#include <linux/platform_device.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include <asm/kvm_mmu.h>
+#include <asm/kvm_pkvm.h>
+#include <asm/sections.h>
+
+#include "pkvm.h"
+
+static int test_call(struct pkvm_iommu_test_call *call)
+{
+	static const u32 functions[] = {
+		[PKVM_IOMMU_TEST_FN_BOOT]	 = KVM_HOST_SMCCC_FUNC(__pkvm_iommu_boot),
+		[PKVM_IOMMU_TEST_FN_CALL]	 = KVM_HOST_SMCCC_FUNC(__pkvm_iommu_call),
+		[PKVM_IOMMU_TEST_FN_SHARE_HYP]	 = KVM_HOST_SMCCC_FUNC(__pkvm_host_share_hyp),
+		[PKVM_IOMMU_TEST_FN_UNSHARE_HYP] = KVM_HOST_SMCCC_FUNC(__pkvm_host_unshare_hyp),
+	};
+	struct arm_smccc_res res;
+
+	if (!pkvm_iommu_hypervisor())
+		return -ENODEV;
+	if (call->fn >= ARRAY_SIZE(functions))
+		return -EINVAL;
+
+	arm_smccc_1_1_hvc(functions[call->fn], call->args[0], call->args[1],
+			  call->args[2], call->args[3], call->args[4],
+			  call->args[5], &res);
+	call->res[0] = res.a0;
+	call->res[1] = res.a1;
+	call->res[2] = res.a2;
+	call->res[3] = res.a3;
+
+	return 0;
+}
+
+static void test_faults(struct pkvm_iommu_test_faults *faults)
+{
+	int i;
+
+	*faults = (struct pkvm_iommu_test_faults){};
+	for (i = 0; i < pkvm_iommu_nr_devs; i++) {
+		struct pkvm_iommu_test_faults *from = &pkvm_iommu_devs[i]->faults;
+		u64 count = smp_load_acquire(&from->count);
+
+		if (count) {
+			faults->info = READ_ONCE(from->info);
+			faults->address = READ_ONCE(from->address);
+			faults->iommu = i;
+		}
+		faults->count += count;
+	}
+}
+
+#define HYP_RANGE(_kind, _start, _end)						\
+	{ .kind = PKVM_IOMMU_TEST_RANGE_##_kind, .address = __pa_symbol(_start),	\
+	  .size = (_end) - (_start) }
+
+static int test_range(struct pkvm_iommu_test_range *range)
+{
+	const struct pkvm_iommu_test_range fixed[] = {
+		HYP_RANGE(HYP_TEXT, __hyp_text_start, __hyp_text_end),
+		HYP_RANGE(HYP_DATA, __hyp_data_start, __hyp_data_end),
+		HYP_RANGE(HYP_BSS, __hyp_bss_start, __hyp_bss_end),
+		{ .kind = PKVM_IOMMU_TEST_RANGE_CARVEOUT, .address = hyp_mem_base,
+		  .size = hyp_mem_size },
+		{ .kind = PKVM_IOMMU_TEST_RANGE_POOL,
+		  .address = pkvm_iommu_first_chunk.page ?
+			     page_to_phys(pkvm_iommu_first_chunk.page) : 0,
+		  .size = pkvm_iommu_first_chunk.page ?
+			  PAGE_SIZE << pkvm_iommu_first_chunk.order : 0 },
+	};
+	u64 index = range->index;
+	struct pkvm_iommu_dev *pdev;
+
+	if (index < ARRAY_SIZE(fixed)) {
+		*range = fixed[index];
+	} else {
+		index -= ARRAY_SIZE(fixed);
+		if (index >= 2 * pkvm_iommu_nr_devs)
+			return -ENOENT;
+		pdev = pkvm_iommu_devs[index / 2];
+		*range = (struct pkvm_iommu_test_range){ .iommu = pdev->id };
+		if (index % 2) {
+			range->kind = PKVM_IOMMU_TEST_RANGE_MMIO;
+			range->address = pdev->mmio;
+			range->size = pdev->mmio_size;
+		} else {
+			range->kind = PKVM_IOMMU_TEST_RANGE_TABLE;
+			range->address = pdev->mem ? page_to_phys(pdev->mem) : 0;
+			range->size = pdev->mem ? pdev->mem_size : 0;
+		}
+	}
+
+	return 0;
+}
+
+static int test_alloc(struct pkvm_iommu_test_page *arg)
+{
+	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+
+	if (!page)
+		return -ENOMEM;
+	arg->pfn = page_to_pfn(page);
+
+	return 0;
+}
+
+/* Ask the hypervisor whether the page is the host's: a wild free would crash. */
+static int test_free(const struct pkvm_iommu_test_page *arg)
+{
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_TEST,
+		.args	= { PKVM_IOMMU_TEST_SHADOW, arg->pfn << PAGE_SHIFT },
+	};
+
+	if (!pfn_valid(arg->pfn) || pkvm_iommu_hvc(&hvc) || !hvc.res[0])
+		return -EBUSY;
+	__free_page(pfn_to_page(arg->pfn));
+
+	return 0;
+}
+
+static long test_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	union {
+		struct pkvm_iommu_test_call	call;
+		struct pkvm_iommu_test_faults	faults;
+		struct pkvm_iommu_test_range	range;
+		struct pkvm_iommu_test_page	page;
+	} data = {};
+	void __user *user = (void __user *)arg;
+	int ret = 0;
+
+	if (_IOC_SIZE(cmd) > sizeof(data))
+		return -ENOTTY;
+	if (_IOC_DIR(cmd) & _IOC_WRITE && copy_from_user(&data, user, _IOC_SIZE(cmd)))
+		return -EFAULT;
+
+	switch (cmd) {
+	case PKVM_IOMMU_TEST_CALL:
+		ret = test_call(&data.call);
+		break;
+	case PKVM_IOMMU_TEST_FAULTS:
+		test_faults(&data.faults);
+		break;
+	case PKVM_IOMMU_TEST_RANGE:
+		ret = test_range(&data.range);
+		break;
+	case PKVM_IOMMU_TEST_ALLOC:
+		ret = test_alloc(&data.page);
+		break;
+	case PKVM_IOMMU_TEST_FREE:
+		ret = test_free(&data.page);
+		break;
+	default:
+		return -ENOTTY;
+	}
+	if (!ret && _IOC_DIR(cmd) & _IOC_READ && copy_to_user(user, &data, _IOC_SIZE(cmd)))
+		return -EFAULT;
+
+	return ret;
+}
+
+static const struct file_operations test_fops = {
+	.unlocked_ioctl	= test_ioctl,
+};
+
+static struct miscdevice test_device = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= "pkvm_iommu_test",
+	.fops	= &test_fops,
+	.mode	= 0600,
+};
+builtin_misc_device(test_device);
+
+static bool software_iommu __initdata;
+
+static int __init software_iommu_param(char *arg)
+{
+	return kstrtobool(arg, &software_iommu);
+}
+early_param("pkvm_iommu_test", software_iommu_param);
+
+static int __init software_iommu_init(void)
+{
+	struct platform_device *platform;
+	struct pkvm_iommu_dev *pdev;
+
+	if (!software_iommu || !pkvm_iommu_enabled())
+		return 0;
+
+	platform = platform_device_register_simple("pkvm-iommu-test", -1, NULL, 0);
+	if (IS_ERR(platform))
+		return PTR_ERR(platform);
+
+	pdev = kzalloc_obj(*pdev);
+	if (!pdev)
+		return -ENOMEM;
+	pdev->dev = &platform->dev;
+	pdev->type = PKVM_IOMMU_TYPE_TEST;
+	pdev->flags = PKVM_IOMMU_F_COHERENT;
+
+	return pkvm_iommu_register(pdev);
+}
+device_initcall(software_iommu_init);
