@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0
+# Entry points. The work is done by the scripts in tools/testing/pkvm_iommu;
+# everything that is big or downloaded lives in ~/.cache/pkvm-iommu.
+
+T := tools/testing/pkvm_iommu
+MAKEFLAGS += --no-print-directory
+
+# Given on the command line of make, read by the scripts.
+export KERNEL_SRC DEBIAN_MIRROR
+export MACHINE CPU SMP MEM APPEND QEMU JOBS
+
+.PHONY: help setup image run test shell bench install footprint clean distclean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo '  KERNEL_SRC=path   a 7.3 tree, tarball or .deb instead of the download'
+	@echo '  make test TESTS="name ..."   only these configurations ($T/configs)'
+
+run: image ## the demo: every attack, with the protection off and on
+	@$T/run.sh demo
+
+# The test runner sets up and builds by itself: a build that fails is then a
+# failed test, and the last line is the count whatever happens.
+test: ## all tests, TAP on stdout; the last line is the count
+	@$T/run.sh test $(TESTS)
+
+image: setup ## build/Image and build/config
+	@$T/build.sh
+
+setup: ## install what is missing, download the kernel source and busybox
+	@$T/setup.sh
+
+shell: image ## a shell in the booted host (leave with Ctrl-A x)
+	@$T/run.sh shell
+
+bench: image ## what the protection costs
+	@$T/run.sh bench
+
+install: ## put the overlay and the patches into your 7.3 tree, KERNEL=dir
+	@$T/tree.sh install "$(KERNEL)"
+
+footprint: ## lines that patches/7.3 changes in existing kernel files
+	@$T/footprint.sh
+
+clean: ## remove build/
+	rm -rf build
+
+distclean: clean ## remove the cache too (kernel source, objects, downloads)
+	@$T/setup.sh remove

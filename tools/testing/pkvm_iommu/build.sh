@@ -1,0 +1,80 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Builds the kernel in the cache and leaves build/Image and build/config in the
+# checkout. The configuration is allnoconfig plus kernel.config.
+
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+export CCACHE_DIR="$CACHE/ccache" CCACHE_BASEDIR="$CACHE"
+# The date and the builder are part of the image: keep them out of ccache's way.
+export KBUILD_BUILD_TIMESTAMP="@0" KBUILD_BUILD_USER=pkvm KBUILD_BUILD_HOST=iommu
+# Make variables of our caller must not reach the kernel's make.
+unset MAKEFLAGS MFLAGS MAKELEVEL KERNEL 2>/dev/null || :
+
+kmake() {
+	make -C "$TREE" O="$OBJ" ARCH=arm64 \
+		CROSS_COMPILE="ccache $CROSS_COMPILE" HOSTCC="ccache gcc" "$@"
+}
+
+# conf leaves an unchanged .config alone, so doing this always costs a second
+# and cannot miss a changed Kconfig file.
+configure() {
+	kmake KCONFIG_ALLCONFIG="$TOOLS/kernel.config" allnoconfig
+}
+
+# An option whose dependencies are not met vanishes silently: name it.
+check_config() {
+	grep -E '^CONFIG_[A-Z0-9_]+=y' "$TOOLS/kernel.config" |
+		sed 's/=y.*/=y/' | sort -u >"$LOGS/asked"
+	sort -u "$OBJ/.config" | comm -23 "$LOGS/asked" - >"$LOGS/unset"
+	[ ! -s "$LOGS/unset" ] ||
+		die "kernel.config asks for what this kernel cannot have: $(tr '\n' ' ' <"$LOGS/unset")"
+}
+
+# Kernel make in the background, and every ten seconds what it has done.
+compile() {
+	log=$LOGS/kernel-build.log
+	t0=$(now)
+	kmake -j"$JOBS" Image >"$log" 2>&1 </dev/null &
+	pid=$!
+	trap 'kill $pid 2>/dev/null; exit 1' INT TERM
+	shown=0
+	while kill -0 $pid 2>/dev/null; do
+		sleep 0.5
+		t=$(($(now) - t0))
+		if [ $((t - shown)) -ge 10 ]; then
+			shown=$t
+			say "$(printf '%5d s  kernel: %d objects' $t \
+				"$(grep -cE '^  ([A-Z]*CC|[A-Z]*AS) ' "$log" || :)")"
+		fi
+	done
+	rc=0
+	wait $pid || rc=$?
+	trap - INT TERM
+	if [ $rc -ne 0 ]; then
+		# The first error is what matters; -j lets others follow it.
+		grep -E -m 20 'error:|Error [0-9]|undefined' "$log" >&2 || :
+		tail -n 30 "$log" >&2
+		die "the kernel does not build; the whole log: $log"
+	fi
+	say "$(printf '%5d s  kernel built, %d objects' $(($(now) - t0)) \
+		"$(grep -cE '^  ([A-Z]*CC|[A-Z]*AS) ' "$log" || :)")"
+	# Warnings in a log that nobody reads are lost.
+	grep -E 'warning:' "$log" >&2 || :
+}
+
+leave() {
+	mkdir -p "$ROOT/build"
+	cmp -s "$1" "$2" || { cp "$1" "$2.tmp"; mv "$2.tmp" "$2"; }
+}
+
+lock
+TREE=$(tree)
+step "overlay and patches into ${TREE##*/}" "$TOOLS/tree.sh" sync
+step "configure" configure
+check_config
+compile
+leave "$OBJ/arch/arm64/boot/Image" "$ROOT/build/Image"
+leave "$OBJ/.config" "$ROOT/build/config"

@@ -1,0 +1,421 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Boots guests and judges what they print.
+#
+#   run.sh demo			every attack, protection off and on, as a table
+#   run.sh test [name...]	all checks, the demo and all configurations, or only
+#				those named ("demo" for the demo); TAP on stdout
+#   run.sh shell		interactive
+#   run.sh bench		see bench.sh
+#
+# Environment: MACHINE CPU SMP MEM APPEND QEMU IMAGE.
+
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+QEMU=${QEMU:-qemu-system-aarch64}
+MACHINE=${MACHINE:-virt,virtualization=on,gic-version=3,iommu=smmuv3}
+CPU=${CPU:-max}
+SMP=${SMP:-1}
+MEM=${MEM:-512M}
+# Identity groups: what an attacker who is root would ask for.
+APPEND=${APPEND:-iommu.passthrough=1}
+IMAGE=${IMAGE:-$ROOT/build/Image}
+# Words on the console that fail a boot.
+COMPLAINTS='Kernel panic|Oops|BUG:|WARNING:|hyp panic|Internal error:|Call trace:'
+
+# guest TIMEOUT SERIAL 'qemu args' 'append': what all boots have in common.
+# --foreground: Ctrl-C reaches QEMU too.
+guest() {
+	# The last two are lists of words.
+	# shellcheck disable=SC2086
+	timeout --foreground -k 5 "$1" \
+		"$QEMU" -M "$MACHINE" -cpu "$CPU" -smp "$SMP" -m "$MEM" \
+		-display none -nodefaults -no-reboot -serial "$2" \
+		-kernel "$IMAGE" -initrd "$INITRD" \
+		-append "console=ttyAMA0 kvm-arm.mode=protected panic=-1 $APPEND $4" \
+		-device edu,dma_mask=0xffffffffffffffff $3
+}
+
+# boot NAME 'qemu args' 'append' TIMEOUT: console to logs/NAME.console, the
+# programs' output to logs/NAME.tap, QEMU's own words to logs/NAME.qemu.
+# Returns QEMU's status, 124 if it had to be killed.
+boot() {
+	b_t0=$(now)
+	b_rc=0
+	rm -f "$LOGS/$1.console" "$LOGS/$1.raw"
+	guest "$4" "file:$LOGS/$1.console" "-device virtio-serial-pci
+		-chardev file,id=res,path=$LOGS/$1.raw
+		-device virtconsole,chardev=res $2" "$3" \
+		</dev/null >"$LOGS/$1.qemu" 2>&1 || b_rc=$?
+	touch "$LOGS/$1.console" "$LOGS/$1.raw"
+	tr -d '\r' <"$LOGS/$1.raw" >"$LOGS/$1.tap"
+	case $b_rc in
+	0)	b_end="ended" ;;
+	124)	b_end="killed after $4 s" ;;
+	*)	b_end="QEMU failed: $(head -n 1 "$LOGS/$1.qemu")" ;;
+	esac
+	say "$(printf '%5d s  boot %s: %s' $(($(now) - b_t0)) "$1" "$b_end")"
+	return $b_rc
+}
+
+# complaints NAME: the offending console lines.
+complaints() {
+	tr -d '\r' <"$LOGS/$1.console" | grep -E "$COMPLAINTS" || :
+}
+
+powered_off() {
+	grep -q 'reboot: Power down' "$LOGS/$1.console"
+}
+
+########## demo
+
+# Both boots; fails if one of them did not go as it should.
+attack_boots() {
+	bad=0
+	for side in off on; do
+		arg=
+		[ $side = on ] || arg=pkvm_iommu=off
+		boot demo-$side "" "pkvm_test=attack $arg" "${DEMO_TIMEOUT:-240}" || bad=1
+		if ! grep -q '^# exit attack ' "$LOGS/demo-$side.tap" || ! powered_off demo-$side; then
+			say "protection $side: the attacks did not run to their end; see $LOGS/demo-$side.console"
+			bad=1
+		fi
+		complaints demo-$side >"$LOGS/complaints"
+		if [ -s "$LOGS/complaints" ]; then
+			sed "s/^/protection $side: /" "$LOGS/complaints" >&2
+			bad=1
+		fi
+	done
+	return $bad
+}
+
+demo() {
+	bad=0
+	attack_boots || bad=1
+	echo
+	tr -d '\r' <"$LOGS/demo-on.console" | sed 's/^\[ *[0-9.]*\] *//' |
+		grep -E '^pkvm[_-]iommu' | head -n 12 || :
+	echo
+	table "$LOGS/demo-off.tap" "$LOGS/demo-on.tap" || bad=1
+	return $bad
+}
+
+# table OFF ON [TAP]: both runs side by side, or as rows of a test; fails unless
+# every attack came out as it should.
+table() {
+	awk -F '|' -v least=20 -v tap="${3:+1}" '
+	function pad(s, n)	{ return sprintf("%-" n "s", s) }
+	!/^row /		{ next }
+	{
+		side = FILENAME == ARGV[1] ? 1 : 2
+		id = substr($1, 5)
+		if (!(id in text)) {
+			order[++n] = id
+			text[id] = $2
+			if (length(id) > w_id) w_id = length(id)
+			if (length($2) > w_text) w_text = length($2)
+		}
+		if ((side, id) in outcome)
+			twice[id] = 1
+		outcome[side, id] = $3
+		if ($4 != "")
+			evidence[id] = $4	# that of the second run
+	}
+	END {
+		if (w_id < 2) w_id = 2
+		if (w_text < 6) w_text = 6
+		head = pad("id", w_id) "  " pad("attack", w_text) "  off      on       evidence"
+		rule = head
+		gsub(/./, "-", rule)
+		if (!tap)
+			print head "\n" rule
+		for (i = 1; i <= n; i++) {
+			id = order[i]
+			off = (1, id) in outcome ? outcome[1, id] : "missing"
+			on = (2, id) in outcome ? outcome[2, id] : "missing"
+			good = (off == "reached" || off == "n/a") &&
+			       (on == "blocked" || on == "refused") && !(id in twice)
+			count["off " off]++
+			count["on " on]++
+			bad += !good
+			if (tap) {
+				print (good ? "" : "not ") "ok - attack " id ": " \
+					text[id] " (off " off ", on " on ")"
+				continue
+			}
+			print pad(id, w_id) "  " pad(text[id], w_text) "  " \
+				pad(off, 7) "  " pad(on, 7) "  " evidence[id] \
+				(good ? "" : "   <== WRONG")
+		}
+		if (!tap) print ""
+		printf (tap ? "# " : "") "%d attacks. Protection off: %d reached, %d n/a. On: %d blocked, %d refused. Wrong: %d.\n",
+			n, count["off reached"], count["off n/a"],
+			count["on blocked"], count["on refused"], bad
+		if (n < least)
+			printf (tap ? "# " : "") "Too few: at least %d are expected.\n", least
+		# Where nothing is reached with the protection off, nothing was
+		# shown.
+		exit bad || n < least || !count["off reached"]
+	}' "$1" "$2"
+}
+
+########## test
+
+# Rows are written without numbers: "ok - text", "not ok - text",
+# "ok - text # SKIP why", "# comment"; number() makes TAP of them.
+number() {
+	awk '
+	/^# complete$/ { complete = 1; next }
+	/^(not )?ok - / {
+		what = /^not/ ? "not ok" : "ok"
+		sub(/^(not )?ok - /, "")
+		if (what == "not ok") failed++
+		# An expected failure shows no more than a skip does.
+		else if (/ # (SKIP|XFAIL|TODO)/) skipped++
+		else passed++
+		print what " " ++n " - " $0
+		fflush()
+		next
+	}
+	{ print /^#/ ? $0 : "# " $0; fflush() }
+	END {
+		if (!complete) {
+			failed++
+			print "not ok " ++n " - the runner came to its end"
+		}
+		print "1.." n+0
+		printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
+		exit failed || !passed
+	}'
+}
+
+# row TEXT COMMAND...: one row; the output of a failing command follows it.
+row() {
+	row_text=$1
+	shift
+	if ("$@") >"$LOGS/row.log" 2>&1 </dev/null; then
+		echo "ok - $row_text"
+	else
+		echo "not ok - $row_text"
+		head -n 60 "$LOGS/row.log" | sed 's/^/#   /'
+		return 1
+	fi
+}
+
+# The same for long ones, whose progress is to be seen while they run.
+loud_row() {
+	row_text=$1
+	shift
+	if ("$@") >&2 </dev/null; then
+		echo "ok - $row_text"
+	else
+		echo "not ok - $row_text"
+		return 1
+	fi
+}
+
+# judge NAME PROGRAMS EXPECT < .tap: rows of one boot's programs.
+judge() {
+	awk -v conf="$1" -v progs="$2" -v expect="$3" '
+	function bad(text) { print "not ok - " conf ": " cur ": " text }
+	function leave() {
+		if (cur == "")
+			return
+		# A guest that is expected to crash leaves a program half done.
+		if (expect != "" && !exited[cur])
+			;
+		else if (plan < 0)
+			bad("has a plan")
+		else if (plan != seen)
+			bad("ran " seen " of the " plan " tests planned")
+		cur = ""
+	}
+	/^# start / { leave(); cur = $3; plan = -1; seen = 0; next }
+	/^# exit / {
+		if ($3 == cur) {
+			# 4 is the exit status of a kselftest that was skipped
+			if ($4 != 0 && !($4 == 4 && plan == 0 && skip))
+				bad("exit status " $4)
+			exited[$3]++
+			leave()
+		}
+		next
+	}
+	cur == "" { next }
+	/^1\.\.[0-9]+/ {
+		if (plan >= 0)
+			bad("has one plan only")
+		plan = substr($1, 4) + 0
+		skip = / # SKIP/
+		if (plan == 0)
+			print (skip ? "ok" : "not ok") " - " conf ": " cur ": " \
+				(skip ? "whole" $0 : "an empty plan")
+		next
+	}
+	/^Bail out!/ { bad($0); next }
+	/^(not )?ok [0-9]+/ {
+		what = /^not/ ? "not ok" : "ok"
+		sub(/^not /, "")
+		if ($2 != ++seen)
+			bad("test " seen " has number " $2)
+		sub(/^ok [0-9]+ *(- )?/, "")
+		print what " - " conf ": " cur ": " $0
+		next
+	}
+	# Explanations, but not without end; the log has them all.
+	/^#/ && !/^# (RUN|  *OK) / && ++comments[cur] <= 100 { print }
+	END {
+		leave()
+		n = split(progs, want, ",")
+		for (i = 1; i <= n; i++) {
+			sub(/:.*/, "", want[i])
+			cur = want[i]
+			if (exited[cur]-- < 1 && expect == "")
+				bad("ran to its end")
+		}
+	}' | sed 's/: whole1\.\.0/: whole program/'
+}
+
+# clean_boot NAME STATUS EXPECT: what the console says.
+clean_boot() {
+	cb_rc=0
+	complaints "$1" >"$LOGS/complaints"
+	# A trace belongs to what is expected, if anything is.
+	[ -z "$3" ] || sed -i '/Call trace:/d' "$LOGS/complaints"
+	for cb_word in $(echo "$3" | tr ',' ' '); do
+		cb_word=$(echo "$cb_word" | tr '_' ' ')
+		if ! grep -qF "$cb_word" "$LOGS/complaints"; then
+			echo "expected on the console, but not there: $cb_word"
+			cb_rc=1
+		fi
+		grep -vF "$cb_word" "$LOGS/complaints" >"$LOGS/complaints.rest" || :
+		mv "$LOGS/complaints.rest" "$LOGS/complaints"
+	done
+	if [ -s "$LOGS/complaints" ]; then
+		cat "$LOGS/complaints"
+		cb_rc=1
+	fi
+	if [ "$2" -ne 0 ]; then
+		echo "QEMU's status is $2 (124: killed at the timeout)"
+		cat "$LOGS/$1.qemu"
+		cb_rc=1
+	elif [ -z "$3" ] && ! powered_off "$1"; then
+		echo "the guest did not power off by itself"
+		cb_rc=1
+	fi
+	[ $cb_rc -eq 0 ] || { echo "the console's end:"; tail -n 25 "$LOGS/$1.console"; }
+	return $cb_rc
+}
+
+# The default stands for "-".
+field() {
+	[ "$1" = - ] && echo "$2" || echo "$1"
+}
+
+trim() {
+	echo "$1" | sed 's/^[ 	]*//; s/[ 	]*$//'
+}
+
+# one_config LINE: boot a line of ./configs and judge it. Runs in a subshell.
+one_config() (
+	IFS='|'
+	set -f
+	# shellcheck disable=SC2086
+	set -- $1
+	set +f
+	unset IFS
+	name=$(trim "$1")
+	MACHINE=$(field "$(trim "$2")" "$MACHINE")
+	CPU=$(field "$(trim "$3")" "$CPU")
+	SMP=$(field "$(trim "$4")" "$SMP")
+	MEM=$(field "$(trim "$5")" "$MEM")
+	append=$(field "$(trim "$6")" "")
+	devices=$(field "$(trim "$7")" "")
+	programs=$(trim "$8" | tr -d ' ')
+	limit=120
+	expect=
+	for o in ${9:-}; do
+		case $o in
+		timeout=*)	limit=${o#*=} ;;
+		expect=*)	expect=${o#*=} ;;
+		*)		echo "not ok - $name: option $o in configs" ;;
+		esac
+	done
+	status=0
+	boot "$name" "$devices" "pkvm_test=$programs $append" "$limit" || status=$?
+	judge "$name" "$programs" "$expect" <"$LOGS/$name.tap"
+	row "$name: boots and powers off without a complaint" \
+		clean_boot "$name" $status "$expect" || :
+)
+
+# The demo's attacks, one row each.
+attack_rows() {
+	loud_row "attack: both boots end without a complaint" attack_boots || :
+	ar_rc=0
+	table "$LOGS/demo-off.tap" "$LOGS/demo-on.tap" tap >"$LOGS/attacks" || ar_rc=1
+	cat "$LOGS/attacks"
+	row "attack: enough attacks, and each came out as it should" [ $ar_rc -eq 0 ] || :
+}
+
+config_lines() { grep -Ev '^(#|[[:space:]]*$)' "$TOOLS/configs"; }
+
+test_rows() {
+	if ! loud_row "setup" "$TOOLS/setup.sh" ||
+	   ! loud_row "the kernel builds, and has every option asked for" "$TOOLS/build.sh" ||
+	   ! loud_row "the test programs build" "$TOOLS/mkinitramfs.sh"; then
+		echo "# complete"
+		return
+	fi
+	if [ $# -eq 0 ]; then
+		# shellcheck source=check.sh
+		. "$TOOLS/check.sh"
+		check_rows
+	fi
+	config_lines >"$LOGS/configs"
+	case " ${*:-demo} " in
+	*" demo "*)	attack_rows ;;
+	esac
+	for want; do
+		[ "$want" != demo ] || continue
+		grep -q "^${want}[ 	|]" "$LOGS/configs" || echo "not ok - no configuration is named $want"
+	done
+	while read -r line; do
+		conf=$(trim "${line%%|*}")
+		[ $# -eq 0 ] || case " $* " in
+		*" $conf "*)	;;
+		*)		continue ;;
+		esac
+		one_config "$line"
+	done <"$LOGS/configs"
+	echo "# complete"
+}
+
+########## main
+
+mode=${1:-}
+[ $# -eq 0 ] || shift
+case $mode in
+demo)
+	"$TOOLS/mkinitramfs.sh"
+	demo
+	;;
+test)
+	echo "TAP version 13"
+	test_rows "$@" | number
+	;;
+shell)
+	"$TOOLS/mkinitramfs.sh"
+	guest 0 mon:stdio "" ""
+	;;
+bench)
+	"$TOOLS/mkinitramfs.sh"
+	# shellcheck source=bench.sh
+	. "$TOOLS/bench.sh"
+	bench
+	;;
+*)
+	die "usage: run.sh demo | test [name...] | shell | bench"
+	;;
+esac
