@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The attack catalogue: host root against a protected guest, EL2 and the
+ * IOMMU. Prints for each attack
+ *
+ *	row <id>|<text>|<outcome>|<evidence>
+ *
+ * outcome:
+ *	reached	the attack worked: the secret was read, memory was changed
+ *	blocked	memory is unchanged or nothing was read, and the IOMMU's record
+ *		of just this access proves why. For memory that comes back to
+ *		the host: it is zero, and reachable again.
+ *	refused	the hypercall failed with the documented error, or the CPU's
+ *		access with a signal
+ *	n/a	there is nothing to attack, as with the protection off
+ *	fail	none of these
+ *
+ * The positive control (the device reads and writes host memory) runs before
+ * and after each row; a row around which it breaks is a fail.
+ *
+ *	attack [id ...]		only these
+ *
+ * First line "rows <n>", last line "end <n>": fewer is a run that died.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "attack.h"
+
+static char evidence[200];
+
+void say(const char *text, ...)
+{
+	va_list ap;
+
+	va_start(ap, text);
+	vsnprintf(evidence, sizeof(evidence), text, ap);
+	va_end(ap);
+}
+
+static bool run_row(const struct row *row)
+{
+	static const char * const names[] = {
+		"reached", "blocked", "refused", "n/a", "fail"
+	};
+	enum outcome outcome = FAIL;
+
+	evidence[0] = '\0';
+	/* The control after the row before is the control before this one. */
+	outcome = row->run(row);
+	if (!control()) {
+		size_t len = strlen(evidence);
+
+		snprintf(evidence + len, sizeof(evidence) - len,
+			 "; DMA to host memory does not work after it");
+		outcome = FAIL;
+	}
+	printf("row %s|%s|%s|%s\n", row->id, row->text, names[outcome], evidence);
+	fflush(stdout);
+	return outcome != FAIL;
+}
+
+static bool wanted(const struct row *row, int argc, char **argv)
+{
+	int i;
+
+	for (i = 1; i < argc; i++)
+		if (!strcmp(row->id, argv[i]))
+			return true;
+	return argc < 2;
+}
+
+int main(int argc, char **argv)
+{
+	size_t i, n = 0, ran = 0, good = 0;
+	int ret;
+
+	for (i = 0; i < nr_rows; i++)
+		n += wanted(&rows[i], argc, argv);
+	printf("rows %zu\n", n);
+	if (td_open())
+		printf("# no /dev/pkvm_iommu_test: nothing can count as blocked\n");
+	ret = probe_init();
+	if (ret || !control()) {
+		printf("# no edu device, or its DMA does not work: %d\n", ret);
+		return 1;
+	}
+	printf("# edu is %s, stream %#x\n", edu.name, edu.sid);
+	fflush(stdout);
+
+	for (i = 0; i < nr_rows; i++) {
+		if (!wanted(&rows[i], argc, argv))
+			continue;
+		good += run_row(&rows[i]);
+		ran++;
+	}
+	printf("end %zu\n", ran);
+	return !ran || good != ran;
+}

@@ -1,0 +1,771 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The rows of the attack catalogue: attack.c says what they print. */
+#include <errno.h>
+#include <string.h>
+
+#include "attack.h"
+
+/* The victim: one protected VM for all rows that need a living guest. */
+#define GUEST_PAGES	8
+enum guest_page { CODE, DATA, LENT, STALE };
+/* Where guest.S has nothing. */
+#define CODE_SPARE	2048
+
+static struct vm vm;
+
+/* A running guest whose page @page holds the secret. */
+static bool guest_ready(size_t page)
+{
+	int ret = 0;
+
+	if (!vm.mem)
+		ret = vm_start(&vm, true, GUEST_PAGES, 0x5ec2e701);
+	if (!ret && page != CODE)
+		ret = vm_fill(&vm, page, 1);
+	if (ret)
+		say("guest: %s: %s", vm.step, strerror(-ret));
+	return !ret;
+}
+
+/* Words of the page that are not the secret; 0 is all well, -1 a dead guest. */
+static int64_t guest_verify(size_t page)
+{
+	uint64_t wrong;
+
+	return vm_do(&vm, OP_VERIFY, page, 1, &wrong) ? -1 : (int64_t)wrong;
+}
+
+static bool guest_op(uint64_t op, size_t page)
+{
+	uint64_t status;
+
+	return !vm_do(&vm, op, page, 1, &status) && !status;
+}
+
+static void guest_secret(const struct vm *v, size_t page, void *to)
+{
+	uint64_t words[ATTACK_LEN / 8];
+	size_t i;
+
+	for (i = 0; i < ATTACK_LEN / 8; i++)
+		words[i] = vm_secret(v, page, i);
+	memcpy(to, words, sizeof(words));
+}
+
+static enum outcome broken(const char *what)
+{
+	say("%s", what);
+	return FAIL;
+}
+
+static enum outcome guest_data_read(const struct row *row)
+{
+	uint8_t secret[ATTACK_LEN];
+
+	(void)row;
+	if (!guest_ready(DATA))
+		return FAIL;
+	guest_secret(&vm, DATA, secret);
+	return dma_read(vm_phys(&vm, DATA), secret, NULL);
+}
+
+static enum outcome guest_data_write(const struct row *row)
+{
+	int64_t wrong;
+
+	(void)row;
+	if (!guest_ready(DATA))
+		return FAIL;
+	if (!dma_write(vm_phys(&vm, DATA), NULL, ATTACK_LEN))
+		return broken("could not try");
+	wrong = guest_verify(DATA);
+	if (wrong < 0)
+		return broken("the guest does not answer");
+	return dma_write_result(wrong);
+}
+
+static enum outcome guest_code_read(const struct row *row)
+{
+	(void)row;
+	if (!guest_ready(CODE))
+		return FAIL;
+	return dma_read(vm_phys(&vm, CODE), guest_start, NULL);
+}
+
+static enum outcome guest_code_write(const struct row *row)
+{
+	uint64_t before, after;
+
+	(void)row;
+	if (!guest_ready(CODE))
+		return FAIL;
+	if (vm_load(&vm, CODE * PAGE + CODE_SPARE, &before) ||
+	    !dma_write(vm_phys(&vm, CODE) + CODE_SPARE, NULL, ATTACK_LEN) ||
+	    vm_load(&vm, CODE * PAGE + CODE_SPARE, &after))
+		return broken("could not try");
+	return dma_write_result(before != after);
+}
+
+/* The page is the host's to read while it is shared, and not after. */
+static enum outcome guest_unshared_read(const struct row *row)
+{
+	uint8_t secret[ATTACK_LEN];
+
+	(void)row;
+	if (!guest_ready(LENT))
+		return FAIL;
+	guest_secret(&vm, LENT, secret);
+	if (!guest_op(OP_SHARE, LENT))
+		return broken("the guest could not share");
+	if (dma_read(vm_phys(&vm, LENT), secret, NULL) != REACHED)
+		return broken("DMA did not read the page while it was shared");
+	if (!guest_op(OP_UNSHARE, LENT))
+		return broken("the guest could not unshare");
+	/* Has the secret leave the device's buffer. */
+	if (!control())
+		return broken("control broken after unsharing");
+	return dma_read(vm_phys(&vm, LENT), secret, NULL);
+}
+
+static enum outcome guest_unshared_write(const struct row *row)
+{
+	int64_t wrong;
+
+	(void)row;
+	if (!guest_ready(LENT))
+		return FAIL;
+	if (!guest_op(OP_SHARE, LENT))
+		return broken("the guest could not share");
+	if (!dma_write(vm_phys(&vm, LENT), NULL, ATTACK_LEN) ||
+	    guest_verify(LENT) != ATTACK_LEN / 8)
+		return broken("DMA did not write the page while it was shared");
+	if (vm_fill(&vm, LENT, 1) || !guest_op(OP_UNSHARE, LENT))
+		return broken("the guest could not unshare");
+	if (!dma_write(vm_phys(&vm, LENT), NULL, ATTACK_LEN))
+		return broken("could not try");
+	wrong = guest_verify(LENT);
+	if (wrong < 0)
+		return broken("the guest does not answer");
+	return dma_write_result(wrong);
+}
+
+/* Translations that the IOMMU cached while the page was the host's. */
+static enum outcome guest_stale_read(const struct row *row)
+{
+	uint8_t filler[ATTACK_LEN], secret[ATTACK_LEN];
+	struct vm late;
+	enum outcome outcome;
+	uint64_t phys;
+	int i;
+
+	(void)row;
+	memset(filler, VM_FILLER, sizeof(filler));
+	if (vm_start(&late, true, GUEST_PAGES, 0x5ec2e702))
+		return broken("no second guest");
+	phys = vm_phys(&late, STALE);
+	outcome = broken("DMA did not read the page while it was the host's");
+	for (i = 0; i < 3; i++)
+		if (dma_read(phys, filler, NULL) != REACHED)
+			goto out;
+	/* The guest takes the page by its first access. */
+	guest_secret(&late, STALE, secret);
+	if (vm_fill(&late, STALE, 1))
+		outcome = broken("the guest does not answer");
+	else
+		outcome = dma_read(phys, secret, NULL);
+out:
+	vm_stop(&late);
+	return outcome;
+}
+
+/* Memory of a guest that is gone: wiped, and the host's again. */
+static enum outcome guest_dead_read(const struct row *row)
+{
+	static const uint8_t zero[ATTACK_LEN];
+	uint8_t secret[ATTACK_LEN], got[ATTACK_LEN];
+	enum outcome outcome = FAIL;
+	struct vm late;
+	uint64_t phys;
+
+	(void)row;
+	if (vm_start(&late, true, GUEST_PAGES, 0x5ec2e703) ||
+	    vm_fill(&late, DATA, 1))
+		return broken("no second guest");
+	guest_secret(&late, DATA, secret);
+	phys = vm_phys(&late, DATA);
+	vm_destroy(&late);
+	if (vm_phys(&late, DATA) != phys) {
+		say("the page moved");
+	} else if (dma_read(phys, secret, got) == REACHED) {
+		outcome = REACHED;
+	} else if (memcmp(got, zero, ATTACK_LEN)) {
+		say("neither the secret nor zero");
+	} else if (!dma_write(phys, NULL, ATTACK_LEN) ||
+		   memcmp(late.mem + DATA * PAGE, attack_pattern, ATTACK_LEN)) {
+		say("zero, but DMA does not reach the page again");
+	} else {
+		say("wiped: reads as zero, and DMA reaches it again");
+		outcome = BLOCKED;
+	}
+	vm_stop(&late);
+	return outcome;
+}
+
+/*
+ * A read of zeros without a fault proves nothing: then look for memory in the
+ * range that holds something. Never gets that far where reads are blocked.
+ */
+#define LOOKS	24
+
+static enum outcome read_range(uint64_t start, uint64_t size)
+{
+	/* EL2's carve-out has its tables behind a long stretch of zeros. */
+	uint64_t step = size > LOOKS * PAGE ? 32 * PAGE : PAGE;
+	enum outcome outcome = dma_read(start, NULL, NULL);
+	uint64_t at, found = 0;
+
+	if (outcome != FAIL)
+		return outcome;
+	start &= ~(PAGE - 1);
+	for (at = 0; at < size && at < LOOKS * step && !found; at += step)
+		found = dma_find(start + at);
+	if (!found || !control())
+		return FAIL;
+	return dma_read(found, NULL, NULL);
+}
+
+/*
+ * Overwrites ATTACK_LEN bytes and restores them. Where that could bring EL2
+ * down (not @spare, and not zero) the bytes that are there go back at once:
+ * then only the missing fault tells.
+ */
+static enum outcome write_at(uint64_t at, bool spare)
+{
+	static const uint8_t zero[ATTACK_LEN];
+	uint8_t old[ATTACK_LEN], new[ATTACK_LEN];
+	enum outcome outcome = dma_read(at, NULL, old);
+	const uint8_t *data = attack_pattern;
+
+	if (memcmp(old, zero, ATTACK_LEN)) {
+		if (outcome != REACHED)
+			return broken("cannot tell what would be overwritten");
+		if (!spare)
+			data = old;
+	}
+	if (!dma_write(at, data, ATTACK_LEN))
+		return broken("could not try");
+	outcome = dma_write_result(false);
+	if (outcome == BLOCKED)
+		return outcome;
+	if (data == old) {
+		say("%#llx took the bytes that it had, without a fault",
+		    (unsigned long long)at);
+		return REACHED;
+	}
+	dma_read(at, NULL, new);
+	if (memcmp(new, attack_pattern, ATTACK_LEN))
+		return broken("no fault record, and no change");
+	if (!dma_write(at, old, ATTACK_LEN))
+		return broken("could not restore");
+	return dma_write_result(true);
+}
+
+/* All ranges of the kind: all must be out of reach. */
+#define RANGES_MAX	4
+
+static enum outcome each_range(uint64_t kind,
+			       enum outcome (*attack)(uint64_t, uint64_t))
+{
+	enum outcome outcome = NOT_THERE;
+	uint64_t start, size;
+	unsigned int n;
+
+	say("none here");
+	for (n = 0; n < RANGES_MAX && find_range(kind, n, &start, &size); n++) {
+		outcome = attack(start, size);
+		if (outcome == FAIL || outcome == REACHED)
+			break;
+	}
+	return outcome;
+}
+
+static enum outcome range_read(const struct row *row)
+{
+	return each_range(row->arg, read_range);
+}
+
+static enum outcome write_range_end(uint64_t start, uint64_t size)
+{
+	return write_at(start + size - ATTACK_LEN, false);
+}
+
+static enum outcome range_write(const struct row *row)
+{
+	return each_range(row->arg, write_range_end);
+}
+
+/*
+ * Of the pool, what was left over after boot is the host's again: attack its
+ * first page, and the last that the CPU cannot read. That is another table's
+ * word than the one under test.
+ */
+static enum outcome write_pool(uint64_t start, uint64_t size)
+{
+	enum outcome outcome = write_at(start, false);
+	uint64_t at = start + size;
+	uint32_t unused;
+
+	while (outcome == BLOCKED && (at -= PAGE) > start) {
+		if (cpu_read(at, &unused) > 0) {
+			if (!control())
+				return broken("control broken between two writes");
+			return write_at(at + PAGE - ATTACK_LEN, false);
+		}
+	}
+	return outcome;
+}
+
+static enum outcome pool_write(const struct row *row)
+{
+	return each_range(row->arg, write_pool);
+}
+
+/* The end of EL2's text is an exception table, and padding. */
+static enum outcome write_text_end(uint64_t start, uint64_t size)
+{
+	return write_at(start + size - ATTACK_LEN, true);
+}
+
+static enum outcome text_write(const struct row *row)
+{
+	return each_range(row->arg, write_text_end);
+}
+
+static enum outcome cpu_range(uint64_t start, uint64_t size)
+{
+	(void)size;
+	return cpu_attack(start);
+}
+
+static enum outcome range_cpu(const struct row *row)
+{
+	return each_range(row->arg, cpu_range);
+}
+
+/*
+ * Bypass attributes of an SMMUv3 (IHI 0070, SMMU_GBPA). They take effect only
+ * while the SMMU is disabled: a change is harmless, and can be read back.
+ */
+#define GBPA		0x44
+#define GBPA_UPDATE	(1U << 31)
+#define GBPA_ABORT	(1U << 20)
+
+static enum outcome write_gbpa(uint64_t start, uint64_t size)
+{
+	uint32_t old, new, value;
+	enum outcome outcome = dma_read_len(start + GBPA, 4, NULL, &old);
+
+	(void)size;
+	value = (outcome == REACHED ? old ^ GBPA_ABORT : GBPA_ABORT) | GBPA_UPDATE;
+	if (!dma_write(start + GBPA, &value, 4))
+		return broken("could not try");
+	if (outcome != REACHED)
+		return dma_write_result(false);
+
+	dma_read_len(start + GBPA, 4, NULL, &new);
+	value = old | GBPA_UPDATE;
+	if (!dma_write(start + GBPA, &value, 4))
+		return broken("could not restore");
+	return dma_write_result(new != old);
+}
+
+/* Registers are 32 bits wide: a longer access may well read as zero. */
+static enum outcome read_id_register(uint64_t start, uint64_t size)
+{
+	(void)size;
+	return dma_read_len(start, 4, NULL, NULL);
+}
+
+static enum outcome registers_read(const struct row *row)
+{
+	return each_range(row->arg, read_id_register);
+}
+
+static enum outcome registers_write(const struct row *row)
+{
+	return each_range(row->arg, write_gbpa);
+}
+
+/* Changing the host's view of all devices must not give the registers back. */
+static enum outcome registers_unmap_dev(const struct row *row)
+{
+	struct td_res res = td_call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_UNMAP_DEV,
+				    0, 0);
+	enum outcome outcome;
+
+	if (res.x0 || res.err)
+		return expect_errno(res, 0);
+	outcome = each_range(row->arg, cpu_range);
+	if (outcome != REFUSED)
+		return outcome;
+	outcome = each_range(row->arg, read_id_register);
+	return outcome == BLOCKED ? each_range(row->arg, cpu_range) : outcome;
+}
+
+/* Root of the guest's stage 2, which EL2 took from the host. */
+static enum outcome guest_pgd(uint64_t *phys)
+{
+	struct td_res res = { 0 };
+	uint64_t handle;
+
+	if (!guest_ready(DATA))
+		return FAIL;
+	/* HANDLE_OFFSET of hyp/nvhe/pkvm.c; there are few VMs. */
+	for (handle = 0x1000; handle < 0x1010; handle++) {
+		res = td_call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_GUEST_PGD,
+			      handle, 0);
+		if (res.err != -ENOENT)
+			break;
+	}
+	*phys = res.x2;
+	return res.x0 || res.err ? expect_errno(res, 0) : REACHED;
+}
+
+static enum outcome guest_pgd_read(const struct row *row)
+{
+	uint64_t phys;
+	enum outcome outcome = guest_pgd(&phys);
+	uint64_t offset;
+
+	(void)row;
+	if (outcome != REACHED)
+		return outcome;
+	/* Its entries are few: the one for GUEST_RAM is near the start. */
+	for (offset = 0; offset < 2 * ATTACK_LEN; offset += ATTACK_LEN) {
+		outcome = dma_read(phys + offset, NULL, NULL);
+		if (outcome != FAIL)
+			break;
+	}
+	return outcome;
+}
+
+static enum outcome guest_pgd_write(const struct row *row)
+{
+	uint64_t phys;
+	enum outcome outcome = guest_pgd(&phys);
+
+	(void)row;
+	if (outcome != REACHED)
+		return outcome;
+	return write_at(phys + PAGE - ATTACK_LEN, false);
+}
+
+/* Hypercalls. */
+
+static const uint64_t identity = PKVM_IOMMU_DOMAIN_IDENTITY;
+
+/* The IOMMU that edu is behind: its stream is attached there. */
+static enum outcome edu_iommu(uint64_t *id)
+{
+	struct td_res res = { 0 };
+
+	for (*id = 0; *id < PKVM_IOMMU_MAX; ++*id) {
+		res = td_call(PKVM_IOMMU_ATTACH, *id, edu.sid, identity);
+		if (res.err == -EBUSY)
+			return REACHED;
+		if (!res.err)
+			td_call(PKVM_IOMMU_DETACH, *id, edu.sid, identity);
+		else if (res.err != -ENOMEM && res.err != -EINVAL)
+			break;
+	}
+	if (!res.err)
+		return broken("edu's stream is not attached");
+	return expect_errno(res, -EBUSY);
+}
+
+static enum outcome detached(const struct row *row)
+{
+	bool write = row->arg;
+	uint64_t id;
+	enum outcome outcome = edu_iommu(&id);
+	struct td_res res;
+
+	if (outcome != REACHED)
+		return outcome;
+	res = td_call(PKVM_IOMMU_DETACH, id, edu.sid, identity);
+	if (res.err)
+		return expect_errno(res, 0);
+	outcome = write ? detached_write() : detached_read();
+	res = td_call(PKVM_IOMMU_ATTACH, id, edu.sid, identity);
+	if (res.err)
+		return broken("cannot attach again");
+	if (!write && buffer_is(attack_pattern)) {
+		say("the device has what it read while detached");
+		return REACHED;
+	}
+	return outcome;
+}
+
+enum bad_stream { BEYOND_TABLE, DOUBLE_ATTACH, NOT_ATTACHED, NO_DOMAIN };
+
+static enum outcome bad_stream(const struct row *row)
+{
+	uint64_t id;
+	enum outcome outcome = edu_iommu(&id);
+
+	if (outcome != REACHED)
+		return outcome;
+	switch ((enum bad_stream)row->arg) {
+	case BEYOND_TABLE:
+		return expect_errno(td_call(PKVM_IOMMU_ATTACH, id, 0xffffffff,
+					    identity), -EINVAL);
+	case DOUBLE_ATTACH:
+		return expect_errno(td_call(PKVM_IOMMU_ATTACH, id, edu.sid,
+					    identity), -EBUSY);
+	case NOT_ATTACHED:	/* function 7 of edu does not exist */
+		return expect_errno(td_call(PKVM_IOMMU_DETACH, id, edu.sid | 7,
+					    identity), -ENOTCONN);
+	case NO_DOMAIN:
+		return expect_errno(td_call(PKVM_IOMMU_DETACH, id, edu.sid,
+					    identity + 1), -ENXIO);
+	}
+	return FAIL;
+}
+
+static struct td_res topup(uint64_t phys)
+{
+	return td_call(PKVM_IOMMU_TOPUP, phys / PAGE, 1, 0);
+}
+
+static enum outcome topup_range(const struct row *row)
+{
+	uint64_t start, size;
+
+	if (!find_range(row->arg, 0, &start, &size)) {
+		say("none here");
+		return NOT_THERE;
+	}
+	return expect_errno(topup(start), -EPERM);
+}
+
+static enum outcome topup_guest(const struct row *row)
+{
+	(void)row;
+	if (!guest_ready(DATA))
+		return FAIL;
+	return expect_errno(topup(vm_phys(&vm, DATA)), -EPERM);
+}
+
+static enum outcome topup_shared(const struct row *row)
+{
+	uint64_t phys = td_present() ? td_alloc() : 0;
+	const uint64_t args[6] = { phys / PAGE };
+	enum outcome outcome;
+	struct td_res res;
+
+	(void)row;
+	if (!phys)
+		return broken("no page");
+	res = td_raw(PKVM_IOMMU_TEST_FN_SHARE_HYP, args);
+	if (res.x0 || res.err) {
+		outcome = broken("could not share");
+	} else {
+		outcome = expect_errno(topup(phys), -EPERM);
+		td_raw(PKVM_IOMMU_TEST_FN_UNSHARE_HYP, args);
+	}
+	td_free(phys);
+	return outcome;
+}
+
+static enum outcome boot_late(const struct row *row)
+{
+	const uint64_t args[6] = { row->arg };
+	struct td_res res = td_raw(PKVM_IOMMU_TEST_FN_BOOT, args);
+
+	if (res.x0 == SMCCC_NOT_SUPPORTED) {
+		say("x0 is NOT_SUPPORTED");
+		return REFUSED;
+	}
+	say("x0 is %lld, x1 is %lld", (long long)res.x0, (long long)res.err);
+	return res.x0 || res.err ? FAIL : REACHED;
+}
+
+/* Gives the pool a page that holds attack_pattern. */
+static enum outcome pool_give(uint64_t *phys)
+{
+	struct td_res res;
+
+	*phys = td_present() ? td_alloc() : 0;
+	if (!*phys)
+		return broken("no page");
+	if (!dma_write(*phys, NULL, ATTACK_LEN) || !control() ||
+	    dma_read(*phys, attack_pattern, NULL) != REACHED || !control()) {
+		td_free(*phys);
+		return broken("DMA does not reach the page beforehand");
+	}
+	res = topup(*phys);
+	if (!res.x0 && !res.err)
+		return REACHED;
+	td_free(*phys);
+	return expect_errno(res, 0);
+}
+
+/* Gets that very page back. Others that come first go back to the pool. */
+static bool pool_take(uint64_t phys)
+{
+	uint64_t others[64];
+	struct td_res res;
+	bool found = false;
+	size_t n = 0;
+
+	while (!found && n < 64) {
+		res = td_call(PKVM_IOMMU_RECLAIM, 0, 0, 0);
+		if (res.err)
+			break;
+		found = res.x2 * PAGE == phys;
+		if (!found)
+			others[n++] = res.x2 * PAGE;
+	}
+	while (n)
+		topup(others[--n]);
+	return found;
+}
+
+static enum outcome pool_page_read(const struct row *row)
+{
+	uint64_t phys;
+	enum outcome outcome = pool_give(&phys);
+
+	(void)row;
+	if (outcome != REACHED)
+		return outcome;
+	outcome = dma_read(phys, NULL, NULL);
+	pool_take(phys);
+	td_free(phys);
+	return outcome;
+}
+
+static enum outcome pool_page_reclaimed(const struct row *row)
+{
+	static const uint8_t zero[ATTACK_LEN];
+	uint8_t got[ATTACK_LEN];
+	uint64_t phys;
+	enum outcome outcome = pool_give(&phys);
+
+	(void)row;
+	if (outcome != REACHED)
+		return outcome;
+	if (!pool_take(phys)) {
+		outcome = broken("the page does not come back");
+	} else if (dma_read(phys, attack_pattern, got) == REACHED) {
+		outcome = REACHED;
+	} else if (memcmp(got, zero, ATTACK_LEN)) {
+		outcome = FAIL;
+	} else if (!dma_write(phys, NULL, ATTACK_LEN) || !control() ||
+		   dma_read(phys, attack_pattern, NULL) != REACHED) {
+		outcome = broken("zero, but DMA does not reach the page again");
+	} else {
+		say("wiped: reads as zero, and DMA reaches it again");
+		outcome = BLOCKED;
+	}
+	td_free(phys);
+	return outcome;
+}
+
+#define RANGE(x) PKVM_IOMMU_TEST_RANGE_##x
+
+const struct row rows[] = {
+	{ "guest-data-read", "DMA read of a protected guest's data",
+	  guest_data_read, 0 },
+	{ "guest-data-write", "DMA write of a protected guest's data",
+	  guest_data_write, 0 },
+	{ "guest-code-read", "DMA read of a protected guest's code",
+	  guest_code_read, 0 },
+	{ "guest-code-write", "DMA write of a protected guest's code",
+	  guest_code_write, 0 },
+	{ "guest-unshared-read", "DMA read of a page that a guest shared and took back",
+	  guest_unshared_read, 0 },
+	{ "guest-unshared-write", "DMA write of a page that a guest shared and took back",
+	  guest_unshared_write, 0 },
+	{ "guest-stale-read", "DMA read of a guest's page through a cached older translation",
+	  guest_stale_read, 0 },
+	{ "guest-dead-read", "DMA read of what a dead guest left behind",
+	  guest_dead_read, 0 },
+	{ "guest-table-read", "DMA read of a guest's stage-2 root table",
+	  guest_pgd_read, 0 },
+	{ "guest-table-write", "DMA write of a guest's stage-2 root table",
+	  guest_pgd_write, 0 },
+	{ "el2-text-read", "DMA read of EL2's text",
+	  range_read, RANGE(HYP_TEXT) },
+	{ "el2-text-write", "DMA write of EL2's text",
+	  text_write, RANGE(HYP_TEXT) },
+	{ "el2-data-read", "DMA read of EL2's data",
+	  range_read, RANGE(HYP_DATA) },
+	{ "el2-data-write", "DMA write of EL2's data",
+	  range_write, RANGE(HYP_DATA) },
+	{ "el2-bss-read", "DMA read of EL2's bss",
+	  range_read, RANGE(HYP_BSS) },
+	{ "el2-bss-write", "DMA write of EL2's bss",
+	  range_write, RANGE(HYP_BSS) },
+	{ "el2-carveout-read", "DMA read of memory reserved for EL2 at boot",
+	  range_read, RANGE(CARVEOUT) },
+	{ "el2-carveout-write", "DMA write of memory reserved for EL2 at boot",
+	  range_write, RANGE(CARVEOUT) },
+	{ "pool-read", "DMA read of IOMMU page tables and queues",
+	  range_read, RANGE(POOL) },
+	{ "pool-write", "DMA write of IOMMU page tables and queues",
+	  pool_write, RANGE(POOL) },
+	{ "pool-cpu", "CPU read of IOMMU page tables and queues",
+	  range_cpu, RANGE(POOL) },
+	{ "pool-page-read", "DMA read of a page just given to EL2",
+	  pool_page_read, 0 },
+	{ "pool-page-reclaimed", "DMA read of what EL2 left in a page that it gave back",
+	  pool_page_reclaimed, 0 },
+	{ "table-read", "DMA read of an IOMMU's stream table",
+	  range_read, RANGE(TABLE) },
+	{ "table-write", "DMA write of an IOMMU's stream table",
+	  range_write, RANGE(TABLE) },
+	{ "table-cpu", "CPU read of an IOMMU's stream table",
+	  range_cpu, RANGE(TABLE) },
+	{ "registers-read", "DMA read of an IOMMU's registers",
+	  registers_read, RANGE(MMIO) },
+	{ "registers-write", "DMA write of an IOMMU's registers",
+	  registers_write, RANGE(MMIO) },
+	{ "registers-cpu", "CPU read of an IOMMU's registers",
+	  range_cpu, RANGE(MMIO) },
+	{ "registers-unmap-dev", "IOMMU's registers after the host's devices were unmapped",
+	  registers_unmap_dev, RANGE(MMIO) },
+	{ "detached-read", "DMA read by a stream that was detached",
+	  detached, 0 },
+	{ "detached-write", "DMA write by a stream that was detached",
+	  detached, 1 },
+	{ "attach-beyond", "attach a stream beyond the stream table",
+	  bad_stream, BEYOND_TABLE },
+	{ "attach-twice", "attach a stream that is attached",
+	  bad_stream, DOUBLE_ATTACH },
+	{ "detach-foreign", "detach a stream that is not attached",
+	  bad_stream, NOT_ATTACHED },
+	{ "detach-domain", "detach a stream from a domain that is not there",
+	  bad_stream, NO_DOMAIN },
+	{ "topup-el2", "give EL2 its own memory",
+	  topup_range, RANGE(CARVEOUT) },
+	{ "topup-text", "give EL2 its own text",
+	  topup_range, RANGE(HYP_TEXT) },
+	{ "topup-registers", "give EL2 an IOMMU's registers as memory",
+	  topup_range, RANGE(MMIO) },
+	{ "topup-guest", "give EL2 a guest's page",
+	  topup_guest, 0 },
+	{ "topup-shared", "give EL2 a page that is shared with it",
+	  topup_shared, 0 },
+	{ "late-register", "register an IOMMU after boot",
+	  boot_late, PKVM_IOMMU_BOOT_REGISTER },
+	{ "late-donate", "donate an IOMMU's memory after boot",
+	  boot_late, PKVM_IOMMU_BOOT_DONATE },
+	{ "late-seal", "seal the registry after boot",
+	  boot_late, PKVM_IOMMU_BOOT_SEAL },
+	/* Last: the guest has outlived all of it. */
+	{ "guest-intact", "DMA write of a guest's data, with the guest through all of the above",
+	  guest_data_write, 0 },
+};
+
+const size_t nr_rows = sizeof(rows) / sizeof(rows[0]);

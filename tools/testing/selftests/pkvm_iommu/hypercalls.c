@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The hypercall contract, include/uapi/linux/pkvm_iommu.h: every operation and
+ * argument at its edges, the documented error, and nothing changed by it. TAP.
+ *
+ *	hypercalls	the layer is in service
+ *	hypercalls off	pkvm_iommu=off: everything answers -ENODEV
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "edu.h"
+#include "phys.h"
+#include "tap.h"
+#include "testdev.h"
+
+#define BIT(n)		(1ULL << (n))
+#define ALL_ONES	(~0ULL)
+#define IDENTITY	PKVM_IOMMU_DOMAIN_IDENTITY
+/* Any error will do. */
+#define ANY_ERROR	1
+
+static struct edu edu;
+static bool have_edu;
+static uint64_t iommu;		/* the one edu is behind, else the first */
+static uint8_t *own;
+
+typedef unsigned long long ull;
+
+struct state {
+	uint64_t value[PKVM_IOMMU_INFO_LIMIT + 1];
+};
+
+static struct state state(void)
+{
+	struct state s = { 0 };
+	int i;
+
+	for (i = 0; i <= PKVM_IOMMU_INFO_LIMIT; i++)
+		if (td_info(i, &s.value[i]))
+			s.value[i] = ALL_ONES;
+	return s;
+}
+
+static uint64_t pool_free(void)
+{
+	return state().value[PKVM_IOMMU_INFO_POOL_FREE];
+}
+
+static bool unchanged(const struct state *before)
+{
+	struct state now = state();
+	int i;
+
+	for (i = 0; i <= PKVM_IOMMU_INFO_LIMIT; i++)
+		if (now.value[i] != before->value[i])
+			tap_note("info %d was %#llx and is %#llx", i,
+				 (ull)before->value[i], (ull)now.value[i]);
+	return !memcmp(&now, before, sizeof(now));
+}
+
+static uint64_t shadow(uint64_t phys)
+{
+	struct td_res res = td_call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_SHADOW,
+				    phys, 0);
+
+	return res.err ? ALL_ONES : res.x2;
+}
+
+static bool error_is(struct td_res res, int err)
+{
+	bool good = !res.x0 &&
+		    (err == ANY_ERROR ? res.err < 0 && res.err > -4096 :
+					res.err == err);
+
+	/* "0 where it has none": an error leaks nothing. */
+	if (res.err < 0 && res.err != -ENOMEM && (res.x2 || res.x3))
+		good = false;
+	if (!good)
+		tap_note("x0 %lld x1 %lld x2 %#llx x3 %#llx, expected x1 %d",
+			 (long long)res.x0, (long long)res.err, (ull)res.x2,
+			 (ull)res.x3, err);
+	return good;
+}
+
+/* One call that must fail with @err and change nothing. */
+static void refuse(const char *name, uint64_t op, uint64_t a, uint64_t b,
+		   uint64_t c, int err)
+{
+	struct state before = state();
+	struct td_res res = td_call(op, a, b, c);
+	bool same = unchanged(&before);
+
+	tap_ok(error_is(res, err) && same, "%s(%#llx, %#llx, %#llx): %s", name,
+	       (ull)a, (ull)b, (ull)c,
+	       err == ANY_ERROR ? "refused" : strerrorname_np(-err));
+}
+
+#define REFUSE(op, a, b, c, err) refuse(#op, PKVM_IOMMU_##op, a, b, c, err)
+
+/* The device reads and writes host memory. */
+static void control(const char *when)
+{
+	static uint64_t marker = 0x1122334455667788;
+	uint64_t phys = have_edu ? phys_of(own) : 0;
+	volatile uint64_t *p = (volatile uint64_t *)own;
+
+	if (!have_edu) {
+		tap_skip("no edu device", "DMA works %s", when);
+		return;
+	}
+	p[0] = ++marker;
+	p[1] = 0;
+	if (!edu_fetch(&edu, phys, 8))
+		edu_store(&edu, phys + 8, 8);
+	tap_ok(p[1] == marker, "DMA works %s", when);
+}
+
+static void test_unknown_ops(void)
+{
+	static const uint64_t ops[] = {
+		PKVM_IOMMU_TEST + 1, 0x100, BIT(31), BIT(32), BIT(32) + 5,
+		BIT(63), ALL_ONES,
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "op %#llx", (ull)ops[i]);
+		refuse(name, ops[i], 0, 0, 0, -EOPNOTSUPP);
+	}
+}
+
+/* Names of no IOMMU, of no stream, of no domain: each beside good ones. */
+static const uint64_t no_iommu[] = {
+	PKVM_IOMMU_MAX - 1, PKVM_IOMMU_MAX, 0x8000, BIT(31), BIT(32), BIT(63),
+	ALL_ONES,
+};
+
+static const uint64_t no_stream[] = {
+	0xffffffff, BIT(31), BIT(32), BIT(63), ALL_ONES,
+};
+
+static const uint64_t no_domain[] = { 1, 2, BIT(31), BIT(32), ALL_ONES };
+
+#define FOR_EACH(i, a) for (i = 0; i < sizeof(a) / sizeof((a)[0]); i++)
+
+/*
+ * -ENOMEM is always allowed, if it says how much to give. The pages stay in the
+ * pool: the kernel leaks them.
+ */
+static struct td_res attach(uint64_t sid)
+{
+	struct td_res res = td_call(PKVM_IOMMU_ATTACH, iommu, sid, IDENTITY);
+	uint64_t n;
+
+	if (res.x0 || res.err != -ENOMEM || !res.x2 || res.x2 > 16)
+		return res;
+	for (n = res.x2; n; n--)
+		td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0);
+	return td_call(PKVM_IOMMU_ATTACH, iommu, sid, IDENTITY);
+}
+
+static void test_streams(void)
+{
+	/* Function 7 of edu, or of the host bridge, does not exist. */
+	uint64_t sid = edu.sid, spare = edu.sid | 7;
+	struct td_res res;
+	size_t i;
+
+	FOR_EACH(i, no_iommu) {
+		REFUSE(ATTACH, no_iommu[i], spare, IDENTITY, -ENOENT);
+		REFUSE(DETACH, no_iommu[i], sid, IDENTITY, -ENOENT);
+	}
+	FOR_EACH(i, no_stream) {
+		REFUSE(ATTACH, iommu, no_stream[i], IDENTITY, -EINVAL);
+		REFUSE(DETACH, iommu, no_stream[i], IDENTITY, -EINVAL);
+	}
+	/* The high half counts, too. */
+	REFUSE(ATTACH, iommu, BIT(32) | sid, IDENTITY, -EINVAL);
+	FOR_EACH(i, no_domain) {
+		REFUSE(ATTACH, iommu, spare, no_domain[i], -ENXIO);
+		REFUSE(DETACH, iommu, sid, no_domain[i], -ENXIO);
+	}
+	REFUSE(DETACH, iommu, spare, IDENTITY, -ENOTCONN);
+	if (have_edu)
+		REFUSE(ATTACH, iommu, sid, IDENTITY, -EBUSY);
+	else
+		tap_skip("no edu device", "ATTACH of an attached stream");
+	control("after refused attaches and detaches");
+
+	res = attach(spare);
+	if (!tap_ok(!res.x0 && !res.err && !res.x2 && !res.x3,
+		    "ATTACH of stream %#llx: %lld", (ull)spare,
+		    (long long)res.err))
+		return;
+	REFUSE(ATTACH, iommu, spare, IDENTITY, -EBUSY);
+	res = td_call(PKVM_IOMMU_DETACH, iommu, spare, IDENTITY);
+	tap_ok(!res.x0 && !res.err && !res.x2 && !res.x3, "DETACH of it: %lld",
+	       (long long)res.err);
+	REFUSE(DETACH, iommu, spare, IDENTITY, -ENOTCONN);
+}
+
+/* @kind's first page as memory for the pool. */
+static void refuse_range(uint64_t kind, const char *what)
+{
+	struct pkvm_iommu_test_range r;
+	struct state before = state();
+	struct td_res res;
+
+	if (!td_range(kind, 0, &r) || !r.size) {
+		tap_skip("none here", "TOPUP of %s", what);
+		return;
+	}
+	res = td_call(PKVM_IOMMU_TOPUP, r.address / PAGE, 1, 0);
+	tap_ok(error_is(res, -EPERM) && unchanged(&before), "TOPUP of %s: EPERM",
+	       what);
+}
+
+static void test_topup_refused(uint64_t phys)
+{
+	static const uint64_t bad_pages[] = {
+		0, PKVM_IOMMU_TOPUP_MAX + 1, BIT(32), BIT(32) + 1, BIT(52),
+		BIT(63), ALL_ONES,
+	};
+	/* Beyond the physical address space, and where a shift wraps. */
+	static const uint64_t bad_pfn[] = {
+		BIT(52) - 1, BIT(52), BIT(52) + 1, BIT(63), ALL_ONES,
+	};
+	const uint64_t share[6] = { phys / PAGE };
+	struct state before;
+	struct td_res res;
+	size_t i;
+
+	FOR_EACH(i, bad_pages)
+		REFUSE(TOPUP, phys / PAGE, bad_pages[i], 0, -EINVAL);
+	FOR_EACH(i, bad_pfn)
+		REFUSE(TOPUP, bad_pfn[i], 1, 0, -EINVAL);
+	/* Page 0 is no memory on any machine of ours; all ones wraps. */
+	REFUSE(TOPUP, 0, 1, 0, -EPERM);
+	REFUSE(TOPUP, ALL_ONES, 2, 0, -EINVAL);
+
+	refuse_range(PKVM_IOMMU_TEST_RANGE_MMIO, "an IOMMU's registers");
+	refuse_range(PKVM_IOMMU_TEST_RANGE_TABLE, "an IOMMU's memory");
+	refuse_range(PKVM_IOMMU_TEST_RANGE_POOL, "the pool's memory");
+	refuse_range(PKVM_IOMMU_TEST_RANGE_HYP_TEXT, "EL2's text");
+	refuse_range(PKVM_IOMMU_TEST_RANGE_HYP_BSS, "EL2's bss");
+	refuse_range(PKVM_IOMMU_TEST_RANGE_CARVEOUT, "EL2's carve-out");
+
+	res = td_raw(PKVM_IOMMU_TEST_FN_SHARE_HYP, share);
+	before = state();
+	tap_ok(!res.x0 && !res.err && shadow(phys) == 1,
+	       "share a page with EL2: devices still reach it");
+	res = td_call(PKVM_IOMMU_TOPUP, phys / PAGE, 1, 0);
+	tap_ok(error_is(res, -EPERM) && unchanged(&before),
+	       "TOPUP of a page that is shared with EL2: EPERM");
+	res = td_raw(PKVM_IOMMU_TEST_FN_UNSHARE_HYP, share);
+	tap_ok(!res.x0 && !res.err, "unshare it");
+}
+
+/* A range whose first page is good and whose second is not: all or nothing. */
+static void test_topup_partial(void)
+{
+	struct pkvm_iommu_test_range r;
+	struct state before = state();
+	struct td_res res;
+
+	if (!td_range(PKVM_IOMMU_TEST_RANGE_CARVEOUT, 0, &r)) {
+		tap_skip("no carve-out", "TOPUP across the carve-out's start");
+		return;
+	}
+	res = td_call(PKVM_IOMMU_TOPUP, r.address / PAGE - 1, 2, 0);
+	tap_ok(error_is(res, -EPERM) && unchanged(&before),
+	       "TOPUP across the carve-out's start: EPERM");
+}
+
+/* A stream far from all others may need memory that the pool has not. */
+#define FAR_STREAM	0x4000
+
+static void test_attach_empty(void)
+{
+	struct state before = state();
+	struct td_res res;
+
+	res = td_call(PKVM_IOMMU_ATTACH, iommu, FAR_STREAM, IDENTITY);
+	if (!res.x0 && res.err == -EINVAL) {
+		tap_skip("not so many streams", "ATTACH with an empty pool");
+		return;
+	}
+	if (res.err == -ENOMEM) {
+		tap_ok(res.x2 && !res.x3 && unchanged(&before),
+		       "ATTACH with an empty pool: ENOMEM, wants %llu",
+		       (ull)res.x2);
+		res = attach(FAR_STREAM);
+	}
+	tap_ok(!res.x0 && !res.err, "ATTACH of stream %#x: %lld", FAR_STREAM,
+	       (long long)res.err);
+	res = td_call(PKVM_IOMMU_DETACH, iommu, FAR_STREAM, IDENTITY);
+	tap_ok(!res.x0 && !res.err, "DETACH of it: %lld", (long long)res.err);
+}
+
+#define MANY 4096
+
+/* Empty the pool, see it empty, fill it again. */
+static void test_reclaim_all(void)
+{
+	static uint64_t pfn[MANY];
+	struct state before = state(), empty;
+	struct td_res res = { 0 };
+	size_t n, i, bad = 0;
+
+	for (n = 0; n < MANY; n++) {
+		res = td_call(PKVM_IOMMU_RECLAIM, 0, 0, 0);
+		if (res.err)
+			break;
+		pfn[n] = res.x2;
+		bad += !res.x2 || res.x3;
+	}
+	empty = state();
+	tap_ok(res.err == -ENOMEM && !res.x2 && !bad,
+	       "RECLAIM gives %zu pages, then ENOMEM", n);
+	tap_ok(n == before.value[PKVM_IOMMU_INFO_POOL_FREE] &&
+	       !empty.value[PKVM_IOMMU_INFO_POOL_FREE] &&
+	       empty.value[PKVM_IOMMU_INFO_POOL_TOTAL] + n ==
+	       before.value[PKVM_IOMMU_INFO_POOL_TOTAL],
+	       "the pool counts them");
+	control("with an empty pool");
+	test_attach_empty();
+	empty = state();
+	for (i = n, bad = 0; i--; )
+		bad += td_call(PKVM_IOMMU_TOPUP, pfn[i], 1, 0).err != 0;
+	tap_ok(!bad && pool_free() ==
+	       empty.value[PKVM_IOMMU_INFO_POOL_FREE] + n,
+	       "they can be given again");
+}
+
+static void test_pool(void)
+{
+	uint64_t phys = td_alloc();
+	struct state before, after;
+	struct td_res res;
+
+	if (!tap_ok(phys != 0, "a page to give"))
+		return;
+	test_topup_refused(phys);
+	test_topup_partial();
+	control("after refused top-ups");
+
+	before = state();
+	res = td_call(PKVM_IOMMU_TOPUP, phys / PAGE, 1, 0);
+	after = state();
+	tap_ok(!res.x0 && !res.err && !res.x2 && !res.x3, "TOPUP of a page: %lld",
+	       (long long)res.err);
+	tap_ok(after.value[PKVM_IOMMU_INFO_POOL_FREE] ==
+	       before.value[PKVM_IOMMU_INFO_POOL_FREE] + 1 &&
+	       after.value[PKVM_IOMMU_INFO_POOL_TOTAL] ==
+	       before.value[PKVM_IOMMU_INFO_POOL_TOTAL] + 1,
+	       "the pool counts it");
+	tap_ok(shadow(phys) == 0, "the shadow does not map it");
+	REFUSE(TOPUP, phys / PAGE, 1, 0, -EPERM);
+	test_reclaim_all();
+	/* Which page comes back is EL2's choice: the kernel leaks this one. */
+	td_free(phys);
+	control("after reclaim");
+}
+
+static void test_fault(void)
+{
+	struct td_res res;
+	size_t i;
+
+	FOR_EACH(i, no_iommu)
+		REFUSE(FAULT, no_iommu[i], 0, 0, -ENOENT);
+	/* The kernel's own log is as quick: either is right. */
+	res = td_call(PKVM_IOMMU_FAULT, iommu, 0, 0);
+	tap_ok(!res.x0 && (!res.err || res.err == -EAGAIN), "FAULT: %lld",
+	       (long long)res.err);
+}
+
+static void test_info(void)
+{
+	static const uint64_t bad[] = {
+		PKVM_IOMMU_INFO_LIMIT + 1, BIT(31), BIT(32), BIT(63), ALL_ONES,
+	};
+	struct state s = state();
+	struct td_res res;
+	size_t i;
+
+	FOR_EACH(i, bad)
+		REFUSE(INFO, bad[i], 0, 0, -EINVAL);
+	tap_ok(s.value[PKVM_IOMMU_INFO_POOL_FREE] +
+	       s.value[PKVM_IOMMU_INFO_SHADOW] <=
+	       s.value[PKVM_IOMMU_INFO_POOL_TOTAL],
+	       "pool: %llu free, %llu in the shadow, of %llu",
+	       (ull)s.value[0], (ull)s.value[2], (ull)s.value[1]);
+	tap_ok(s.value[PKVM_IOMMU_INFO_LIMIT] >= 32 &&
+	       s.value[PKVM_IOMMU_INFO_LIMIT] <= 56,
+	       "devices reach %llu bits", (ull)s.value[PKVM_IOMMU_INFO_LIMIT]);
+	/* Arguments that an operation does not name are ignored. */
+	res = td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_LIMIT, ALL_ONES, ALL_ONES);
+	tap_ok(!res.err && res.x2 == s.value[PKVM_IOMMU_INFO_LIMIT] && !res.x3,
+	       "INFO ignores further arguments");
+}
+
+static void test_test_ops(void)
+{
+	struct pkvm_iommu_test_range r;
+	uint64_t kind, last;
+
+	REFUSE(TEST, ALL_ONES, 0, 0, ANY_ERROR);
+	REFUSE(TEST, PKVM_IOMMU_TEST_UNMAP_DEV + 1, 0, 0, ANY_ERROR);
+	REFUSE(TEST, PKVM_IOMMU_TEST_GUEST_PGD, 0, 0, -ENOENT);
+	REFUSE(TEST, PKVM_IOMMU_TEST_GUEST_PGD, 0xfff, 0, -ENOENT);
+	REFUSE(TEST, PKVM_IOMMU_TEST_GUEST_PGD, ALL_ONES, 0, -ENOENT);
+	REFUSE(TEST, PKVM_IOMMU_TEST_STREAM, ALL_ONES, 0, ANY_ERROR);
+	REFUSE(TEST, PKVM_IOMMU_TEST_INVALIDATIONS, ALL_ONES, 0, ANY_ERROR);
+	tap_ok(shadow(phys_of(own)) == 1, "the shadow maps host memory");
+	tap_ok(shadow(ALL_ONES) != 1, "the shadow does not map the end");
+	for (kind = PKVM_IOMMU_TEST_RANGE_MMIO;
+	     kind <= PKVM_IOMMU_TEST_RANGE_CARVEOUT; kind++) {
+		if (!td_range(kind, 0, &r) || !r.size) {
+			tap_skip("none here", "shadow of range %llu", (ull)kind);
+			continue;
+		}
+		/* The end of the pool may be the host's again. */
+		last = kind == PKVM_IOMMU_TEST_RANGE_POOL ? PAGE : r.size;
+		tap_ok(!shadow(r.address) && !shadow(r.address + last - 1),
+		       "the shadow does not map range %llu", (ull)kind);
+	}
+}
+
+static void test_boot_ops(void)
+{
+	static const uint64_t ops[] = {
+		PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_BOOT_DONATE,
+		PKVM_IOMMU_BOOT_SEAL, 3, ALL_ONES,
+	};
+	size_t i;
+
+	FOR_EACH(i, ops) {
+		const uint64_t args[6] = { ops[i] };
+		struct td_res res = td_raw(PKVM_IOMMU_TEST_FN_BOOT, args);
+
+		tap_ok(res.x0 == SMCCC_NOT_SUPPORTED,
+		       "boot op %#llx is gone: x0 %lld", (ull)ops[i],
+		       (long long)res.x0);
+	}
+}
+
+static void test_off(void)
+{
+	uint64_t op;
+
+	for (op = PKVM_IOMMU_ATTACH; op <= PKVM_IOMMU_INFO; op++) {
+		struct td_res res = td_call(op, 0, edu.sid, 0);
+
+		/* The pool can be had back even so: it may just be empty. */
+		if (op == PKVM_IOMMU_RECLAIM && res.err == -ENOMEM)
+			tap_ok(!res.x0 && !res.x2, "op %llu: ENOMEM", (ull)op);
+		else
+			tap_ok(error_is(res, -ENODEV), "op %llu: ENODEV", (ull)op);
+	}
+	test_boot_ops();
+	control("without the layer");
+}
+
+/* Which IOMMU has edu's stream; attaches nothing for good. */
+static void find_iommu(void)
+{
+	struct td_res res;
+	uint64_t i;
+
+	for (i = 0; i < PKVM_IOMMU_MAX && have_edu; i++) {
+		res = td_call(PKVM_IOMMU_ATTACH, i, edu.sid, IDENTITY);
+		if (res.err == -EBUSY) {
+			iommu = i;
+			return;
+		}
+		if (!res.err)	/* another one, or the stream is not in use */
+			td_call(PKVM_IOMMU_DETACH, i, edu.sid, IDENTITY);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t value;
+
+	if (td_open())
+		tap_bail("no /dev/pkvm_iommu_test");
+	own = phys_alloc(1);
+	if (!own || !phys_of(own))
+		tap_bail("no memory, or no pagemap");
+	have_edu = !edu_open(&edu);
+	if (!have_edu)
+		edu.sid = 0;
+	control("at the start");
+	if (argc > 1 && !strcmp(argv[1], "off")) {
+		test_off();
+		return tap_done();
+	}
+	if (!tap_ok(!td_info(PKVM_IOMMU_INFO_LIMIT, &value), "in service"))
+		return tap_done();
+	find_iommu();
+	test_unknown_ops();
+	test_streams();
+	test_pool();
+	test_fault();
+	test_info();
+	test_test_ops();
+	test_boot_ops();
+	control("at the end");
+	return tap_done();
+}

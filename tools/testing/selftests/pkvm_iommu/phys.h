@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef PHYS_H
+#define PHYS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PAGE 4096UL
+
+/* Anonymous memory that is present and stays where it is; NULL on failure. */
+void *phys_alloc(size_t pages);
+void phys_free(void *mem, size_t pages);
+/* Physical address behind @p; 0 if it has none or we may not know. */
+uint64_t phys_of(const void *p);
+
+#endif

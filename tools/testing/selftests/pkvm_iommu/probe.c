@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What an attack is made of, and how its outcome is proved. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "attack.h"
+
+struct edu edu;
+
+uint64_t own_phys;
+
+static uint8_t *own;		/* a page of ours for the device */
+
+static uint8_t control_pattern[ATTACK_LEN];
+const uint8_t attack_pattern[ATTACK_LEN] = { [0 ... ATTACK_LEN - 1] = 0xbd };
+
+int probe_init(void)
+{
+	int ret = edu_open(&edu);
+	size_t i;
+
+	if (ret)
+		return ret;
+	own = phys_alloc(1);
+	own_phys = own ? phys_of(own) : 0;
+	for (i = 0; i < ATTACK_LEN; i++)
+		control_pattern[i] = 0x40 + i;
+	return own_phys ? 0 : -ENOMEM;
+}
+
+/* What is in the device's buffer. */
+static bool show_buffer(void *to, size_t len)
+{
+	memset(own, 0xee, ATTACK_LEN);
+	if (edu_store(&edu, own_phys, len))
+		return false;
+	memcpy(to, own, len);
+	return true;
+}
+
+static bool load_buffer(const void *from, size_t len)
+{
+	memcpy(own, from, len);
+	return !edu_fetch(&edu, own_phys, len);
+}
+
+bool control(void)
+{
+	uint8_t got[ATTACK_LEN];
+
+	return load_buffer(control_pattern, ATTACK_LEN) &&
+	       show_buffer(got, ATTACK_LEN) &&
+	       !memcmp(got, control_pattern, ATTACK_LEN);
+}
+
+/* The attack that is under way, for its fault record. */
+static struct {
+	uint64_t phys, len, faults;
+	bool write;
+	bool detached;
+} aim;
+
+static void take_aim(uint64_t phys, size_t len, bool write)
+{
+	struct pkvm_iommu_test_faults f = { 0 };
+
+	aim.phys = phys;
+	aim.len = len;
+	aim.write = write;
+	aim.detached = false;
+	if (td_present())
+		td_faults(&f);
+	aim.faults = f.count;
+}
+
+static const char *reason(uint64_t info)
+{
+	static const char * const names[] = {
+		"unknown", "stream blocked", "unmapped", "permission",
+		"forbidden", "hardware",
+	};
+	uint64_t n = (info & PKVM_IOMMU_FAULT_REASON) >> 32;
+
+	return n < sizeof(names) / sizeof(names[0]) ? names[n] : "?";
+}
+
+/* Is the last fault recorded the attack's own? */
+static bool fault_matches(const struct pkvm_iommu_test_faults *f)
+{
+	if (f->count <= aim.faults ||
+	    (f->info & PKVM_IOMMU_FAULT_SID) != edu.sid)
+		return false;
+	/*
+	 * Of a stream that it blocks as a whole, hardware need not record the
+	 * address and the direction (IHI 0070: F_STREAM_DISABLED, C_BAD_STE).
+	 */
+	if (aim.detached)
+		return (f->info & PKVM_IOMMU_FAULT_REASON) ==
+		       (uint64_t)PKVM_IOMMU_FAULT_BLOCKED << 32;
+	return f->address >= aim.phys && f->address < aim.phys + aim.len &&
+	       !!(f->info & PKVM_IOMMU_FAULT_WRITE) == aim.write;
+}
+
+/* BLOCKED if a record proves it. Records take a while to arrive. */
+static enum outcome proved_by_fault(void)
+{
+	struct pkvm_iommu_test_faults f = { 0 };
+	int i;
+
+	for (i = 0; i < 50 && td_present(); i++) {
+		if (td_faults(&f))
+			break;
+		if (fault_matches(&f)) {
+			if (aim.detached)
+				say("fault: stream %#llx, %s",
+				    f.info & PKVM_IOMMU_FAULT_SID,
+				    reason(f.info));
+			else
+				say("fault: stream %#llx %s %#llx, %s",
+				    f.info & PKVM_IOMMU_FAULT_SID,
+				    aim.write ? "write" : "read",
+				    (unsigned long long)f.address,
+				    reason(f.info));
+			return BLOCKED;
+		}
+		usleep(10000);
+	}
+	if (f.count > aim.faults)
+		say("only another fault: stream %#llx %s %#llx, %s",
+		    f.info & PKVM_IOMMU_FAULT_SID,
+		    f.info & PKVM_IOMMU_FAULT_WRITE ? "write" : "read",
+		    (unsigned long long)f.address, reason(f.info));
+	else
+		say("no effect at %#llx, but no fault record either",
+		    (unsigned long long)aim.phys);
+	return FAIL;
+}
+
+static bool all_zero(const uint8_t *p, size_t len)
+{
+	while (len && !*p)
+		p++, len--;
+	return !len;
+}
+
+enum outcome dma_read_len(uint64_t phys, size_t len, const void *secret,
+			  void *got)
+{
+	uint64_t words[ATTACK_LEN / 8] = { 0 };
+	uint8_t *seen = (uint8_t *)words;
+
+	take_aim(phys, len, false);
+	if (!phys || edu_fetch(&edu, phys, len) || !show_buffer(seen, len)) {
+		say("could not try");
+		return FAIL;
+	}
+	if (got)
+		memcpy(got, seen, len);
+	if (all_zero(seen, len) || !memcmp(seen, control_pattern, len))
+		return proved_by_fault();
+
+	say("read %#llx: %016llx %016llx", (unsigned long long)phys,
+	    (unsigned long long)words[0], (unsigned long long)words[1]);
+	/* Something that is not the secret: a stale or a wrong page. */
+	if (secret && memcmp(seen, secret, len))
+		return FAIL;
+	return REACHED;
+}
+
+enum outcome dma_read(uint64_t phys, const void *secret, void *got)
+{
+	return dma_read_len(phys, ATTACK_LEN, secret, got);
+}
+
+uint64_t dma_find(uint64_t phys)
+{
+	uint64_t chunk;
+
+	memset(own, 0, PAGE);
+	if (edu_fetch(&edu, phys, PAGE) || edu_store(&edu, own_phys, PAGE))
+		return 0;
+	for (chunk = 0; chunk < PAGE; chunk += ATTACK_LEN)
+		if (!all_zero(own + chunk, ATTACK_LEN))
+			return phys + chunk;
+	return 0;
+}
+
+bool dma_write(uint64_t phys, const void *data, size_t len)
+{
+	if (!phys || !load_buffer(data ? data : attack_pattern, len))
+		return false;
+	take_aim(phys, len, true);
+	return !edu_store(&edu, phys, len);
+}
+
+enum outcome dma_write_result(bool changed)
+{
+	if (!changed)
+		return proved_by_fault();
+	say("changed %llu bytes at %#llx", (unsigned long long)aim.len,
+	    (unsigned long long)aim.phys);
+	return REACHED;
+}
+
+/*
+ * While its stream is detached the device can neither be loaded nor show what
+ * it has: its buffer holds the control's pattern from before.
+ */
+enum outcome detached_write(void)
+{
+	memset(own, 0, ATTACK_LEN);
+	take_aim(own_phys, ATTACK_LEN, true);
+	aim.detached = true;
+	if (edu_store(&edu, own_phys, ATTACK_LEN)) {
+		say("could not try");
+		return FAIL;
+	}
+	return dma_write_result(!all_zero(own, ATTACK_LEN));
+}
+
+enum outcome detached_read(void)
+{
+	memcpy(own, attack_pattern, ATTACK_LEN);
+	take_aim(own_phys, ATTACK_LEN, false);
+	aim.detached = true;
+	if (edu_fetch(&edu, own_phys, ATTACK_LEN)) {
+		say("could not try");
+		return FAIL;
+	}
+	return proved_by_fault();
+}
+
+bool buffer_is(const void *expected)
+{
+	uint8_t seen[ATTACK_LEN];
+
+	return show_buffer(seen, ATTACK_LEN) &&
+	       !memcmp(seen, expected, ATTACK_LEN);
+}
+
+static sigjmp_buf fault_env;
+
+static void on_fault(int sig)
+{
+	siglongjmp(fault_env, sig);
+}
+
+int cpu_read(uint64_t phys, uint32_t *value)
+{
+	const struct sigaction catch = { .sa_handler = on_fault };
+	struct sigaction bus, segv;
+	volatile uint32_t *p;
+	int fd, sig;
+
+	fd = open("/dev/mem", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, phys & ~(PAGE - 1));
+	close(fd);
+	if (p == MAP_FAILED)
+		return -errno;
+	sigaction(SIGBUS, &catch, &bus);
+	sigaction(SIGSEGV, &catch, &segv);
+	sig = sigsetjmp(fault_env, 1);
+	if (!sig)
+		*value = p[phys % PAGE / 4];
+	sigaction(SIGBUS, &bus, NULL);
+	sigaction(SIGSEGV, &segv, NULL);
+	munmap((void *)p, PAGE);
+	return sig;
+}
+
+enum outcome cpu_attack(uint64_t phys)
+{
+	uint32_t value, marker = 0x600df00d;
+	int sig;
+
+	/* The control: our own memory can be read this way. */
+	memcpy(own, &marker, sizeof(marker));
+	if (cpu_read(own_phys, &value) || value != marker) {
+		say("/dev/mem does not work");
+		return FAIL;
+	}
+	sig = cpu_read(phys, &value);
+	if (sig == SIGSEGV || sig == SIGBUS) {
+		say("%s at %#llx", sig == SIGBUS ? "SIGBUS" : "SIGSEGV",
+		    (unsigned long long)phys);
+		return REFUSED;
+	}
+	if (sig) {
+		say("could not try: %d", sig);
+		return FAIL;
+	}
+	say("read %#llx: %08x", (unsigned long long)phys, value);
+	return REACHED;
+}
+
+enum outcome expect_errno(struct td_res res, int err)
+{
+	if (res.x0) {
+		if (res.x0 == TD_BROKEN)
+			say("no test device");
+		else
+			say("x0 is %lld", (long long)res.x0);
+		return FAIL;
+	}
+	if (res.err == -ENODEV && err != -ENODEV) {
+		say("not in service: -ENODEV");
+		return NOT_THERE;
+	}
+	if (res.err == err) {
+		say("%s", strerrorname_np(-err));
+		return REFUSED;
+	}
+	say("x1 is %lld rather than %d", (long long)res.err, err);
+	return res.err ? FAIL : REACHED;
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+
+#include "phys.h"
+#include "testdev.h"
+
+static int td_fd = -1;
+
+int td_open(void)
+{
+	td_fd = open("/dev/pkvm_iommu_test", O_RDWR | O_CLOEXEC);
+	return td_fd < 0 ? -errno : 0;
+}
+
+bool td_present(void)
+{
+	return td_fd >= 0;
+}
+
+struct td_res td_raw(uint64_t fn, const uint64_t args[6])
+{
+	struct pkvm_iommu_test_call call = { .fn = fn };
+	int i;
+
+	for (i = 0; i < 6; i++)
+		call.args[i] = args[i];
+	if (ioctl(td_fd, PKVM_IOMMU_TEST_CALL, &call))
+		return (struct td_res){ .x0 = TD_BROKEN, .err = TD_BROKEN };
+	return (struct td_res){
+		.x0 = call.res[0], .err = call.res[1],
+		.x2 = call.res[2], .x3 = call.res[3],
+	};
+}
+
+struct td_res td_call(uint64_t op, uint64_t a, uint64_t b, uint64_t c)
+{
+	const uint64_t args[6] = { op, a, b, c };
+	struct td_res res = td_raw(PKVM_IOMMU_TEST_FN_CALL, args);
+
+	/* x1 means nothing then: callers look at one number only. */
+	if (res.x0)
+		res.err = TD_BROKEN;
+	return res;
+}
+
+int64_t td_info(uint64_t which, uint64_t *value)
+{
+	struct td_res res = td_call(PKVM_IOMMU_INFO, which, 0, 0);
+
+	*value = res.x2;
+	return res.err;
+}
+
+int td_faults(struct pkvm_iommu_test_faults *f)
+{
+	return ioctl(td_fd, PKVM_IOMMU_TEST_FAULTS, f) ? -errno : 0;
+}
+
+bool td_range(uint64_t kind, unsigned int n, struct pkvm_iommu_test_range *r)
+{
+	uint64_t i;
+
+	for (i = 0;; i++) {
+		*r = (struct pkvm_iommu_test_range){ .index = i };
+		if (ioctl(td_fd, PKVM_IOMMU_TEST_RANGE, r))
+			return false;
+		if (r->kind == kind && !n--)
+			return true;
+	}
+}
+
+uint64_t td_alloc(void)
+{
+	struct pkvm_iommu_test_page page;
+
+	if (ioctl(td_fd, PKVM_IOMMU_TEST_ALLOC, &page))
+		return 0;
+	return page.pfn * PAGE;
+}
+
+void td_free(uint64_t phys)
+{
+	struct pkvm_iommu_test_page page = { .pfn = phys / PAGE };
+
+	if (phys)
+		ioctl(td_fd, PKVM_IOMMU_TEST_FREE, &page);
+}

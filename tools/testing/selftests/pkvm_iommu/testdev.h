@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef TESTDEV_H
+#define TESTDEV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <linux/pkvm_iommu.h>
+
+/* /dev/pkvm_iommu_test: root plays the hostile host kernel. */
+
+/* SMCCC's answer in x0 when a function does not exist, or not now. */
+#define SMCCC_NOT_SUPPORTED	(-1)
+/* td_call() when the hypercall could not even be tried. */
+#define TD_BROKEN		(-100000)
+
+struct td_res {
+	int64_t x0;	/* SMCCC status */
+	int64_t err;	/* x1: 0 or a negative errno */
+	uint64_t x2, x3;
+};
+
+/* 0 or a negative errno. */
+int td_open(void);
+bool td_present(void);
+
+/* A raw hypercall: @fn is PKVM_IOMMU_TEST_FN_*, @args are x1 to x6. */
+struct td_res td_raw(uint64_t fn, const uint64_t args[6]);
+/* __pkvm_iommu_call(@op, ...). */
+struct td_res td_call(uint64_t op, uint64_t a, uint64_t b, uint64_t c);
+/* enum pkvm_iommu_info; returns x1. */
+int64_t td_info(uint64_t which, uint64_t *value);
+int td_faults(struct pkvm_iommu_test_faults *f);
+/* The @n-th range of a kind; false if there is none. */
+bool td_range(uint64_t kind, unsigned int n, struct pkvm_iommu_test_range *r);
+/* A page of kernel memory; its physical address, 0 on failure. */
+uint64_t td_alloc(void);
+void td_free(uint64_t phys);
+
+#endif
