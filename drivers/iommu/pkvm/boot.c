@@ -16,7 +16,9 @@
 #include <linux/device.h>
 #include <linux/gfp.h>
 #include <linux/init.h>
+#include <linux/ktime.h>
 #include <linux/mm.h>
+#include <linux/of.h>
 
 #include "pkvm.h"
 
@@ -24,9 +26,9 @@ struct pkvm_iommu_dev *pkvm_iommu_devs[PKVM_IOMMU_MAX];
 unsigned int pkvm_iommu_nr_devs;
 
 struct pkvm_iommu_chunk pkvm_iommu_first_chunk __ro_after_init;
+u64 pkvm_iommu_seal_ns __ro_after_init;
 
 static bool iommu_off __ro_after_init;
-static bool iommu_refused __ro_after_init;
 static bool iommu_isolates __ro_after_init;
 
 static int __init pkvm_iommu_param(char *arg)
@@ -61,16 +63,27 @@ bool pkvm_iommu_isolates(void)
 	return iommu_isolates || iommu_off;
 }
 
+/* The one place where the boot allocates pages, so that tests can make it fail. */
+static struct page * __init boot_alloc(unsigned int order, gfp_t zone)
+{
+	gfp_t gfp = GFP_KERNEL | zone;
+
+	if (pkvm_iommu_test_fail())
+		return NULL;
+
+	return alloc_pages(gfp | (order ? __GFP_NOWARN | __GFP_NORETRY : 0), order);
+}
+
 static const char * __init refusal_name(u64 why)
 {
 	static const char * const names[] __initconst = {
 		[PKVM_IOMMU_REFUSE_NONE]	= "internal error",
-		[PKVM_IOMMU_REFUSE_STAGE]	= "no usable or common translation stage or table format",
+		[PKVM_IOMMU_REFUSE_STAGE]	= "no usable, or no common, translation stage",
 		[PKVM_IOMMU_REFUSE_GRANULE]	= "does not support the kernel's page size",
-		[PKVM_IOMMU_REFUSE_PRESET]	= "preset tables or queues, or queues outside of its registers",
+		[PKVM_IOMMU_REFUSE_PRESET]	= "preset tables, or unsuitable queues",
 		[PKVM_IOMMU_REFUSE_TIMEOUT]	= "does not respond",
 		[PKVM_IOMMU_REFUSE_MEMORY]	= "no memory for its stream table",
-		[PKVM_IOMMU_REFUSE_MMIO]	= "register range too small, or not the host's to give",
+		[PKVM_IOMMU_REFUSE_MMIO]	= "registers too small, or not the host's",
 		[PKVM_IOMMU_REFUSE_AUDIT]	= "EL2 maps something that the host can reach",
 	};
 
@@ -95,6 +108,21 @@ static int __init donate_boot(u64 target, struct page *page, unsigned int order)
 	return ret;
 }
 
+/* Allocate and donate; lower memory if an IOMMU cannot address what we got. */
+static struct page * __init donate_new(u64 target, unsigned int order, int *ret)
+{
+	gfp_t zone = 0;
+	struct page *page;
+
+	for (;;) {
+		page = boot_alloc(order, zone);
+		*ret = page ? donate_boot(target, page, order) : -ENOMEM;
+		if (*ret != -EINVAL || zone)
+			return *ret ? NULL : page;
+		zone = GFP_DMA32;
+	}
+}
+
 /**
  * pkvm_iommu_register() - register an IOMMU with the hypervisor
  * @pdev: the IOMMU; must live for ever if this succeeds
@@ -110,7 +138,8 @@ int __init pkvm_iommu_register(struct pkvm_iommu_dev *pdev)
 {
 	struct pkvm_iommu_hvc hvc = {
 		.op	= PKVM_IOMMU_BOOT_REGISTER,
-		.args	= { pdev->type, pdev->mmio, pdev->mmio_size, pdev->flags },
+		.args	= { pdev->type, pdev->mmio, pdev->mmio_size,
+			    pkvm_iommu_test_flags(pdev->flags) },
 	};
 	int ret;
 
@@ -121,7 +150,6 @@ int __init pkvm_iommu_register(struct pkvm_iommu_dev *pdev)
 	if (ret) {
 		dev_err(pdev->dev, "pkvm_iommu: cannot isolate: %s (%d)\n",
 			ret == -ENXIO ? refusal_name(hvc.res[0]) : "not accepted", ret);
-		iommu_refused = true;
 		return ret;
 	}
 
@@ -132,15 +160,11 @@ int __init pkvm_iommu_register(struct pkvm_iommu_dev *pdev)
 	pkvm_iommu_nr_devs = pdev->id + 1;
 
 	if (pdev->mem_size) {
-		unsigned int order = get_order(pdev->mem_size);
-
-		pdev->mem = alloc_pages(GFP_KERNEL, order);
-		ret = pdev->mem ? donate_boot(pdev->id, pdev->mem, order) : -ENOMEM;
-		if (ret) {
-			/* It stays registered, and sealing will name it. */
-			pdev->mem = NULL;
-			dev_err(pdev->dev, "pkvm_iommu: no memory for its stream table\n");
-		}
+		/* Without, it stays registered, and the seal will name it. */
+		pdev->mem = donate_new(pdev->id, get_order(pdev->mem_size), &ret);
+		if (!pdev->mem)
+			dev_err(pdev->dev, "pkvm_iommu: no memory for its stream table (%d)\n",
+				ret);
 	}
 
 	return 0;
@@ -153,17 +177,14 @@ static int __init donate_pool(u64 nr_pages)
 	struct page *page;
 	int ret;
 
-	order = min(order, (unsigned int)get_order(nr_pages << PAGE_SHIFT));
+	order = min_t(unsigned int, order, get_order(nr_pages << PAGE_SHIFT));
 	while (nr_pages) {
-		page = alloc_pages(GFP_KERNEL | (order ? __GFP_NOWARN | __GFP_NORETRY : 0), order);
-		if (!page && !order)
-			return -ENOMEM;
-		if (!page) {
+		page = donate_new(PKVM_IOMMU_POOL, order, &ret);
+		if (!page && order && ret == -ENOMEM) {
 			order--;
 			continue;
 		}
-		ret = donate_boot(PKVM_IOMMU_POOL, page, order);
-		if (ret)
+		if (!page)
 			return ret;
 		if (!pkvm_iommu_first_chunk.page)
 			pkvm_iommu_first_chunk = (struct pkvm_iommu_chunk){ page, order };
@@ -186,6 +207,29 @@ static void __init report_failure(int ret, const u64 *res)
 		pr_err("isolation failed: %s (%d)\n", refusal_name(res[0]), ret);
 }
 
+/* IOMMUs that the firmware describes and the hypervisor does not have. */
+static bool __init others(void)
+{
+	bool found = false;
+	struct device_node *node;
+	unsigned int i;
+
+	for_each_node_with_property(node, "#iommu-cells") {
+		if (!of_device_is_available(node))
+			continue;
+		for (i = 0; i < pkvm_iommu_nr_devs; i++) {
+			if (pkvm_iommu_devs[i]->dev->of_node == node)
+				break;
+		}
+		if (i < pkvm_iommu_nr_devs)
+			continue;
+		pr_err("%pOF is not the hypervisor's: devices behind it are not kept out\n", node);
+		found = true;
+	}
+
+	return found;
+}
+
 /**
  * pkvm_iommu_finalize() - have the hypervisor take all IOMMUs
  *
@@ -194,19 +238,18 @@ static void __init report_failure(int ret, const u64 *res)
 void __init pkvm_iommu_finalize(void)
 {
 	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_BOOT_SEAL };
+	u64 start = ktime_get_ns();
 	int ret;
 
 	if (iommu_off) {
 		hvc.args[0] = PKVM_IOMMU_F_OFF;
-		ret = pkvm_iommu_hvc_boot(&hvc);
+		WARN_ON(pkvm_iommu_hvc_boot(&hvc));
 		pr_warn("off: devices can read and overwrite protected VMs\n");
 		return;
 	}
 
-	if (iommu_refused) {
-		pr_err("an IOMMU cannot be isolated; see above\n");
-		goto refuse;
-	}
+	if (others())
+		hvc.args[0] = PKVM_IOMMU_F_PARTIAL;
 
 	while ((ret = pkvm_iommu_hvc_boot(&hvc))) {
 		if (ret == -ENOMEM)
@@ -217,18 +260,17 @@ void __init pkvm_iommu_finalize(void)
 			break;
 		cond_resched();
 	}
-	if (ret) {
+	pkvm_iommu_seal_ns = ktime_get_ns() - start;
+
+	if (ret)
 		report_failure(ret, hvc.res);
-		goto refuse;
-	}
+	else
+		pr_info("%u IOMMU(s) are the hypervisor's: every stream is blocked until attached\n",
+			pkvm_iommu_nr_devs);
 
-	iommu_isolates = true;
-	pr_info("%u IOMMU(s) are the hypervisor's: every stream is blocked until attached\n",
-		pkvm_iommu_nr_devs);
-	return;
-
-refuse:
-	pr_err("protected VMs are refused; pkvm_iommu=off would allow them, without DMA isolation\n");
+	iommu_isolates = !ret && !hvc.args[0];
+	if (!iommu_isolates)
+		pr_err("protected VMs are refused; pkvm_iommu=off would allow them, without DMA isolation\n");
 }
 
 /**
@@ -245,17 +287,22 @@ int pkvm_iommu_topup(u64 nr_pages, gfp_t gfp)
 	struct page *page;
 	int ret;
 
-	while (nr_pages--) {
+	while (nr_pages) {
 		page = alloc_page(gfp);
 		if (!page)
 			return -ENOMEM;
 		hvc.args[0] = page_to_pfn(page);
 		hvc.args[1] = 1;
 		ret = pkvm_iommu_hvc(&hvc);
-		if (ret) {
-			__free_page(page);
-			return ret;
+		if (!ret) {
+			nr_pages--;
+			continue;
 		}
+		__free_page(page);
+		/* An IOMMU cannot address it: try lower memory. */
+		if (ret != -EINVAL || gfp & GFP_DMA32)
+			return ret;
+		gfp |= GFP_DMA32;
 	}
 
 	return 0;

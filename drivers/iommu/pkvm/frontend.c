@@ -14,8 +14,10 @@
 #define pr_fmt(fmt) "pkvm_iommu: " fmt
 
 #include <linux/bitfield.h>
+#include <linux/dma-mapping.h>
 #include <linux/init.h>
 #include <linux/interrupt.h>
+#include <linux/memblock.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/platform_device.h>
@@ -32,7 +34,7 @@
 
 /**
  * struct pkvm_iommu_stream - a stream that devices of ours have
- * @dev: the first device, for messages
+ * @dev: the first device, for messages; a reference is held
  * @users: devices that have it
  * @attached: of these, how many are in the identity domain
  */
@@ -125,19 +127,22 @@ static int pkvm_iommu_attach_identity(struct iommu_domain *domain, struct device
 	return ret;
 }
 
-static int pkvm_iommu_attach_blocked(struct iommu_domain *domain, struct device *dev,
-				     struct iommu_domain *old)
+static void master_detach(struct pkvm_iommu_master *master, struct iommu_fwspec *fwspec)
 {
-	struct pkvm_iommu_master *master = dev_iommu_priv_get(dev);
-	struct iommu_fwspec *fwspec = dev_iommu_fwspec_get(dev);
 	int i;
 
-	mutex_lock(&streams_mutex);
 	if (master->domain == &identity_domain) {
 		for (i = 0; i < fwspec->num_ids; i++)
 			stream_detach(master->pdev, fwspec->ids[i]);
 	}
-	master->domain = domain;
+	master->domain = &blocked_domain;
+}
+
+static int pkvm_iommu_attach_blocked(struct iommu_domain *domain, struct device *dev,
+				     struct iommu_domain *old)
+{
+	mutex_lock(&streams_mutex);
+	master_detach(dev_iommu_priv_get(dev), dev_iommu_fwspec_get(dev));
 	mutex_unlock(&streams_mutex);
 
 	return 0;
@@ -165,6 +170,7 @@ static void streams_remove(struct pkvm_iommu_dev *pdev, struct iommu_fwspec *fws
 		stream = xa_load(&pdev->streams, fwspec->ids[nr]);
 		if (!--stream->users) {
 			xa_erase(&pdev->streams, fwspec->ids[nr]);
+			put_device(stream->dev);
 			kfree(stream);
 		}
 	}
@@ -185,10 +191,11 @@ static int streams_add(struct pkvm_iommu_dev *pdev, struct device *dev,
 		stream = kzalloc_obj(*stream);
 		if (!stream)
 			goto undo;
-		stream->dev = dev;
+		stream->dev = get_device(dev);
 		stream->users = 1;
 		ret = xa_err(xa_store(&pdev->streams, fwspec->ids[i], stream, GFP_KERNEL));
 		if (ret) {
+			put_device(dev);
 			kfree(stream);
 			goto undo;
 		}
@@ -248,9 +255,24 @@ static void pkvm_iommu_release_device(struct device *dev)
 	struct iommu_fwspec *fwspec = dev_iommu_fwspec_get(dev);
 
 	mutex_lock(&streams_mutex);
+	/* The core releases to identity where the firmware maps regions directly. */
+	master_detach(master, fwspec);
 	streams_remove(master->pdev, fwspec, fwspec->num_ids);
 	mutex_unlock(&streams_mutex);
 	kfree(master);
+}
+
+/* What lies above the reach of the IOMMUs goes through bounce buffers. */
+static void pkvm_iommu_probe_finalize(struct device *dev)
+{
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_INFO,
+		.args	= { PKVM_IOMMU_INFO_LIMIT },
+	};
+
+	if (!pkvm_iommu_hvc(&hvc) && PFN_PHYS(max_pfn) > BIT_ULL(hvc.res[0]))
+		dev->bus_dma_limit = min_not_zero(dev->bus_dma_limit,
+						  DMA_BIT_MASK(hvc.res[0]));
 }
 
 static struct iommu_group *pkvm_iommu_device_group(struct device *dev)
@@ -294,6 +316,7 @@ static const struct iommu_ops pkvm_iommu_ops = {
 	.capable		= pkvm_iommu_capable,
 	.probe_device		= pkvm_iommu_probe_device,
 	.release_device		= pkvm_iommu_release_device,
+	.probe_finalize		= pkvm_iommu_probe_finalize,
 	.device_group		= pkvm_iommu_device_group,
 	.get_resv_regions	= pkvm_iommu_get_resv_regions,
 	.of_xlate		= pkvm_iommu_of_xlate,
@@ -391,15 +414,21 @@ static int __init pkvm_iommu_start(struct pkvm_iommu_dev *pdev)
 	return ret;
 }
 
+/* After finalize_pkvm(), which has the same initcall level in arch/. */
 static int __init pkvm_iommu_init(void)
 {
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_INFO,
+		.args	= { PKVM_IOMMU_INFO_LIMIT },
+	};
 	int i, ret;
 
 	if (!pkvm_iommu_enabled())
 		return 0;
 
 	pkvm_iommu_reclaim();
-	if (!pkvm_iommu_isolates())
+	/* What could not be isolated in full may still be in service. */
+	if (pkvm_iommu_hvc(&hvc))
 		return 0;
 
 	for (i = 0; i < pkvm_iommu_nr_devs; i++) {
@@ -413,5 +442,4 @@ static int __init pkvm_iommu_init(void)
 
 	return 0;
 }
-/* After finalize_pkvm(), which has the same level in arch/. */
 device_initcall_sync(pkvm_iommu_init);

@@ -56,6 +56,24 @@ int pkvm_iommu_register(struct pkvm_iommu_dev *pdev);
 int pkvm_iommu_topup(u64 nr_pages, gfp_t gfp);
 void pkvm_iommu_reclaim(void);
 
+#ifdef CONFIG_PKVM_IOMMU_TEST
+u64 pkvm_iommu_test_flags(u64 flags);
+bool pkvm_iommu_test_fail(void);
+#else
+static inline u64 pkvm_iommu_test_flags(u64 flags)
+{
+	return flags;
+}
+
+static inline bool pkvm_iommu_test_fail(void)
+{
+	return false;
+}
+#endif
+
+/* How long the seal took, in nanoseconds. */
+extern u64 pkvm_iommu_seal_ns;
+
 /**
  * struct pkvm_iommu_chunk - memory that the pool was given at boot
  * @page: the first

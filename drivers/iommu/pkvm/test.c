@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /dev/pkvm_iommu_test: root plays the hostile host. And, with
- * pkvm_iommu_test=1 on the command line, an IOMMU of software.
+ * /dev/pkvm_iommu_test: root plays the hostile host. And options to boot with
+ * less than the hardware offers.
  */
 #include <linux/gfp.h>
 #include <linux/init.h>
@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include <asm/arch_timer.h>
 #include <asm/kvm_mmu.h>
 #include <asm/kvm_pkvm.h>
 #include <asm/sections.h>
@@ -49,6 +50,7 @@ static void test_faults(struct pkvm_iommu_test_faults *faults)
 	*faults = (struct pkvm_iommu_test_faults){};
 	for (i = 0; i < pkvm_iommu_nr_devs; i++) {
 		struct pkvm_iommu_test_faults *from = &pkvm_iommu_devs[i]->faults;
+		/* Pairs with report_fault(). */
 		u64 count = smp_load_acquire(&from->count);
 
 		if (count) {
@@ -60,16 +62,16 @@ static void test_faults(struct pkvm_iommu_test_faults *faults)
 	}
 }
 
-#define HYP_RANGE(_kind, _start, _end)						\
-	{ .kind = PKVM_IOMMU_TEST_RANGE_##_kind, .address = __pa_symbol(_start),	\
-	  .size = (_end) - (_start) }
+#define HYP_RANGE(_kind, _name)							\
+	{ .kind = PKVM_IOMMU_TEST_RANGE_##_kind,					\
+	  .address = __pa_symbol(_name##_start), .size = _name##_end - _name##_start }
 
 static int test_range(struct pkvm_iommu_test_range *range)
 {
 	const struct pkvm_iommu_test_range fixed[] = {
-		HYP_RANGE(HYP_TEXT, __hyp_text_start, __hyp_text_end),
-		HYP_RANGE(HYP_DATA, __hyp_data_start, __hyp_data_end),
-		HYP_RANGE(HYP_BSS, __hyp_bss_start, __hyp_bss_end),
+		HYP_RANGE(HYP_TEXT, __hyp_text),
+		HYP_RANGE(HYP_DATA, __hyp_data),
+		HYP_RANGE(HYP_BSS, __hyp_bss),
 		{ .kind = PKVM_IOMMU_TEST_RANGE_CARVEOUT, .address = hyp_mem_base,
 		  .size = hyp_mem_size },
 		{ .kind = PKVM_IOMMU_TEST_RANGE_POOL,
@@ -83,12 +85,13 @@ static int test_range(struct pkvm_iommu_test_range *range)
 
 	if (index < ARRAY_SIZE(fixed)) {
 		*range = fixed[index];
+		range->index = index;
 	} else {
 		index -= ARRAY_SIZE(fixed);
 		if (index >= 2 * pkvm_iommu_nr_devs)
 			return -ENOENT;
 		pdev = pkvm_iommu_devs[index / 2];
-		*range = (struct pkvm_iommu_test_range){ .iommu = pdev->id };
+		range->iommu = pdev->id;
 		if (index % 2) {
 			range->kind = PKVM_IOMMU_TEST_RANGE_MMIO;
 			range->address = pdev->mmio;
@@ -114,6 +117,31 @@ static int test_alloc(struct pkvm_iommu_test_page *arg)
 	return 0;
 }
 
+static int test_bench(struct pkvm_iommu_test_bench *bench)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_TEST,
+		.args	= { PKVM_IOMMU_TEST_DONATE, 0, bench->count },
+	};
+	u64 start;
+	int ret;
+
+	if (!page)
+		return -ENOMEM;
+	hvc.args[1] = page_to_pfn(page);
+
+	preempt_disable();
+	start = __arch_counter_get_cntvct();
+	ret = pkvm_iommu_hvc(&hvc);
+	bench->ticks = __arch_counter_get_cntvct() - start;
+	preempt_enable();
+	bench->seal_ns = pkvm_iommu_seal_ns;
+	__free_page(page);
+
+	return ret;
+}
+
 /* Ask the hypervisor whether the page is the host's: a wild free would crash. */
 static int test_free(const struct pkvm_iommu_test_page *arg)
 {
@@ -136,6 +164,7 @@ static long test_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		struct pkvm_iommu_test_faults	faults;
 		struct pkvm_iommu_test_range	range;
 		struct pkvm_iommu_test_page	page;
+		struct pkvm_iommu_test_bench	bench;
 	} data = {};
 	void __user *user = (void __user *)arg;
 	int ret = 0;
@@ -161,6 +190,9 @@ static long test_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case PKVM_IOMMU_TEST_FREE:
 		ret = test_free(&data.page);
 		break;
+	case PKVM_IOMMU_TEST_BENCH:
+		ret = test_bench(&data.bench);
+		break;
 	default:
 		return -ENOTTY;
 	}
@@ -180,15 +212,53 @@ static struct miscdevice test_device = {
 	.fops	= &test_fops,
 	.mode	= 0600,
 };
+
 builtin_misc_device(test_device);
 
+/*
+ * pkvm_iommu_test=software,stage1,linear,noncoherent,fail:N: an IOMMU of
+ * software; use less of the hardware than it offers; let page allocations of
+ * the boot fail from the N-th on.
+ */
 static bool software_iommu __initdata;
+static u64 test_set_flags __initdata, test_clear_flags __initdata;
+static long test_fail_at __initdata;
 
-static int __init software_iommu_param(char *arg)
+static int __init test_param(char *arg)
 {
-	return kstrtobool(arg, &software_iommu);
+	char *word;
+
+	while ((word = strsep(&arg, ","))) {
+		if (!strcmp(word, "software"))
+			software_iommu = true;
+		else if (!strcmp(word, "stage1"))
+			test_set_flags |= PKVM_IOMMU_F_STAGE1;
+		else if (!strcmp(word, "linear"))
+			test_set_flags |= PKVM_IOMMU_F_LINEAR;
+		else if (!strcmp(word, "noncoherent"))
+			test_clear_flags |= PKVM_IOMMU_F_COHERENT;
+		else if (strncmp(word, "fail:", 5) || kstrtol(word + 5, 0, &test_fail_at))
+			return -EINVAL;
+	}
+
+	return 0;
 }
-early_param("pkvm_iommu_test", software_iommu_param);
+early_param("pkvm_iommu_test", test_param);
+
+u64 __init pkvm_iommu_test_flags(u64 flags)
+{
+	return (flags | test_set_flags) & ~test_clear_flags;
+}
+
+bool __init pkvm_iommu_test_fail(void)
+{
+	if (test_fail_at > 1)
+		test_fail_at--;
+	else if (test_fail_at == 1)
+		return true;
+
+	return false;
+}
 
 static int __init software_iommu_init(void)
 {

@@ -24,16 +24,17 @@
  * Units: addresses and sizes are in bytes, "pfn" is a physical address divided
  * by EL2's PAGE_SIZE, "pages" are of that size.
  *
- * A call that returns an error has changed nothing, with two exceptions that
- * are named at the operation (%PKVM_IOMMU_BOOT_SEAL and
- * %PKVM_IOMMU_BOOT_DONATE). A call that returns -ENOMEM reports in x2 how many
- * pages to give with %PKVM_IOMMU_TOPUP before the same call can succeed.
+ * A call that returns an error has changed nothing that the host or a device
+ * could notice; %PKVM_IOMMU_BOOT_SEAL is the exception, and says so. A call that
+ * returns -ENOMEM reports in x2 how many pages to give with %PKVM_IOMMU_TOPUP
+ * before the same call can succeed; it may have used what the pool had.
  *
  * Errors that mean the same everywhere:
  *
  *  - -EOPNOTSUPP: no such operation.
  *  - -ENODEV: the layer is not in service: it was sealed off
  *    (``pkvm_iommu=off``), no IOMMU is registered, or sealing failed.
+ *    %PKVM_IOMMU_RECLAIM is always in service.
  *  - -ENOENT: no such IOMMU.
  */
 
@@ -54,7 +55,7 @@ enum pkvm_iommu_type {
  *	and decides whether it can be isolated. Changes no hardware state.
  *
  *	Arguments: enum pkvm_iommu_type; address and size of the registers, both
- *	page aligned; flags, see %PKVM_IOMMU_F_COHERENT.
+ *	page aligned; flags: %PKVM_IOMMU_F_COHERENT, F_STAGE1, F_LINEAR.
  *	Results: x2 the IOMMU's id; x3 the bytes of contiguous, naturally aligned
  *	memory that it wants from %PKVM_IOMMU_BOOT_DONATE (0: none).
  *
@@ -63,15 +64,17 @@ enum pkvm_iommu_type {
  *	-EEXIST: it overlaps the registers of a registered IOMMU.
  *	-ENOSPC: more than %PKVM_IOMMU_MAX IOMMUs.
  *	-EBUSY: sealed.
- *	-ENXIO: the hardware cannot be isolated; x2 says why, in the backend's
- *	terms (enum pkvm_iommu_refusal).
+ *	-ENOMEM: EL2 cannot map the registers; x2 is 0, nothing helps.
+ *	-ENXIO: the hardware cannot be isolated; x2 says why (enum
+ *	pkvm_iommu_refusal).
  * @PKVM_IOMMU_BOOT_DONATE: give EL2 a contiguous range of memory.
  *
  *	Arguments: the IOMMU's id, or %PKVM_IOMMU_POOL for the common pool;
  *	pfn; pages.
  *
  *	-EINVAL: pages is 0 or beyond %PKVM_IOMMU_DONATE_MAX, or it is less than
- *	the IOMMU asked for, or not aligned to it.
+ *	the IOMMU asked for, or not aligned to it; or the range reaches beyond
+ *	what every registered IOMMU can address, or across the end of memory.
  *	-EPERM: not all of it is memory that the host owns exclusively.
  *	-EBUSY: sealed, or this IOMMU has its memory.
  *	Memory that was accepted stays with EL2 even if a later step of the boot
@@ -81,16 +84,21 @@ enum pkvm_iommu_type {
  *	registered IOMMUs from the host, set them to block every stream, audit
  *	EL2's ownership, and close the registry.
  *
- *	Arguments: flags, see %PKVM_IOMMU_F_OFF.
+ *	Arguments: flags, %PKVM_IOMMU_F_OFF or %PKVM_IOMMU_F_PARTIAL.
  *	Results: x2 on -ENOMEM the pages to give to the pool; on another error
  *	enum pkvm_iommu_refusal; x3 the id of the IOMMU that is to blame.
  *
  *	-EAGAIN: the work is bounded, call again.
  *	-ENOMEM: give x2 pages to %PKVM_IOMMU_POOL and call again.
  *	-EBUSY: sealed.
+ *	-EINVAL: unknown flag.
  *	-ENODEV: no IOMMU that isolates is registered.
- *	-ENXIO, -EPERM, -EIO, -ETIMEDOUT: isolation cannot be established; the
- *	registry is closed, and EL2 refuses protected VMs until the next boot.
+ *	-ENXIO, -EPERM, -EIO, -ETIMEDOUT: isolation cannot be established.
+ *
+ *	After -EAGAIN and -ENOMEM the call goes on where it stopped. After any
+ *	other error but -EBUSY and -EINVAL the registry is closed and EL2 refuses
+ *	protected VMs until the next boot. After -ETIMEDOUT the IOMMUs are in
+ *	service all the same, but for those that did not respond.
  */
 enum pkvm_iommu_boot_op {
 	PKVM_IOMMU_BOOT_REGISTER	= 0,
@@ -108,6 +116,7 @@ enum pkvm_iommu_boot_op {
  *	-EINVAL: the stream id is beyond what the hardware's stream table holds.
  *	-ENXIO: no such domain.
  *	-EBUSY: the stream is attached (to whichever domain).
+ *	-EIO: the IOMMU did not respond at boot.
  *	-ENOMEM: see above.
  * @PKVM_IOMMU_DETACH: block a stream. When it returns 0, no DMA of the stream
  *	that began before is still under way, and none begins.
@@ -121,8 +130,9 @@ enum pkvm_iommu_boot_op {
  *
  *	Arguments: pfn; pages.
  *
- *	-EINVAL: pages is 0 or beyond %PKVM_IOMMU_TOPUP_MAX, or the range lies
- *	outside of the physical address space.
+ *	-EINVAL: pages is 0 or beyond %PKVM_IOMMU_TOPUP_MAX, or the range reaches
+ *	beyond what every registered IOMMU can address, or across the end of
+ *	memory.
  *	-EPERM: not all of it is memory that the host owns exclusively.
  * @PKVM_IOMMU_RECLAIM: have one unused page of the pool back, zeroed.
  *
@@ -157,8 +167,13 @@ enum pkvm_iommu_op {
 
 /* Table walks of this IOMMU snoop the CPU caches. */
 #define PKVM_IOMMU_F_COHERENT		(1ULL << 0)
+/* For tests: use stage 1 even where there is stage 2, and a one-level stream table. */
+#define PKVM_IOMMU_F_STAGE1		(1ULL << 1)
+#define PKVM_IOMMU_F_LINEAR		(1ULL << 2)
 /* Seal without isolation: pkvm_iommu=off on the kernel command line. */
-#define PKVM_IOMMU_F_OFF		(1ULL << 0)
+#define PKVM_IOMMU_F_OFF		(1ULL << 3)
+/* Seal, but refuse protected VMs: there are devices behind other IOMMUs. */
+#define PKVM_IOMMU_F_PARTIAL		(1ULL << 4)
 
 #define PKVM_IOMMU_MAX			32
 /* Target of PKVM_IOMMU_BOOT_DONATE: the common pool rather than an IOMMU. */
@@ -205,7 +220,8 @@ enum pkvm_iommu_refusal {
 /**
  * enum pkvm_iommu_fault_reason - what an IOMMU refused, or suffered
  * @PKVM_IOMMU_FAULT_UNKNOWN: none of the below
- * @PKVM_IOMMU_FAULT_BLOCKED: the stream is not attached
+ * @PKVM_IOMMU_FAULT_BLOCKED: the stream is not attached; address and direction
+ *	may not be known, and are then 0
  * @PKVM_IOMMU_FAULT_UNMAPPED: the address is not mapped in its domain
  * @PKVM_IOMMU_FAULT_PERMISSION: mapped, but not for this access
  * @PKVM_IOMMU_FAULT_FORBIDDEN: a kind of transaction that is never allowed,
@@ -248,6 +264,10 @@ enum pkvm_iommu_info {
  * @PKVM_IOMMU_TEST_INVALIDATIONS: test type IOMMU in x3: x2: invalidations
  *	so far
  * @PKVM_IOMMU_TEST_UNMAP_DEV: run host_stage2_unmap_dev_all()
+ * @PKVM_IOMMU_TEST_DONATE: donate the page whose pfn is in x3 to EL2 and back,
+ *	x4 times; the errors of %PKVM_IOMMU_TOPUP
+ * @PKVM_IOMMU_TEST_WRITE_REG: break hardware: write x5 to the 32-bit register
+ *	at offset x4 of the IOMMU in x3
  */
 enum pkvm_iommu_test_op {
 	PKVM_IOMMU_TEST_SHADOW		= 0,
@@ -255,6 +275,8 @@ enum pkvm_iommu_test_op {
 	PKVM_IOMMU_TEST_STREAM		= 2,
 	PKVM_IOMMU_TEST_INVALIDATIONS	= 3,
 	PKVM_IOMMU_TEST_UNMAP_DEV	= 4,
+	PKVM_IOMMU_TEST_DONATE		= 5,
+	PKVM_IOMMU_TEST_WRITE_REG	= 6,
 };
 
 /*
@@ -328,10 +350,23 @@ struct pkvm_iommu_test_page {
 	__u64 pfn;
 };
 
+/**
+ * struct pkvm_iommu_test_bench - time %PKVM_IOMMU_TEST_DONATE
+ * @count: in: how often
+ * @ticks: out: ticks of the counter, from just before the hypercall
+ * @seal_ns: out: nanoseconds that the seal took at boot
+ */
+struct pkvm_iommu_test_bench {
+	__u64 count;
+	__u64 ticks;
+	__u64 seal_ns;
+};
+
 #define PKVM_IOMMU_TEST_CALL	_IOWR('p', 0x80, struct pkvm_iommu_test_call)
 #define PKVM_IOMMU_TEST_FAULTS	_IOR('p', 0x81, struct pkvm_iommu_test_faults)
 #define PKVM_IOMMU_TEST_RANGE	_IOWR('p', 0x82, struct pkvm_iommu_test_range)
 #define PKVM_IOMMU_TEST_ALLOC	_IOR('p', 0x83, struct pkvm_iommu_test_page)
 #define PKVM_IOMMU_TEST_FREE	_IOW('p', 0x84, struct pkvm_iommu_test_page)
+#define PKVM_IOMMU_TEST_BENCH	_IOWR('p', 0x85, struct pkvm_iommu_test_bench)
 
 #endif /* _UAPI_LINUX_PKVM_IOMMU_H */

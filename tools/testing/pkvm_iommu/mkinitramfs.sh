@@ -19,7 +19,8 @@ pack() {
 	mkdir -p "$d/bin" "$d/dev" "$d/proc" "$d/sys" "$d/tmp" "$d/root"
 	cp "$BUSYBOX" "$d/bin/busybox"
 	cp "$TOOLS/init" "$d/init"
-	chmod 755 "$d/init"
+	cp "$TOOLS/devices" "$d/bin/devices"
+	chmod 755 "$d/init" "$d/bin/devices"
 	for a in sh mount mkdir cat echo sleep poweroff; do
 		ln -s busybox "$d/bin/$a"	# the rest: busybox --install
 	done

@@ -318,6 +318,26 @@ trim() {
 	echo "$1" | sed 's/^[ 	]*//; s/[ 	]*$//'
 }
 
+# real_devices NAME: what `devices` tests: fresh disks and two networks, whose
+# TFTP server has something to fetch.
+real_devices() {
+	rm -rf "$LOGS/$1.tftp"
+	mkdir -p "$LOGS/$1.tftp"
+	head -c 1000000 /dev/urandom >"$LOGS/$1.tftp/blob"
+	(cd "$LOGS/$1.tftp" && sha256sum blob >blob.sum)
+	for rd_disk in nvme virtio; do
+		rm -f "$LOGS/$1.$rd_disk"
+		truncate -s 64M "$LOGS/$1.$rd_disk"
+	done
+	echo "-drive if=none,id=d0,format=raw,cache=unsafe,file=$LOGS/$1.nvme" \
+		"-device nvme,serial=pkvm,drive=d0" \
+		"-drive if=none,id=d1,format=raw,cache=unsafe,file=$LOGS/$1.virtio" \
+		"-device virtio-blk-pci,drive=d1,iommu_platform=on,disable-legacy=on" \
+		"-netdev user,id=n0,tftp=$LOGS/$1.tftp -device e1000e,netdev=n0" \
+		"-netdev user,id=n1,tftp=$LOGS/$1.tftp" \
+		"-device virtio-net-pci,netdev=n1,iommu_platform=on,disable-legacy=on"
+}
+
 # one_config LINE: boot a line of ./configs and judge it. Runs in a subshell.
 one_config() (
 	IFS='|'
@@ -333,6 +353,7 @@ one_config() (
 	MEM=$(field "$(trim "$5")" "$MEM")
 	append=$(field "$(trim "$6")" "")
 	devices=$(field "$(trim "$7")" "")
+	[ "$devices" != real ] || devices=$(real_devices "$name")
 	programs=$(trim "$8" | tr -d ' ')
 	limit=120
 	expect=

@@ -12,7 +12,8 @@
  *		the host: it is zero, and reachable again.
  *	refused	the hypercall failed with the documented error, or the CPU's
  *		access with a signal
- *	n/a	there is nothing to attack, as with the protection off
+ *	n/a	there is nothing to attack, as with the protection off; or pKVM
+ *		stops it by itself, and the protection is off
  *	fail	none of these
  *
  * The positive control (the device reads and writes host memory) runs before
@@ -39,6 +40,13 @@ void say(const char *text, ...)
 	va_end(ap);
 }
 
+static bool layer_off(void)
+{
+	uint64_t value;
+
+	return td_info(PKVM_IOMMU_INFO_POOL_TOTAL, &value) != 0;
+}
+
 static bool run_row(const struct row *row)
 {
 	static const char * const names[] = {
@@ -56,6 +64,9 @@ static bool run_row(const struct row *row)
 			 "; DMA to host memory does not work after it");
 		outcome = FAIL;
 	}
+	/* Stopped, but not by what is being tested: that shows nothing. */
+	if (row->stock && layer_off() && (outcome == BLOCKED || outcome == REFUSED))
+		outcome = NOT_THERE;
 	printf("row %s|%s|%s|%s\n", row->id, row->text, names[outcome], evidence);
 	fflush(stdout);
 	return outcome != FAIL;

@@ -24,6 +24,7 @@ struct row {
 	const char *id, *text;
 	enum outcome (*run)(const struct row *row);
 	uint64_t arg;		/* of run */
+	bool stock;		/* pKVM stops it with our layer off too */
 };
 
 extern const struct row rows[];

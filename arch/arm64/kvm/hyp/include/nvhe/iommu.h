@@ -60,13 +60,14 @@ struct pkvm_iommu_fault {
  * @mmio_phys: address of the registers, page aligned
  * @mmio_size: their size in bytes, whole pages
  * @mmio: where EL2 has them mapped
- * @coherent: table walks snoop the CPU caches
+ * @flags: PKVM_IOMMU_F_*
  * @sid_bits: stream ids have so many bits; set by the backend's probe
  * @oas: output addresses have so many bits; set by the backend's probe
  * @fmts: BIT(enum io_pgtable_fmt) of each format that it can walk; by probe
  * @mem_size: bytes of contiguous memory that it needs, 0 or a power of two of
  *	at least a page; by probe
  * @mem: that memory, aligned to its size and zeroed
+ * @dead: it did not respond at boot
  * @lock: guards what follows, and the backend's state and queues
  * @streams: root of the core's record of streams, see stream_slot()
  * @nr_streams: number of streams that are attached
@@ -79,17 +80,23 @@ struct pkvm_iommu {
 	phys_addr_t			mmio_phys;
 	size_t				mmio_size;
 	void __iomem			*mmio;
-	bool				coherent;
+	u64				flags;
 	u8				sid_bits;
 	u8				oas;
 	u32				fmts;
 	size_t				mem_size;
 	void				*mem;
+	bool				dead;
 
 	hyp_spinlock_t			lock;
 	void				*streams;
 	unsigned long			nr_streams;
 };
+
+static inline bool pkvm_iommu_coherent(const struct pkvm_iommu *iommu)
+{
+	return iommu->flags & PKVM_IOMMU_F_COHERENT;
+}
 
 /**
  * struct pkvm_iommu_ops - what a backend does
@@ -164,6 +171,7 @@ int pkvm_iommu_test_unmap_dev(void);
 void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable);
 bool pkvm_iommu_next_mmio(u64 addr, u64 *start, u64 *end);
 int pkvm_iommu_check_isolation(void);
+bool pkvm_iommu_in_service(void);
 void handle___pkvm_iommu_boot(struct kvm_cpu_context *host_ctxt);
 void handle___pkvm_iommu_call(struct kvm_cpu_context *host_ctxt);
 
@@ -171,13 +179,20 @@ void handle___pkvm_iommu_call(struct kvm_cpu_context *host_ctxt);
 
 static inline void pkvm_iommu_host_update(phys_addr_t phys, u64 size,
 					  bool reachable) { }
+
 static inline bool pkvm_iommu_next_mmio(u64 addr, u64 *start, u64 *end)
 {
 	return false;
 }
+
 static inline int pkvm_iommu_check_isolation(void)
 {
 	return 0;
+}
+
+static inline bool pkvm_iommu_in_service(void)
+{
+	return false;
 }
 
 #endif /* CONFIG_PKVM_IOMMU */

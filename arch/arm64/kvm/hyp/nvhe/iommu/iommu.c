@@ -30,7 +30,8 @@ unsigned int pkvm_iommu_nr;
 
 /*
  * OPEN -> BUILDING -> SEALED, or from any of the first two to OFF or FAILED.
- * Protected VMs need SEALED, or OFF: then the boot has chosen to go without.
+ * Protected VMs need iommu_isolated, which comes with SEALED, or OFF: then the
+ * boot has chosen to go without.
  */
 static enum {
 	IOMMU_OPEN,
@@ -40,6 +41,10 @@ static enum {
 	IOMMU_FAILED,
 } iommu_state;
 
+static bool iommu_isolated;
+/* The fewest output address bits of all IOMMUs: they read no table above. */
+static unsigned int iommu_oas = 64;
+/* The reach of devices, in bits. */
 static unsigned int iommu_limit;
 static unsigned long iommu_shadow_pages;
 
@@ -73,9 +78,6 @@ static void pool_add(u64 pfn, u64 nr_pages)
 	struct hyp_page *page = hyp_phys_to_page(hyp_pfn_to_phys(pfn));
 
 	hyp_spin_lock(&pool_lock);
-	if (!pool.max_order)
-		hyp_pool_init(&pool, 0, 0, 0);
-
 	for (; nr_pages--; page++) {
 		/* The page was the host's alone, so nobody has counted it. */
 		hyp_set_page_refcounted(page);
@@ -94,13 +96,12 @@ static void pool_add(u64 pfn, u64 nr_pages)
  */
 void *pkvm_iommu_alloc_page(void)
 {
-	void *page = NULL;
+	void *page;
 
 	hyp_spin_lock(&pool_lock);
-	if (pool_free) {
-		page = hyp_alloc_pages(&pool, 0);
+	page = hyp_alloc_pages(&pool, 0);
+	if (page)
 		pool_free--;
-	}
 	hyp_spin_unlock(&pool_lock);
 
 	return page;
@@ -120,14 +121,21 @@ void pkvm_iommu_free_page(void *page)
 	hyp_spin_unlock(&pool_lock);
 }
 
-static int iommu_topup(u64 pfn, u64 nr_pages, u64 max)
+/* Take memory from the host; @max bounds the work and keeps sums from wrapping. */
+static int iommu_take(u64 pfn, u64 nr_pages, u64 max)
 {
-	int ret;
+	u64 limit = BIT(min(iommu_oas, 52) - PAGE_SHIFT);
 
-	if (!nr_pages || nr_pages > max)
+	if (!nr_pages || nr_pages > max || pfn >= limit || limit - pfn < nr_pages)
 		return -EINVAL;
 
-	ret = __pkvm_host_donate_hyp(pfn, nr_pages);
+	return __pkvm_host_donate_hyp(pfn, nr_pages);
+}
+
+static int iommu_topup(u64 pfn, u64 nr_pages, u64 max)
+{
+	int ret = iommu_take(pfn, nr_pages, max);
+
 	if (!ret)
 		pool_add(pfn, nr_pages);
 
@@ -145,6 +153,8 @@ static int iommu_reclaim(u64 *res)
 	pool_total--;
 	hyp_spin_unlock(&pool_lock);
 
+	/* Neither our pointers nor older contents, whichever way it is read. */
+	kvm_flush_dcache_to_poc(page, PAGE_SIZE);
 	/* Ours, mapped once and not counted by anybody else: cannot fail. */
 	hyp_virt_to_page(page)->refcount = 0;
 	BUG_ON(__pkvm_hyp_donate_host(hyp_virt_to_pfn(page), 1));
@@ -211,6 +221,9 @@ static int iommu_attach(const u64 *args, u64 *res)
 	ret = stream_args(args, &iommu);
 	if (ret)
 		return ret;
+
+	if (iommu->dead)
+		return -EIO;
 
 	hyp_spin_lock(&iommu->lock);
 	slot = stream_slot(iommu, sid, true);
@@ -296,6 +309,8 @@ static int iommu_fault(const u64 *args, u64 *res)
 
 	if (!iommu)
 		return -ENOENT;
+	if (iommu->dead)
+		return -EAGAIN;
 
 	hyp_spin_lock(&iommu->lock);
 	found = iommu->ops->fault(iommu, &fault);
@@ -359,6 +374,8 @@ bool pkvm_iommu_next_mmio(u64 addr, u64 *start, u64 *end)
 	return found;
 }
 
+#define REGISTER_FLAGS	(PKVM_IOMMU_F_COHERENT | PKVM_IOMMU_F_STAGE1 | PKVM_IOMMU_F_LINEAR)
+
 static int iommu_register(const u64 *args, u64 *res)
 {
 	u64 phys = args[1], size = args[2], flags = args[3], start, end;
@@ -369,7 +386,7 @@ static int iommu_register(const u64 *args, u64 *res)
 
 	if (iommu_state != IOMMU_OPEN)
 		return -EBUSY;
-	if (!ops || flags & ~PKVM_IOMMU_F_COHERENT || !PAGE_ALIGNED(phys | size) ||
+	if (!ops || flags & ~REGISTER_FLAGS || !PAGE_ALIGNED(phys | size) ||
 	    (ops->isolates && !size) || phys + size < phys)
 		return -EINVAL;
 	if (pkvm_iommu_nr == PKVM_IOMMU_MAX)
@@ -394,7 +411,7 @@ static int iommu_register(const u64 *args, u64 *res)
 		.mmio_phys	= phys,
 		.mmio_size	= size,
 		.mmio		= (void __iomem *)va,
-		.coherent	= flags & PKVM_IOMMU_F_COHERENT,
+		.flags		= flags,
 	};
 	ret = ops->probe(iommu, &res[0]);
 	if (ret) {
@@ -405,6 +422,9 @@ static int iommu_register(const u64 *args, u64 *res)
 		return ret;
 	}
 
+	if (!iommu->id)
+		hyp_pool_init(&pool, 0, 0, 0);
+	iommu_oas = min(iommu_oas, iommu->oas);
 	res[0] = iommu->id;
 	res[1] = iommu->mem_size;
 	pkvm_iommu_nr++;
@@ -420,6 +440,8 @@ static int iommu_donate(const u64 *args)
 
 	if (iommu_state != IOMMU_OPEN && iommu_state != IOMMU_BUILDING)
 		return -EBUSY;
+	if (!pkvm_iommu_nr)
+		return -ENOENT;
 	if (id == PKVM_IOMMU_POOL)
 		return iommu_topup(pfn, nr_pages, PKVM_IOMMU_DONATE_MAX);
 
@@ -428,12 +450,11 @@ static int iommu_donate(const u64 *args)
 		return -ENOENT;
 	if (iommu_state != IOMMU_OPEN || iommu->mem)
 		return -EBUSY;
-	if (!nr_pages || nr_pages > PKVM_IOMMU_DONATE_MAX ||
-	    nr_pages << PAGE_SHIFT < iommu->mem_size ||
+	if (nr_pages << PAGE_SHIFT < iommu->mem_size ||
 	    !IS_ALIGNED(hyp_pfn_to_phys(pfn), max(iommu->mem_size, PAGE_SIZE)))
 		return -EINVAL;
 
-	ret = __pkvm_host_donate_hyp(pfn, nr_pages);
+	ret = iommu_take(pfn, nr_pages, PKVM_IOMMU_DONATE_MAX);
 	if (ret)
 		return ret;
 
@@ -460,7 +481,7 @@ static bool iommu_isolates(void)
 static int seal_open(u64 *res)
 {
 	u32 fmts = BIT(ARM_64_LPAE_S1) | BIT(ARM_64_LPAE_S2);
-	unsigned int bits = min(host_mmu.pgt.ia_bits, 48U);
+	unsigned int bits = min3(host_mmu.pgt.ia_bits, iommu_oas, 48U);
 	struct pkvm_iommu *iommu;
 	bool coherent = true;
 	int ret;
@@ -479,19 +500,16 @@ static int seal_open(u64 *res)
 			res[0] = PKVM_IOMMU_REFUSE_STAGE;
 			return -ENXIO;
 		}
-		bits = min(bits, iommu->oas);
-		coherent &= iommu->coherent;
+		coherent &= pkvm_iommu_coherent(iommu);
 	}
 	res[1] = 0;
 
 	/*
-	 * Between 40 and 43 bits, stage 2 would need concatenated root tables,
-	 * and the io-pgtable library knows no sizes but these.
+	 * Architected sizes are 32, 36, 40, 42, 44 and 48. For 40 and 42 bits,
+	 * stage 2 would need concatenated root tables.
 	 */
-	if (bits < 44)
-		bits = min(bits, 39U);
-	else
-		bits = bits < 48 ? 44 : 48;
+	if (bits == 40 || bits == 42)
+		bits = 39;
 
 	ret = pkvm_iommu_shadow_init(fmts & BIT(ARM_64_LPAE_S2) ?
 				     ARM_64_LPAE_S2 : ARM_64_LPAE_S1, bits, coherent);
@@ -517,7 +535,8 @@ static int seal_take(u64 *res)
 		if (ret) {
 			res[0] = PKVM_IOMMU_REFUSE_MMIO;
 			res[1] = iommu->id;
-			return ret;
+			/* Not the pool's memory: the host's stage 2 has its own. */
+			return ret == -ENOMEM ? -EIO : ret;
 		}
 	}
 
@@ -532,10 +551,11 @@ static int seal_take(u64 *res)
 	return ret;
 }
 
-static int __iommu_seal(u64 *res)
+static int __iommu_seal(u64 flags, u64 *res)
 {
 	struct pkvm_iommu *iommu;
-	int ret;
+	int ret, err = 0;
+	u64 why;
 
 	if (iommu_state == IOMMU_OPEN) {
 		ret = seal_open(res);
@@ -560,17 +580,23 @@ static int __iommu_seal(u64 *res)
 		return ret;
 
 	for (iommu = pkvm_iommus; iommu < pkvm_iommus + pkvm_iommu_nr; iommu++) {
-		ret = iommu->ops->init(iommu, &res[0]);
-		if (ret) {
-			res[1] = iommu->id;
-			return ret;
-		}
+		ret = iommu->ops->init(iommu, &why);
+		if (!ret)
+			continue;
+		/* The host can have the others. */
+		iommu->dead = true;
+		err = ret;
+		res[0] = why;
+		res[1] = iommu->id;
 	}
 
 	/* The software backend alone serves the tests, but protects nothing. */
 	iommu_state = IOMMU_SEALED;
+	if (!err && !iommu_isolates())
+		err = -ENODEV;
+	iommu_isolated = !err && !(flags & PKVM_IOMMU_F_PARTIAL);
 
-	return iommu_isolates() ? 0 : -ENODEV;
+	return err;
 }
 
 static int iommu_seal(const u64 *args, u64 *res)
@@ -579,14 +605,14 @@ static int iommu_seal(const u64 *args, u64 *res)
 
 	if (iommu_state != IOMMU_OPEN && iommu_state != IOMMU_BUILDING)
 		return -EBUSY;
-	if (args[0] & ~PKVM_IOMMU_F_OFF)
+	if (args[0] & ~(PKVM_IOMMU_F_OFF | PKVM_IOMMU_F_PARTIAL))
 		return -EINVAL;
 	if (args[0] & PKVM_IOMMU_F_OFF) {
 		iommu_state = IOMMU_OFF;
 		return 0;
 	}
 
-	ret = __iommu_seal(res);
+	ret = __iommu_seal(args[0], res);
 	if (ret == -ENOMEM)
 		res[0] = 512;
 	else if (ret && ret != -EAGAIN && iommu_state != IOMMU_SEALED)
@@ -604,11 +630,17 @@ static int iommu_seal(const u64 *args, u64 *res)
  */
 int pkvm_iommu_check_isolation(void)
 {
-	if (iommu_state == IOMMU_OFF ||
-	    (iommu_state == IOMMU_SEALED && iommu_isolates()))
-		return 0;
+	return iommu_state == IOMMU_OFF || iommu_isolated ? 0 : -EPERM;
+}
 
-	return -EPERM;
+/**
+ * pkvm_iommu_in_service() - do IOMMUs hold state that must not be lost?
+ *
+ * Context: any.
+ */
+bool pkvm_iommu_in_service(void)
+{
+	return iommu_state == IOMMU_SEALED;
 }
 
 static void get_args(struct kvm_cpu_context *host_ctxt, u64 *args)

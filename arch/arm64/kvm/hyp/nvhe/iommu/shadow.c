@@ -44,9 +44,9 @@ int pkvm_iommu_shadow_init(enum io_pgtable_fmt fmt, unsigned int bits,
 {
 	struct io_pgtable_cfg cfg = {
 		.ias		= bits,
-		.oas		= bits,
-		.pgsize_bitmap	= PAGE_SIZE | PMD_SIZE |
-				  (PAGE_SIZE == SZ_4K ? PUD_SIZE : 0),
+		/* The library names output sizes as the architecture does. */
+		.oas		= bits == 39 ? 40 : bits,
+		.pgsize_bitmap	= SZ_4K | SZ_2M | SZ_1G,
 		.coherent_walk	= coherent,
 	};
 
@@ -78,8 +78,9 @@ static u64 region_end(u64 addr, bool *is_memory)
 
 	*is_memory = false;
 	for (i = 0; i < hyp_memblock_nr; i++) {
-		u64 base = ALIGN_DOWN(hyp_memory[i].base, PAGE_SIZE);
-		u64 stop = PAGE_ALIGN(hyp_memory[i].base + hyp_memory[i].size);
+		/* A page that is partly memory can never be donated. */
+		u64 base = PAGE_ALIGN(hyp_memory[i].base);
+		u64 stop = ALIGN_DOWN(hyp_memory[i].base + hyp_memory[i].size, PAGE_SIZE);
 
 		if (addr < base)
 			return min(end, base);
@@ -128,18 +129,15 @@ static int build_mmio(u64 end, size_t budget, size_t *done)
 		end = min(end, start);
 	}
 
-	for (larger = PMD_SIZE; larger <= PUD_SIZE; larger = larger << (PMD_SHIFT - PAGE_SHIFT)) {
-		if (!(pkvm_iommu_shadow.cfg->pgsize_bitmap & larger) ||
-		    !IS_ALIGNED(shadow_cursor, larger) || end - shadow_cursor < larger)
+	/* The largest block that fits, as many as until a larger one can start. */
+	for (larger = SZ_2M; larger <= SZ_1G; larger *= PTRS_PER_PTE) {
+		if (!IS_ALIGNED(shadow_cursor, larger) || end - shadow_cursor < larger) {
+			end = min(end, ALIGN(shadow_cursor + 1, larger));
 			break;
+		}
 		pgsize = larger;
 	}
 	budget = min_t(u64, budget, (end - shadow_cursor) / pgsize);
-	/* No more pages than to where a larger block can start. */
-	if (pgsize != PUD_SIZE)
-		budget = min_t(u64, budget,
-			       (ALIGN(shadow_cursor + 1, pgsize << (PMD_SHIFT - PAGE_SHIFT)) -
-				shadow_cursor) / pgsize);
 
 	ret = shadow_map(shadow_cursor, pgsize, budget, PROT_MMIO, &mapped);
 	if (ret)

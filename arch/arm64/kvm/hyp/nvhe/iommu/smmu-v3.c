@@ -97,27 +97,34 @@ static void smmu_write64(struct pkvm_iommu *iommu, u64 val, u32 reg)
 /* Make what the SMMU is going to read visible to it. */
 static void smmu_publish(struct pkvm_iommu *iommu, void *addr, size_t size)
 {
-	if (iommu->coherent)
-		dsb(ishst);
-	else
+	if (!pkvm_iommu_coherent(iommu))
 		kvm_flush_dcache_to_poc(addr, size);
+	wmb();
 }
 
 static u64 smmu_deadline(void)
 {
 	return read_sysreg(cntpct_el0) +
-	       read_sysreg(cntfrq_el0) / USEC_PER_SEC * ARM_SMMU_POLL_TIMEOUT_US;
+	       read_sysreg(cntfrq_el0) * ARM_SMMU_POLL_TIMEOUT_US / USEC_PER_SEC;
+}
+
+static bool smmu_late(u64 deadline)
+{
+	isb();
+	return read_sysreg(cntpct_el0) > deadline;
 }
 
 /* Wait until *(@reg) & @mask == @val. */
 static bool smmu_wait(struct pkvm_iommu *iommu, u32 reg, u32 mask, u32 val)
 {
 	u64 deadline = smmu_deadline();
+	bool late = false;
 
+	/* Look once more when it is late: this CPU may have been held up. */
 	while ((smmu_read(iommu, reg) & mask) != val) {
-		isb();
-		if (read_sysreg(cntpct_el0) > deadline)
+		if (late)
 			return false;
+		late = smmu_late(deadline);
 	}
 
 	return true;
@@ -155,22 +162,22 @@ static bool smmu_try_sync(struct pkvm_iommu *iommu)
 {
 	struct hyp_smmu *smmu = to_smmu(iommu);
 	u32 mask = BIT(smmu->cmdq_bits + 1) - 1, error;
-	u64 deadline;
+	u64 deadline = smmu_deadline();
+	bool late = false;
 
 	smmu_add_cmd(iommu, arm_smmu_make_cmd_sync(CMDQ_SYNC_0_CS_NONE, 0));
 	smmu_publish(iommu, smmu->cmdq, SZ_4K);
 	smmu_write(iommu, smmu->cmdq_prod, ARM_SMMU_CMDQ_PROD);
 
-	deadline = smmu_deadline();
 	while ((smmu_read(iommu, ARM_SMMU_CMDQ_CONS) & mask) != smmu->cmdq_prod) {
 		error = smmu_read(iommu, ARM_SMMU_GERROR) ^
 			smmu_read(iommu, ARM_SMMU_GERRORN);
 		if (error & GERROR_CMDQ_ERR)
 			smmu_write(iommu, smmu_read(iommu, ARM_SMMU_GERRORN) ^
 				   GERROR_CMDQ_ERR, ARM_SMMU_GERRORN);
-		isb();
-		if (read_sysreg(cntpct_el0) > deadline)
+		if (late)
 			return false;
+		late = smmu_late(deadline);
 	}
 
 	return true;
@@ -194,8 +201,6 @@ static int smmu_refuse(u64 *why, enum pkvm_iommu_refusal reason)
 static int smmu_probe(struct pkvm_iommu *iommu, u64 *why)
 {
 	static const u8 oas[] = { 32, 36, 40, 42, 44, 48, 52 };
-	static const u32 granules = PAGE_SIZE == SZ_4K ? IDR5_GRAN4K :
-				    PAGE_SIZE == SZ_16K ? IDR5_GRAN16K : IDR5_GRAN64K;
 	struct hyp_smmu *smmu = to_smmu(iommu);
 	u32 idr0, idr1, idr5, max;
 
@@ -215,11 +220,11 @@ static int smmu_probe(struct pkvm_iommu *iommu, u64 *why)
 		return smmu_refuse(why, PKVM_IOMMU_REFUSE_STAGE);
 	if (idr0 & IDR0_S1P)
 		iommu->fmts |= BIT(ARM_64_LPAE_S1);
-	if (idr0 & IDR0_S2P)
+	if (idr0 & IDR0_S2P && !(iommu->flags & PKVM_IOMMU_F_STAGE1))
 		iommu->fmts |= BIT(ARM_64_LPAE_S2);
 	if (!iommu->fmts)
 		return smmu_refuse(why, PKVM_IOMMU_REFUSE_STAGE);
-	if (!(idr5 & granules))
+	if (!(idr5 & IDR5_GRAN4K))
 		return smmu_refuse(why, PKVM_IOMMU_REFUSE_GRANULE);
 
 	*smmu = (struct hyp_smmu) {
@@ -236,7 +241,8 @@ static int smmu_probe(struct pkvm_iommu *iommu, u64 *why)
 	iommu->oas = oas[min_t(u32, FIELD_GET(IDR5_OAS, idr5), ARRAY_SIZE(oas) - 1)];
 	iommu->sid_bits = FIELD_GET(IDR1_SIDSIZE, idr1);
 	smmu->two_level = FIELD_GET(IDR0_ST_LVL, idr0) == IDR0_ST_LVL_2LVL &&
-			  iommu->sid_bits > L2_SPLIT;
+			  iommu->sid_bits > L2_SPLIT &&
+			  !(iommu->flags & PKVM_IOMMU_F_LINEAR);
 
 	/* Streams beyond the table abort with C_BAD_STREAMID (6.3.24). */
 	max = smmu->two_level ? L1_MAX_BITS + L2_SPLIT : LINEAR_MAX_BITS;
@@ -268,7 +274,7 @@ static int smmu_alloc(struct pkvm_iommu *iommu)
 static void smmu_make_cd(struct pkvm_iommu *iommu)
 {
 	const struct pkvm_iommu_domain *domain = &pkvm_iommu_shadow;
-	typeof(&domain->cfg->arm_lpae_s1_cfg.tcr) tcr = &domain->cfg->arm_lpae_s1_cfg.tcr;
+	const typeof(domain->cfg->arm_lpae_s1_cfg.tcr) *tcr = &domain->cfg->arm_lpae_s1_cfg.tcr;
 	struct arm_smmu_cd *cd = to_smmu(iommu)->cd;
 
 	if (!cd)
@@ -327,8 +333,8 @@ static bool smmu_enable(struct pkvm_iommu *iommu, u32 cr0)
 static void smmu_set_tables(struct pkvm_iommu *iommu)
 {
 	struct hyp_smmu *smmu = to_smmu(iommu);
-	u32 sh = iommu->coherent ? ARM_SMMU_SH_ISH : ARM_SMMU_SH_OSH;
-	u32 c = iommu->coherent ? CR1_CACHE_WB : CR1_CACHE_NC;
+	u32 sh = pkvm_iommu_coherent(iommu) ? ARM_SMMU_SH_ISH : ARM_SMMU_SH_OSH;
+	u32 c = pkvm_iommu_coherent(iommu) ? CR1_CACHE_WB : CR1_CACHE_NC;
 	u32 fmt = smmu->two_level ? STRTAB_BASE_CFG_FMT_2LVL : STRTAB_BASE_CFG_FMT_LINEAR;
 
 	smmu_write(iommu, FIELD_PREP(CR1_TABLE_SH, sh) | FIELD_PREP(CR1_TABLE_OC, c) |
@@ -444,22 +450,25 @@ static void smmu_cfgi_ste(struct pkvm_iommu *iommu, u32 sid, void *ste)
 static void smmu_make_ste(struct pkvm_iommu *iommu, u64 *ste,
 			  const struct pkvm_iommu_domain *domain)
 {
-	typeof(&domain->cfg->arm_lpae_s2_cfg.vtcr) vtcr = &domain->cfg->arm_lpae_s2_cfg.vtcr;
-	u64 cache = iommu->coherent ? STRTAB_STE_1_S1C_CACHE_WBRA : STRTAB_STE_1_S1C_CACHE_NC;
+	u64 cache = pkvm_iommu_coherent(iommu) ? STRTAB_STE_1_S1C_CACHE_WBRA :
+						 STRTAB_STE_1_S1C_CACHE_NC;
+	const typeof(domain->cfg->arm_lpae_s2_cfg.vtcr) *vtcr;
 
 	/* EATS=0 in both: no translation requests, no translated transactions. */
 	if (to_smmu(iommu)->attr_ovr)
 		ste[1] = FIELD_PREP(STRTAB_STE_1_SHCFG, STRTAB_STE_1_SHCFG_INCOMING);
 
 	if (domain->fmt == ARM_64_LPAE_S2) {
-		u64 fields = FIELD_PREP(STRTAB_STE_2_VTCR_S2T0SZ, vtcr->tsz) |
-			     FIELD_PREP(STRTAB_STE_2_VTCR_S2SL0, vtcr->sl) |
-			     FIELD_PREP(STRTAB_STE_2_VTCR_S2IR0, vtcr->irgn) |
-			     FIELD_PREP(STRTAB_STE_2_VTCR_S2OR0, vtcr->orgn) |
-			     FIELD_PREP(STRTAB_STE_2_VTCR_S2SH0, vtcr->sh) |
-			     FIELD_PREP(STRTAB_STE_2_VTCR_S2TG, vtcr->tg) |
-			     FIELD_PREP(STRTAB_STE_2_VTCR_S2PS, vtcr->ps);
+		u64 fields;
 
+		vtcr = &domain->cfg->arm_lpae_s2_cfg.vtcr;
+		fields = FIELD_PREP(STRTAB_STE_2_VTCR_S2T0SZ, vtcr->tsz) |
+			 FIELD_PREP(STRTAB_STE_2_VTCR_S2SL0, vtcr->sl) |
+			 FIELD_PREP(STRTAB_STE_2_VTCR_S2IR0, vtcr->irgn) |
+			 FIELD_PREP(STRTAB_STE_2_VTCR_S2OR0, vtcr->orgn) |
+			 FIELD_PREP(STRTAB_STE_2_VTCR_S2SH0, vtcr->sh) |
+			 FIELD_PREP(STRTAB_STE_2_VTCR_S2TG, vtcr->tg) |
+			 FIELD_PREP(STRTAB_STE_2_VTCR_S2PS, vtcr->ps);
 		ste[0] = STRTAB_STE_0_V | FIELD_PREP(STRTAB_STE_0_CFG, STRTAB_STE_0_CFG_S2_TRANS);
 		ste[2] = FIELD_PREP(STRTAB_STE_2_S2VMID, domain->tag) |
 			 FIELD_PREP(STRTAB_STE_2_VTCR, fields) |
@@ -584,15 +593,18 @@ static bool smmu_fault(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault)
 
 	/* Read the record after the index that announced it. */
 	rmb();
-	if (!iommu->coherent)
+	if (!pkvm_iommu_coherent(iommu))
 		kvm_flush_dcache_to_poc(event, EVTQ_ENT_DWORDS * sizeof(*event));
 	for (i = 0; i < 3; i++)
 		word[i] = le64_to_cpu(READ_ONCE(event[i]));
 
 	fault->sid = FIELD_GET(EVTQ_0_SID, word[0]);
 	fault->reason = smmu_fault_reason(FIELD_GET(EVTQ_0_ID, word[0]));
-	fault->write = !(word[1] & EVTQ_1_RnW);
-	fault->address = word[2];
+	/* Configuration errors record neither (7.3). */
+	if (FIELD_GET(EVTQ_0_ID, word[0]) >= EVT_ID_TRANSLATION_FAULT) {
+		fault->write = !(word[1] & EVTQ_1_RnW);
+		fault->address = word[2];
+	}
 	/* The overflow flag toggles; copying it acknowledges (7.4). */
 	fault->lost = (prod ^ smmu->evtq_cons) & Q_OVERFLOW_FLAG;
 

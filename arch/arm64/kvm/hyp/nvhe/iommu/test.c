@@ -4,6 +4,7 @@
  * into EL2 for the tests. Neither belongs in a kernel that guards secrets, and
  * the backend never counts as isolation.
  */
+#include <asm/io.h>
 #include <asm/kvm_pkvm.h>
 
 #include <nvhe/iommu.h>
@@ -71,6 +72,19 @@ static bool is_test(u64 id)
 	return id < pkvm_iommu_nr && pkvm_iommus[id].ops == &pkvm_iommu_test_ops;
 }
 
+static int test_donate(u64 pfn, u64 count)
+{
+	int ret = 0;
+
+	while (count-- && !ret) {
+		ret = __pkvm_host_donate_hyp(pfn, 1);
+		if (!ret)
+			ret = __pkvm_hyp_donate_host(pfn, 1);
+	}
+
+	return ret;
+}
+
 int pkvm_iommu_test(const u64 *args, u64 *res)
 {
 	struct pkvm_hyp_vm *vm;
@@ -100,6 +114,13 @@ int pkvm_iommu_test(const u64 *args, u64 *res)
 		return 0;
 	case PKVM_IOMMU_TEST_UNMAP_DEV:
 		return pkvm_iommu_test_unmap_dev();
+	case PKVM_IOMMU_TEST_DONATE:
+		return test_donate(args[1], args[2]);
+	case PKVM_IOMMU_TEST_WRITE_REG:
+		if (args[1] >= pkvm_iommu_nr || args[2] >= pkvm_iommus[args[1]].mmio_size)
+			return -ENOENT;
+		writel_relaxed(args[3], pkvm_iommus[args[1]].mmio + ALIGN_DOWN(args[2], 4));
+		return 0;
 	}
 
 	return -EOPNOTSUPP;
