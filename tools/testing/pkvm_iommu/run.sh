@@ -333,9 +333,9 @@ real_devices() {
 		"-device nvme,serial=pkvm,drive=d0" \
 		"-drive if=none,id=d1,format=raw,cache=unsafe,file=$LOGS/$1.virtio" \
 		"-device virtio-blk-pci,drive=d1,iommu_platform=on,disable-legacy=on" \
-		"-netdev user,id=n0,tftp=$LOGS/$1.tftp -device e1000e,netdev=n0" \
+		"-netdev user,id=n0,tftp=$LOGS/$1.tftp -device e1000e,netdev=n0,romfile=" \
 		"-netdev user,id=n1,tftp=$LOGS/$1.tftp" \
-		"-device virtio-net-pci,netdev=n1,iommu_platform=on,disable-legacy=on"
+		"-device virtio-net-pci,netdev=n1,romfile=,iommu_platform=on,disable-legacy=on"
 }
 
 # one_config LINE: boot a line of ./configs and judge it. Runs in a subshell.

@@ -22,28 +22,47 @@
 
 #define WARM_UP		10
 
-/*
- * Free memory differs by caches and per-CPU lists, once. A leak of a page in
- * each cycle takes as much from every batch.
- */
+/* A leak of a page in each cycle takes as much from every batch. */
 #define NOISE_KIB	(CYCLES * 4 - 1)
 #define BATCHES		3
 
+/* The sum of the values of all lines "key: value" with one of @keys. */
+static long sum_keys(const char *file, const char * const *keys, long unit)
+{
+	char line[160], key[64];
+	long value, sum = 0;
+	FILE *f = fopen(file, "r");
+	size_t i;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, " %63[^:]: %ld", key, &value) != 2)
+			continue;
+		for (i = 0; keys[i]; i++)
+			if (!strcmp(key, keys[i]))
+				sum += value * unit;
+	}
+	if (f)
+		fclose(f);
+	return sum;
+}
+
+/*
+ * Memory that is free, or that somebody accounts for: what comes and goes with
+ * caches. The count of /proc/zoneinfo is that of the CPUs' lists of free pages.
+ */
 static long mem_free_kib(void)
 {
-	char line[128];
-	long kib = -1;
-	FILE *f;
+	static const char * const known[] = {
+		"MemFree", "Buffers", "Cached", "Slab", "KernelStack",
+		"PageTables", "SecPageTables", "AnonPages", "Percpu",
+		"VmallocUsed", NULL
+	};
+	static const char * const lists[] = { "count", NULL };
 
 	/* Much is freed only after an RCU grace period. */
 	usleep(300000);
-	f = fopen("/proc/meminfo", "r");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "MemFree: %ld", &kib) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return kib;
+	return sum_keys("/proc/meminfo", known, 1) +
+	       sum_keys("/proc/zoneinfo", lists, PAGE / 1024);
 }
 
 static bool check(struct vm *vm, bool good, const char *what)

@@ -96,12 +96,14 @@ static void pool_add(u64 pfn, u64 nr_pages)
  */
 void *pkvm_iommu_alloc_page(void)
 {
-	void *page;
+	void *page = NULL;
 
+	/* Without an IOMMU the pool is not even initialised. */
 	hyp_spin_lock(&pool_lock);
-	page = hyp_alloc_pages(&pool, 0);
-	if (page)
+	if (pool_free) {
+		page = hyp_alloc_pages(&pool, 0);
 		pool_free--;
+	}
 	hyp_spin_unlock(&pool_lock);
 
 	return page;

@@ -99,6 +99,7 @@ static void smmu_publish(struct pkvm_iommu *iommu, void *addr, size_t size)
 {
 	if (!pkvm_iommu_coherent(iommu))
 		kvm_flush_dcache_to_poc(addr, size);
+	/* Before the register write that makes the SMMU look. */
 	wmb();
 }
 

@@ -4,7 +4,8 @@
  * into EL2 for the tests. Neither belongs in a kernel that guards secrets, and
  * the backend never counts as isolation.
  */
-#include <asm/io.h>
+#include <linux/io.h>
+
 #include <asm/kvm_pkvm.h>
 
 #include <nvhe/iommu.h>
