@@ -63,6 +63,17 @@ bool pkvm_iommu_isolates(void)
 	return iommu_isolates || iommu_off;
 }
 
+/* Adds up the time, without what EL1 does in between. */
+static int __init boot_hvc(struct pkvm_iommu_hvc *hvc)
+{
+	u64 start = ktime_get_ns();
+	int ret = pkvm_iommu_hvc_boot(hvc);
+
+	pkvm_iommu_seal_ns += ktime_get_ns() - start;
+
+	return ret;
+}
+
 /* The one place where the boot allocates pages, so that tests can make it fail. */
 static struct page * __init boot_alloc(unsigned int order, gfp_t zone)
 {
@@ -101,7 +112,7 @@ static int __init donate_boot(u64 target, struct page *page, unsigned int order)
 
 	/* The hypervisor may give single pages of it back. */
 	split_page(page, order);
-	ret = pkvm_iommu_hvc_boot(&hvc);
+	ret = boot_hvc(&hvc);
 	for (i = 0; ret && i < 1U << order; i++)
 		__free_page(page + i);
 
@@ -146,7 +157,7 @@ int __init pkvm_iommu_register(struct pkvm_iommu_dev *pdev)
 	if (!pkvm_iommu_enabled())
 		return -ENODEV;
 
-	ret = pkvm_iommu_hvc_boot(&hvc);
+	ret = boot_hvc(&hvc);
 	if (ret) {
 		dev_err(pdev->dev, "pkvm_iommu: cannot isolate: %s (%d)\n",
 			ret == -ENXIO ? refusal_name(hvc.res[0]) : "not accepted", ret);
@@ -238,12 +249,11 @@ static bool __init others(void)
 void __init pkvm_iommu_finalize(void)
 {
 	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_BOOT_SEAL };
-	u64 start = ktime_get_ns();
 	int ret;
 
 	if (iommu_off) {
 		hvc.args[0] = PKVM_IOMMU_F_OFF;
-		WARN_ON(pkvm_iommu_hvc_boot(&hvc));
+		WARN_ON(boot_hvc(&hvc));
 		pr_warn("off: devices can read and overwrite protected VMs\n");
 		return;
 	}
@@ -251,7 +261,7 @@ void __init pkvm_iommu_finalize(void)
 	if (others())
 		hvc.args[0] = PKVM_IOMMU_F_PARTIAL;
 
-	while ((ret = pkvm_iommu_hvc_boot(&hvc))) {
+	while ((ret = boot_hvc(&hvc))) {
 		if (ret == -ENOMEM)
 			ret = donate_pool(hvc.res[0]);
 		else if (ret == -EAGAIN)
@@ -260,7 +270,6 @@ void __init pkvm_iommu_finalize(void)
 			break;
 		cond_resched();
 	}
-	pkvm_iommu_seal_ns = ktime_get_ns() - start;
 
 	if (ret)
 		report_failure(ret, hvc.res);

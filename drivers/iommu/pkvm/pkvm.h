@@ -71,7 +71,7 @@ static inline bool pkvm_iommu_test_fail(void)
 }
 #endif
 
-/* How long the seal took, in nanoseconds. */
+/* How long the boot calls took at EL2, in nanoseconds. */
 extern u64 pkvm_iommu_seal_ns;
 
 /**

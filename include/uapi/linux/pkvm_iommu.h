@@ -354,7 +354,7 @@ struct pkvm_iommu_test_page {
  * struct pkvm_iommu_test_bench - time %PKVM_IOMMU_TEST_DONATE
  * @count: in: how often
  * @ticks: out: ticks of the counter, from just before the hypercall
- * @seal_ns: out: nanoseconds that the seal took at boot
+ * @seal_ns: out: nanoseconds that the boot calls took at EL2
  */
 struct pkvm_iommu_test_bench {
 	__u64 count;

@@ -96,20 +96,20 @@ static u64 region_end(u64 addr, bool *is_memory)
 static int build_memory(u64 end, size_t budget, size_t *done)
 {
 	size_t mapped, count = min_t(u64, budget, (end - shadow_cursor) >> PAGE_SHIFT);
-	u64 page;
+	struct hyp_page *page, *first = hyp_phys_to_page(shadow_cursor);
 	int ret;
 
 	ret = shadow_map(shadow_cursor, PAGE_SIZE, count, PROT_MEMORY, &mapped);
 	if (ret)
 		return ret;
 
-	for (page = shadow_cursor; page < shadow_cursor + mapped; page += PAGE_SIZE) {
-		if (get_host_state(hyp_phys_to_page(page)) == PKVM_NOPAGE)
-			shadow_ops->unmap_pages(shadow_ops, page, PAGE_SIZE, 1, NULL);
-	}
-
-	shadow_cursor += mapped;
 	*done = mapped >> PAGE_SHIFT;
+	for (page = first; page < first + *done; page++) {
+		if (get_host_state(page) == PKVM_NOPAGE)
+			shadow_ops->unmap_pages(shadow_ops, hyp_page_to_phys(page),
+						PAGE_SIZE, 1, NULL);
+	}
+	shadow_cursor += mapped;
 
 	return 0;
 }
