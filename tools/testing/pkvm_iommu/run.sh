@@ -23,7 +23,7 @@ MEM=${MEM:-512M}
 APPEND=${APPEND:-iommu.passthrough=1}
 IMAGE=${IMAGE:-$ROOT/build/Image}
 # Words on the console that fail a boot.
-COMPLAINTS='Kernel panic|Oops|BUG:|WARNING:|hyp panic|Internal error:|Call trace:'
+COMPLAINTS='Kernel panic|lost CMD_SYNC|Oops|BUG:|WARNING:|hyp panic|Internal error:|Call trace:'
 
 # guest TIMEOUT SERIAL 'qemu args' 'append': what all boots have in common.
 # --foreground: Ctrl-C reaches QEMU too.

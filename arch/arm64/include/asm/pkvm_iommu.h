@@ -6,7 +6,14 @@
 #ifndef __ASM_PKVM_IOMMU_H
 #define __ASM_PKVM_IOMMU_H
 
+#include <linux/printk.h>
 #include <linux/types.h>
+
+#include <asm/brk-imm.h>
+#include <asm/esr.h>
+
+/* EL2 ends with this BRK when an IOMMU does not complete a command. */
+#define PKVM_IOMMU_LOST_BRK_IMM	0xa00
 
 #ifdef CONFIG_PKVM_IOMMU
 
@@ -77,11 +84,25 @@ static inline bool pkvm_iommu_hypervisor(void)
 	return is_protected_kvm_enabled() && is_kvm_arm_initialised();
 }
 
+/**
+ * pkvm_iommu_report_panic() - explain why EL2 stopped, if we know
+ * @esr: ESR_EL2 of the panic
+ *
+ * Context: on the way to the host's panic(); little memory can be touched.
+ */
+static inline void pkvm_iommu_report_panic(u64 esr)
+{
+	if (ESR_ELx_EC(esr) == ESR_ELx_EC_BRK64 &&
+	    esr_brk_comment(esr) == PKVM_IOMMU_LOST_BRK_IMM)
+		pr_emerg("pkvm_iommu: an IOMMU did not complete a command (lost CMD_SYNC): a device may still reach memory that was revoked\n");
+}
+
 void pkvm_iommu_finalize(void);
 bool pkvm_iommu_isolates(void);
 
 #else /* !CONFIG_PKVM_IOMMU */
 
+static inline void pkvm_iommu_report_panic(u64 esr) { }
 static inline void pkvm_iommu_finalize(void) { }
 static inline bool pkvm_iommu_isolates(void)
 {

@@ -146,6 +146,7 @@ extern struct pkvm_iommu pkvm_iommus[PKVM_IOMMU_MAX];
 extern unsigned int pkvm_iommu_nr;
 void *pkvm_iommu_alloc_page(void);
 void pkvm_iommu_free_page(void *page);
+void __noreturn pkvm_iommu_lost_command(struct pkvm_iommu *iommu);
 void pkvm_iommu_invalidate_all(const struct pkvm_iommu_domain *domain,
 			       u64 addr, u64 size);
 

@@ -17,6 +17,7 @@
 
 #include <asm/kvm_hyp.h>
 #include <asm/kvm_mmu.h>
+#include <asm/pkvm_iommu.h>
 
 #include <nvhe/gfp.h>
 #include <nvhe/iommu.h>
@@ -280,6 +281,29 @@ static int iommu_detach(const u64 *args)
 	return ret;
 }
 
+/* This CPU holds host_mmu.lock while it waits for an IOMMU. */
+static DEFINE_PER_CPU(bool, iommu_host_locked);
+
+/**
+ * pkvm_iommu_lost_command() - the one legal panic
+ * @iommu: did not complete a command in time (on SMMUv3, a CMD_SYNC)
+ *
+ * Nobody can say whether a device still reaches the page that is about to change
+ * hands, so EL2 ends here, and the page never gets its new owner. The host turns
+ * the BRK into a message (pkvm_iommu_report_panic()). For that it has to take
+ * stage-2 faults, so the locks that this CPU has are dropped.
+ *
+ * Context: @iommu's lock held.
+ */
+noinline void __noreturn pkvm_iommu_lost_command(struct pkvm_iommu *iommu)
+{
+	hyp_spin_unlock(&iommu->lock);
+	if (*this_cpu_ptr(&iommu_host_locked))
+		hyp_spin_unlock(&host_mmu.lock);
+	asm volatile("brk %0" : : "i" (PKVM_IOMMU_LOST_BRK_IMM));
+	unreachable();
+}
+
 /**
  * pkvm_iommu_invalidate_all() - drop cached translations on every IOMMU
  * @domain: of this domain
@@ -288,19 +312,21 @@ static int iommu_detach(const u64 *args)
  *
  * On return, every access that used one of them has completed.
  *
- * Context: takes each pkvm_iommu::lock.
+ * Context: host_mmu.lock held; takes each pkvm_iommu::lock.
  */
 void pkvm_iommu_invalidate_all(const struct pkvm_iommu_domain *domain,
 			       u64 addr, u64 size)
 {
 	struct pkvm_iommu *iommu;
 
+	*this_cpu_ptr(&iommu_host_locked) = true;
 	for (iommu = pkvm_iommus; iommu < pkvm_iommus + pkvm_iommu_nr; iommu++) {
 		hyp_spin_lock(&iommu->lock);
 		if (iommu->nr_streams)
 			iommu->ops->invalidate(iommu, domain, addr, size);
 		hyp_spin_unlock(&iommu->lock);
 	}
+	*this_cpu_ptr(&iommu_host_locked) = false;
 }
 
 static int iommu_fault(const u64 *args, u64 *res)

@@ -131,16 +131,6 @@ static bool smmu_wait(struct pkvm_iommu *iommu, u32 reg, u32 mask, u32 val)
 	return true;
 }
 
-/*
- * The one legal panic: a command was not completed within a second, so nobody
- * can say whether a device still reaches the page that is about to change
- * hands. This function's name is the message: the host prints where EL2 died.
- */
-static noinline void __noreturn pkvm_iommu_smmu_v3_lost_CMD_SYNC(void)
-{
-	BUG();
-}
-
 static void smmu_add_cmd(struct pkvm_iommu *iommu, struct arm_smmu_cmd cmd)
 {
 	struct hyp_smmu *smmu = to_smmu(iommu);
@@ -187,7 +177,7 @@ static bool smmu_try_sync(struct pkvm_iommu *iommu)
 static void smmu_sync(struct pkvm_iommu *iommu)
 {
 	if (!smmu_try_sync(iommu))
-		pkvm_iommu_smmu_v3_lost_CMD_SYNC();
+		pkvm_iommu_lost_command(iommu);
 
 	/* What follows must not start before the SMMU has finished. */
 	dsb(sy);
