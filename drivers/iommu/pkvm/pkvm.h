@@ -59,6 +59,7 @@ void pkvm_iommu_reclaim(void);
 #ifdef CONFIG_PKVM_IOMMU_TEST
 u64 pkvm_iommu_test_flags(u64 flags);
 bool pkvm_iommu_test_fail(void);
+bool pkvm_iommu_test_trusting(void);
 #else
 static inline u64 pkvm_iommu_test_flags(u64 flags)
 {
@@ -66,6 +67,11 @@ static inline u64 pkvm_iommu_test_flags(u64 flags)
 }
 
 static inline bool pkvm_iommu_test_fail(void)
+{
+	return false;
+}
+
+static inline bool pkvm_iommu_test_trusting(void)
 {
 	return false;
 }

@@ -216,11 +216,12 @@ static struct miscdevice test_device = {
 builtin_misc_device(test_device);
 
 /*
- * pkvm_iommu_test=software,stage1,linear,noncoherent,fail:N: an IOMMU of
- * software; use less of the hardware than it offers; let page allocations of
- * the boot fail from the N-th on.
+ * pkvm_iommu_test=software,stage1,linear,noncoherent,trusting,fail:N: an IOMMU
+ * of software; use less of the hardware than it offers; leave it to EL2 to refuse
+ * protected VMs; let page allocations of the boot fail from the N-th on.
  */
 static bool software_iommu __initdata;
+static bool test_trusting __ro_after_init;
 static u64 test_set_flags __initdata, test_clear_flags __initdata;
 static long test_fail_at __initdata;
 
@@ -231,6 +232,8 @@ static int __init test_param(char *arg)
 	while ((word = strsep(&arg, ","))) {
 		if (!strcmp(word, "software"))
 			software_iommu = true;
+		else if (!strcmp(word, "trusting"))
+			test_trusting = true;
 		else if (!strcmp(word, "stage1"))
 			test_set_flags |= PKVM_IOMMU_F_STAGE1;
 		else if (!strcmp(word, "linear"))
@@ -248,6 +251,11 @@ early_param("pkvm_iommu_test", test_param);
 u64 __init pkvm_iommu_test_flags(u64 flags)
 {
 	return (flags | test_set_flags) & ~test_clear_flags;
+}
+
+bool pkvm_iommu_test_trusting(void)
+{
+	return test_trusting;
 }
 
 bool __init pkvm_iommu_test_fail(void)

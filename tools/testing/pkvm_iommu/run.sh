@@ -338,6 +338,23 @@ real_devices() {
 		"-device virtio-net-pci,netdev=n1,romfile=,iommu_platform=on,disable-legacy=on"
 }
 
+# device_tree NAME EDIT: the machine's device tree, changed by one of the edits
+# below; prints the file.
+device_tree() {
+	dt=$LOGS/$1.dtb
+	"$QEMU" -M "$MACHINE,dumpdtb=$dt" -cpu "$CPU" -smp "$SMP" -m "$MEM" \
+		-display none -nodefaults >/dev/null 2>&1
+	case $2 in
+	small-registers)	# an SMMUv3 without its second register page
+		fdtput -t x "$dt" /smmuv3@9050000 reg 0 9050000 0 10000 ;;
+	other-iommu)		# an IOMMU that nobody knows
+		fdtput -c "$dt" /unknown-iommu
+		fdtput -t s "$dt" /unknown-iommu compatible example,unknown
+		fdtput -t x "$dt" /unknown-iommu '#iommu-cells' 1 ;;
+	esac
+	echo "$dt"
+}
+
 # one_config LINE: boot a line of ./configs and judge it. Runs in a subshell.
 one_config() (
 	IFS='|'
@@ -357,10 +374,13 @@ one_config() (
 	programs=$(trim "$8" | tr -d ' ')
 	limit=120
 	expect=
+	log=
 	for o in ${9:-}; do
 		case $o in
 		timeout=*)	limit=${o#*=} ;;
 		expect=*)	expect=${o#*=} ;;
+		log=*)		log=$(echo "${o#*=}" | tr '_' ' ') ;;
+		dtb=*)		devices="$devices -dtb $(device_tree "$name" "${o#*=}")" ;;
 		*)		echo "not ok - $name: option $o in configs" ;;
 		esac
 	done
@@ -369,6 +389,8 @@ one_config() (
 	judge "$name" "$programs" "$expect" <"$LOGS/$name.tap"
 	row "$name: boots and powers off without a complaint" \
 		clean_boot "$name" $status "$expect" || :
+	[ -z "$log" ] || row "$name: the log says: $log" \
+		grep -qF "$log" "$LOGS/$name.console" || :
 )
 
 # The demo's attacks, one row each.

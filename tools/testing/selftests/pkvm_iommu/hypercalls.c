@@ -24,6 +24,7 @@
 
 static struct edu edu;
 static bool have_edu;
+static bool edu_attached;
 static uint64_t iommu;		/* the one edu is behind, else the first */
 static uint8_t *own;
 
@@ -164,6 +165,20 @@ static struct td_res attach(uint64_t sid)
 	return td_call(PKVM_IOMMU_ATTACH, iommu, sid, IDENTITY);
 }
 
+/* What the core told the backend, where that is the software one. */
+static void backend_knows(uint64_t sid, bool attached, uint64_t invalidations)
+{
+	struct td_res stream = td_call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_STREAM, iommu, sid);
+	struct td_res inv = td_call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_INVALIDATIONS, iommu, 0);
+
+	if (stream.err || inv.err)
+		return;
+	tap_ok(stream.x2 == attached, "the backend has stream %#llx %s", (ull)sid,
+	       attached ? "attached" : "blocked");
+	tap_ok(inv.x2 == invalidations, "%llu invalidations: %llu",
+	       (ull)invalidations, (ull)inv.x2);
+}
+
 static void test_streams(void)
 {
 	/* Function 7 of edu, or of the host bridge, does not exist. */
@@ -186,10 +201,10 @@ static void test_streams(void)
 		REFUSE(DETACH, iommu, sid, no_domain[i], -ENXIO);
 	}
 	REFUSE(DETACH, iommu, spare, IDENTITY, -ENOTCONN);
-	if (have_edu)
+	if (edu_attached)
 		REFUSE(ATTACH, iommu, sid, IDENTITY, -EBUSY);
 	else
-		tap_skip("no edu device", "ATTACH of an attached stream");
+		tap_skip("no edu device behind an IOMMU", "ATTACH of an attached stream");
 	control("after refused attaches and detaches");
 
 	res = attach(spare);
@@ -197,10 +212,17 @@ static void test_streams(void)
 		    "ATTACH of stream %#llx: %lld", (ull)spare,
 		    (long long)res.err))
 		return;
+	backend_knows(spare, true, 0);
 	REFUSE(ATTACH, iommu, spare, IDENTITY, -EBUSY);
+	/* While a stream is attached, memory that goes is invalidated. */
+	td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0);
+	backend_knows(spare, true, 1);
 	res = td_call(PKVM_IOMMU_DETACH, iommu, spare, IDENTITY);
 	tap_ok(!res.x0 && !res.err && !res.x2 && !res.x3, "DETACH of it: %lld",
 	       (long long)res.err);
+	backend_knows(spare, false, 2);
+	td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0);
+	backend_knows(spare, false, 2);
 	REFUSE(DETACH, iommu, spare, IDENTITY, -ENOTCONN);
 }
 
@@ -477,6 +499,7 @@ static void find_iommu(void)
 		res = td_call(PKVM_IOMMU_ATTACH, i, edu.sid, IDENTITY);
 		if (res.err == -EBUSY) {
 			iommu = i;
+			edu_attached = true;
 			return;
 		}
 		if (!res.err)	/* another one, or the stream is not in use */

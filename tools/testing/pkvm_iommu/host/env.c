@@ -1,0 +1,573 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What surrounds the EL2 code of the IOMMU layer, see env.h: a model of the
+ * parts of mem_protect.c and mm.c that it calls, with the same rules, order and
+ * errors, on the real page records (struct hyp_page) and page allocator.
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <nvhe/gfp.h>
+#include <nvhe/iommu.h>
+#include <nvhe/memory.h>
+
+#include "smmu.h"
+
+#define MMIO_VA		0x100000000000ULL	/* nothing is mapped here */
+#define VMEMMAP_SIZE	((ENV_END >> PAGE_SHIFT) * sizeof(struct hyp_page))
+
+struct memblock_region hyp_memory[] = {
+	{ ENV_RAM0, ENV_RAM0_END - ENV_RAM0 },
+	{ ENV_RAM1, ENV_RAM1_END - ENV_RAM1 },
+	{ ENV_RAM2, ENV_RAM2_END - ENV_RAM2 },
+};
+unsigned int hyp_memblock_nr = 3;
+
+struct host_mmu host_mmu;
+struct kvm_pgtable pkvm_pgtable;
+DEFINE_HYP_SPINLOCK(pkvm_pgd_lock);
+s64 hyp_physvirt_offset;
+
+static u8 *el2_mem, *test_mem, *poc_mem;
+static bool env_coherent;
+static bool env_fail_audit;
+static u64 env_now;
+static jmp_buf env_stop;
+static bool env_stoppable;
+const char *env_bug_func;
+
+void env_bug(const char *func, const char *file, int line)
+{
+	env_bug_func = func;
+	if (!env_stoppable)
+		fail("BUG() in %s, %s:%d", func, file, line);
+	longjmp(env_stop, 1);
+}
+
+/* Locks: taken in the order of this list, never twice, and given back. */
+static const char *const lock_order[] = {
+	"&host_mmu.lock", "&pkvm_pgd_lock", "&vm->lock", "&domain->lock",
+	"&iommu->lock", "&pool_lock", "&pool->lock",
+};
+static int locks_held[ARRAY_SIZE(lock_order)];
+
+static int lock_rank(const char *name)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(lock_order); i++) {
+		if (!strcmp(name, lock_order[i]))
+			return i;
+	}
+	fail("lock %s has no place in lock_order (env.c)", name);
+}
+
+void env_lock(const char **held, const char *name)
+{
+	int i, rank = lock_rank(name);
+
+	if (*held)
+		fail("deadlock: %s taken twice", name);
+	for (i = rank; i < ARRAY_SIZE(lock_order); i++) {
+		if (locks_held[i])
+			fail("lock order: %s taken with %s held", name, lock_order[i]);
+	}
+	locks_held[rank]++;
+	*held = name;
+}
+
+void env_unlock(const char **held, const char *name)
+{
+	if (!*held)
+		fail("%s given back, but not held", name);
+	*held = NULL;
+	locks_held[lock_rank(name)]--;
+}
+
+void env_assert_held(const char **held, const char *name)
+{
+	if (!*held)
+		fail("%s should be held", name);
+}
+
+void env_no_locks(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(lock_order); i++) {
+		if (locks_held[i])
+			fail("%s still held after the call", lock_order[i]);
+	}
+}
+
+u64 env_time(void)
+{
+	return ++env_now;
+}
+
+/* Memory. */
+
+bool env_is_ram(u64 pa)
+{
+	u64 page = ALIGN_DOWN(pa, PAGE_SIZE);
+	int i;
+
+	for (i = 0; i < hyp_memblock_nr; i++) {
+		if (page >= hyp_memory[i].base &&
+		    page + PAGE_SIZE <= hyp_memory[i].base + hyp_memory[i].size)
+			return true;
+	}
+
+	return false;
+}
+
+static bool in_ram(u64 pa)
+{
+	int i;
+
+	for (i = 0; i < hyp_memblock_nr; i++) {
+		if (pa >= hyp_memory[i].base && pa < hyp_memory[i].base + hyp_memory[i].size)
+			return true;
+	}
+
+	return false;
+}
+
+bool addr_is_memory(phys_addr_t phys)
+{
+	return in_ram(phys);
+}
+
+u64 *env_cpu(u64 pa)
+{
+	return env_is_ram(pa) ? (u64 *)(test_mem + pa) : NULL;
+}
+
+u64 *env_poc(u64 pa)
+{
+	return env_is_ram(pa) ? (u64 *)(poc_mem + pa) : NULL;
+}
+
+static u64 el2_pa(const void *addr)
+{
+	u64 pa = (u64)addr + hyp_physvirt_offset;
+
+	if (!env_is_ram(pa))
+		fail("cache maintenance of %p, which is no memory", addr);
+
+	return pa;
+}
+
+void env_store(const void *addr)
+{
+	if ((u8 *)addr >= el2_mem && (u8 *)addr < el2_mem + ENV_END)
+		smmu_observe_all((u64)((u8 *)addr - el2_mem));
+}
+
+void env_barrier(void)
+{
+	smmu_observe_all(SMMU_EVERYTHING);
+}
+
+/*
+ * Clean and invalidate: lines go from the CPU's copy to memory, but where a
+ * device wrote since, they come from there.
+ */
+#define LINE	64
+static u8 *dev_wrote;		/* one per line */
+
+void env_clean(const void *addr, size_t size)
+{
+	u64 pa, start = ALIGN_DOWN(el2_pa(addr), LINE), end = el2_pa(addr) + size;
+
+	/* A line may be evicted early: what is not clean yet can be seen. */
+	smmu_observe_all(SMMU_EVERYTHING);
+	if (env_coherent)
+		return;
+	for (pa = start; pa < end; pa += LINE) {
+		if (dev_wrote[pa / LINE])
+			memcpy(test_mem + pa, poc_mem + pa, LINE);
+		else
+			memcpy(poc_mem + pa, test_mem + pa, LINE);
+		dev_wrote[pa / LINE] = 0;
+	}
+	smmu_observe_all(SMMU_EVERYTHING);
+}
+
+void env_dev_write(u64 pa, const void *data, size_t size)
+{
+	u64 line = ALIGN_DOWN(pa, LINE);
+
+	if (!env_is_ram(pa))
+		fail("device write to %#llx, which is no memory", (unsigned long long)pa);
+	/* A dirty line is written back over the device's data in the end. */
+	if (!env_coherent && !dev_wrote[pa / LINE] &&
+	    memcmp(test_mem + line, poc_mem + line, LINE))
+		return;
+	memcpy(poc_mem + pa, data, size);
+	dev_wrote[pa / LINE] = !env_coherent;
+}
+
+static void el2_access(u64 pfn, u64 nr, bool on)
+{
+	if (mprotect(el2_mem + (pfn << PAGE_SHIFT), nr << PAGE_SHIFT,
+		     on ? PROT_READ | PROT_WRITE : PROT_NONE)) {
+		perror("mprotect");
+		exit(1);
+	}
+}
+
+static void segv(int sig, siginfo_t *info, void *context)
+{
+	u8 *addr = info->si_addr;
+
+	if (addr >= el2_mem && addr < el2_mem + ENV_END)
+		fail("EL2 touches %#llx, which it does not own",
+		     (unsigned long long)(addr - el2_mem));
+	fail("segmentation fault at %p", addr);
+}
+
+static void *reserve(u64 size, int prot)
+{
+	void *mem = mmap(NULL, size, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (mem == MAP_FAILED) {
+		perror("mmap");
+		exit(1);
+	}
+
+	return mem;
+}
+
+static void map_ram(u8 *base, int fd, int prot)
+{
+	off_t off = 0;
+	int i;
+
+	for (i = 0; i < hyp_memblock_nr; i++) {
+		u64 start = ALIGN_DOWN(hyp_memory[i].base, PAGE_SIZE);
+		u64 size = PAGE_ALIGN(hyp_memory[i].base + hyp_memory[i].size) - start;
+
+		if (mmap(base + start, size, prot, MAP_SHARED | MAP_FIXED, fd, off) == MAP_FAILED) {
+			perror("mmap");
+			exit(1);
+		}
+		off += size;
+	}
+}
+
+void env_init(bool coherent, unsigned int ia_bits)
+{
+	struct sigaction sa = { .sa_sigaction = segv, .sa_flags = SA_SIGINFO };
+	int i, fd = memfd_create("memory", 0);
+	u64 pa, *p;
+
+	if (fd < 0 || ftruncate(fd, 64 << 20)) {
+		perror("memfd");
+		exit(1);
+	}
+	el2_mem = reserve(ENV_END, PROT_NONE);
+	test_mem = reserve(ENV_END, PROT_NONE);
+	map_ram(el2_mem, fd, PROT_NONE);
+	map_ram(test_mem, fd, PROT_READ | PROT_WRITE);
+	poc_mem = test_mem;
+	if (!coherent)
+		poc_mem = reserve(ENV_END, PROT_READ | PROT_WRITE);
+	dev_wrote = reserve(ENV_END / LINE, PROT_READ | PROT_WRITE);
+	env_coherent = coherent;
+
+	hyp_physvirt_offset = -(s64)(uintptr_t)el2_mem;
+	__hyp_vmemmap = (u64)reserve(VMEMMAP_SIZE, PROT_READ | PROT_WRITE);
+	host_mmu.pgt.ia_bits = ia_bits;
+	sigaction(SIGSEGV, &sa, NULL);
+	sigaction(SIGBUS, &sa, NULL);
+
+	/*
+	 * All memory is full of words that look valid to an SMMU, in both views:
+	 * what EL2 does not overwrite must not be used.
+	 */
+	for (i = 0; i < hyp_memblock_nr; i++) {
+		for (pa = hyp_memory[i].base & PAGE_MASK; pa < hyp_memory[i].base +
+		     hyp_memory[i].size; pa += 8) {
+			p = (u64 *)(test_mem + pa);
+			*p = ENV_RAM0 | ((pa * 40503) & 0xff000) | 0x6c1 | (pa & 8 ? 0xc : 2);
+			*(u64 *)(poc_mem + pa) = *p;
+		}
+	}
+	/* Some memory was EL2's before: its carve-out. */
+	for (pa = ENV_CARVEOUT; pa < ENV_CARVEOUT_END; pa += PAGE_SIZE) {
+		set_host_state(hyp_phys_to_page(pa), PKVM_NOPAGE);
+		set_hyp_state(hyp_phys_to_page(pa), PKVM_PAGE_OWNED);
+		el2_access(pa >> PAGE_SHIFT, 1, true);
+	}
+}
+
+/* Page ownership, as in mem_protect.c. */
+
+static bool check_state(u64 pfn, u64 nr, enum pkvm_page_state host, enum pkvm_page_state hyp)
+{
+	for (; nr--; pfn++) {
+		struct hyp_page *page = hyp_phys_to_page(pfn << PAGE_SHIFT);
+
+		if (!env_is_ram(pfn << PAGE_SHIFT) || get_host_state(page) != host ||
+		    get_hyp_state(page) != hyp)
+			return false;
+	}
+
+	return true;
+}
+
+static void set_hyp_states(u64 pfn, u64 nr, enum pkvm_page_state state)
+{
+	for (; nr--; pfn++)
+		set_hyp_state(hyp_phys_to_page(pfn << PAGE_SHIFT), state);
+}
+
+/* As __host_update_page_state() in patches/7.3/0001-hooks.patch. */
+static void update_host_state(u64 pfn, u64 nr, enum pkvm_page_state state)
+{
+	bool was = get_host_state(hyp_phys_to_page(pfn << PAGE_SHIFT)) != PKVM_NOPAGE;
+	bool reachable = state != PKVM_NOPAGE;
+	u64 i;
+
+	for (i = 0; i < nr; i++)
+		set_host_state(hyp_phys_to_page((pfn + i) << PAGE_SHIFT), state);
+	if (reachable == was)
+		return;
+	pkvm_iommu_host_update(pfn << PAGE_SHIFT, nr << PAGE_SHIFT, reachable);
+	/* From here on the page may be somebody else's. */
+	smmu_check_revoked(pfn, nr, reachable);
+}
+
+static bool valid_range(u64 pfn, u64 nr)
+{
+	u64 limit = BIT(host_mmu.pgt.ia_bits - PAGE_SHIFT);
+
+	return nr && pfn < limit && limit - pfn >= nr;
+}
+
+/* check_range_allowed_memory() looks for the memblock before any state. */
+static int range_error(u64 pfn, u64 nr)
+{
+	u64 start = pfn << PAGE_SHIFT, last = ((pfn + nr) << PAGE_SHIFT) - 1;
+	int i;
+
+	for (i = 0; i < hyp_memblock_nr; i++) {
+		u64 stop = hyp_memory[i].base + hyp_memory[i].size;
+
+		if (start >= hyp_memory[i].base && start < stop)
+			return last < stop ? 0 : -EINVAL;
+	}
+
+	return -EPERM;
+}
+
+int __pkvm_host_donate_hyp(u64 pfn, u64 nr)
+{
+	int ret = -EPERM;
+
+	if (!valid_range(pfn, nr))
+		return -EINVAL;
+	hyp_spin_lock(&host_mmu.lock);
+	hyp_spin_lock(&pkvm_pgd_lock);
+	ret = range_error(pfn, nr);
+	if (!ret && !check_state(pfn, nr, PKVM_PAGE_OWNED, PKVM_NOPAGE))
+		ret = -EPERM;
+	if (!ret) {
+		set_hyp_states(pfn, nr, PKVM_PAGE_OWNED);
+		el2_access(pfn, nr, true);
+		update_host_state(pfn, nr, PKVM_NOPAGE);
+	}
+	hyp_spin_unlock(&pkvm_pgd_lock);
+	hyp_spin_unlock(&host_mmu.lock);
+
+	return ret;
+}
+
+int __pkvm_hyp_donate_host(u64 pfn, u64 nr)
+{
+	int ret = -EPERM;
+	u64 i;
+
+	if (!valid_range(pfn, nr))
+		return -EINVAL;
+	hyp_spin_lock(&host_mmu.lock);
+	hyp_spin_lock(&pkvm_pgd_lock);
+	if (check_state(pfn, nr, PKVM_NOPAGE, PKVM_PAGE_OWNED)) {
+		ret = 0;
+		for (i = 0; i < nr; i++) {
+			if (hyp_phys_to_page((pfn + i) << PAGE_SHIFT)->refcount)
+				ret = -EBUSY;
+		}
+	}
+	if (!ret) {
+		for (i = 0; i < nr; i++)
+			smmu_check_freed((pfn + i) << PAGE_SHIFT);
+		set_hyp_states(pfn, nr, PKVM_NOPAGE);
+		el2_access(pfn, nr, false);
+		update_host_state(pfn, nr, PKVM_PAGE_OWNED);
+	}
+	hyp_spin_unlock(&pkvm_pgd_lock);
+	hyp_spin_unlock(&host_mmu.lock);
+
+	return ret;
+}
+
+int __pkvm_host_donate_hyp_mmio(phys_addr_t phys, u64 size)
+{
+	u64 pa;
+
+	hyp_spin_lock(&host_mmu.lock);
+	for (pa = phys; pa < phys + size; pa += PAGE_SIZE) {
+		if (env_is_ram(pa))
+			break;
+	}
+	if (pa == phys + size)
+		smmu_mmio_taken(phys, size);
+	hyp_spin_unlock(&host_mmu.lock);
+
+	return pa == phys + size ? 0 : -EPERM;
+}
+
+/* The other transitions of pKVM that change what the host reaches, or do not. */
+int env_page_op(enum env_op op, u64 pfn)
+{
+	static const struct {
+		enum pkvm_page_state host, hyp, to_host, to_hyp;
+	} change[ENV_OPS] = {
+		[ENV_SHARE_HYP]	= { PKVM_PAGE_OWNED, PKVM_NOPAGE,
+				    PKVM_PAGE_SHARED_OWNED, PKVM_PAGE_SHARED_BORROWED },
+		[ENV_UNSHARE_HYP] = { PKVM_PAGE_SHARED_OWNED, PKVM_PAGE_SHARED_BORROWED,
+				      PKVM_PAGE_OWNED, PKVM_NOPAGE },
+		[ENV_DONATE_GUEST] = { PKVM_PAGE_OWNED, PKVM_NOPAGE, PKVM_NOPAGE, PKVM_NOPAGE },
+		[ENV_RECLAIM_GUEST] = { PKVM_NOPAGE, PKVM_NOPAGE, PKVM_PAGE_OWNED, PKVM_NOPAGE },
+		[ENV_GUEST_SHARE] = { PKVM_NOPAGE, PKVM_NOPAGE,
+				      PKVM_PAGE_SHARED_BORROWED, PKVM_NOPAGE },
+		[ENV_GUEST_UNSHARE] = { PKVM_PAGE_SHARED_BORROWED, PKVM_NOPAGE,
+					PKVM_NOPAGE, PKVM_NOPAGE },
+	};
+	volatile int ret = -EPERM;
+
+	env_bug_func = NULL;
+	env_stoppable = true;
+	if (setjmp(env_stop)) {
+		env_stoppable = false;
+		return -EIO;
+	}
+	hyp_spin_lock(&host_mmu.lock);
+	if (check_state(pfn, 1, change[op].host, change[op].hyp)) {
+		set_hyp_states(pfn, 1, change[op].to_hyp);
+		update_host_state(pfn, 1, change[op].to_host);
+		ret = 0;
+	}
+	hyp_spin_unlock(&host_mmu.lock);
+	env_stoppable = false;
+
+	return ret;
+}
+
+bool env_host_reaches(u64 pfn)
+{
+	return get_host_state(hyp_phys_to_page(pfn << PAGE_SHIFT)) != PKVM_NOPAGE;
+}
+
+bool env_el2_owns(u64 pfn)
+{
+	return env_is_ram(pfn << PAGE_SHIFT) &&
+	       check_state(pfn, 1, PKVM_NOPAGE, PKVM_PAGE_OWNED);
+}
+
+int pkvm_iommu_test_unmap_dev(void)
+{
+	return 0;
+}
+
+void env_fail_ownership(bool f)
+{
+	env_fail_audit = f;
+}
+
+int pkvm_check_host_ownership(void)
+{
+	hyp_assert_lock_held(&host_mmu.lock);
+	hyp_assert_lock_held(&pkvm_pgd_lock);
+
+	return env_fail_audit ? -EPERM : 0;
+}
+
+int get_order(unsigned long size)
+{
+	int order = 0;
+
+	for (size = size ? (size - 1) >> PAGE_SHIFT : BIT(63); size; size >>= 1)
+		order++;
+
+	return order;
+}
+
+struct pkvm_hyp_vm *get_pkvm_hyp_vm(u64 handle)
+{
+	return NULL;
+}
+
+void put_pkvm_hyp_vm(struct pkvm_hyp_vm *vm)
+{
+}
+
+/* Registers: nothing is mapped there, so each access comes through here. */
+
+int __pkvm_create_private_mapping(phys_addr_t phys, size_t size,
+				  enum kvm_pgtable_prot prot, unsigned long *haddr)
+{
+	if (prot != PAGE_HYP_DEVICE)
+		fail("registers mapped as memory");
+	*haddr = MMIO_VA + phys;
+
+	return 0;
+}
+
+u64 kvm_pgtable_hyp_unmap(struct kvm_pgtable *pgt, u64 addr, u64 size)
+{
+	return size;
+}
+
+u64 env_mmio_read(const volatile void *addr, int size)
+{
+	return smmu_mmio((u64)addr - MMIO_VA, false, 0, size);
+}
+
+void env_mmio_write(volatile void *addr, u64 val, int size)
+{
+	smmu_observe_all(SMMU_EVERYTHING);
+	smmu_mmio((u64)addr - MMIO_VA, true, val, size);
+}
+
+bool env_hvc(bool boot, const u64 *args, u64 *res)
+{
+	struct kvm_cpu_context ctxt;
+	int i;
+
+	memset(&ctxt, 0xa5, sizeof(ctxt));
+	for (i = 0; i < 6; i++)
+		ctxt.regs.regs[1 + i] = args[i];
+	env_bug_func = NULL;
+	env_stoppable = true;
+	if (setjmp(env_stop)) {
+		env_stoppable = false;
+		return false;
+	}
+	if (boot)
+		handle___pkvm_iommu_boot(&ctxt);
+	else
+		handle___pkvm_iommu_call(&ctxt);
+	env_stoppable = false;
+	for (i = 0; i < 3; i++)
+		res[i] = ctxt.regs.regs[1 + i];
+
+	return true;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What surrounds the EL2 code: memory and who owns it, locks, time, registers.
+ * Plain C, for both sides: the EL2 sources see it through include/el2.h, the
+ * tests use it directly.
+ *
+ * Memory is mapped twice. EL2's mapping has only the pages that EL2 owns, so
+ * that a touch of any other page is a SIGSEGV; the tests and the software SMMU
+ * use the other. With caches that the SMMU does not snoop, there is a second
+ * copy of the memory: what env_clean() has written back.
+ */
+#ifndef HOST_ENV_H
+#define HOST_ENV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ENV_PAGE	4096ULL
+#define ENV_FREQUENCY	100ULL		/* each look at the time takes a tick */
+
+/* Three ranges of memory, one of them not page aligned, one far up. */
+#define ENV_RAM0	0x40000000ULL
+#define ENV_RAM0_END	0x40500000ULL
+#define ENV_RAM1	0x40600800ULL
+#define ENV_RAM1_END	0x40bfe400ULL
+#define ENV_RAM2	0x100000000ULL
+#define ENV_RAM2_END	0x100040000ULL
+#define ENV_CARVEOUT	0x40010000ULL	/* EL2's since before */
+#define ENV_CARVEOUT_END	0x40014000ULL
+#define ENV_END		0x100100000ULL	/* of the mappings */
+
+/* Who owns a page, as the walk asks the environment to change it. */
+enum env_op {
+	ENV_SHARE_HYP,		/* host shares with EL2, and back */
+	ENV_UNSHARE_HYP,
+	ENV_DONATE_GUEST,	/* host gives to a guest, and back */
+	ENV_RECLAIM_GUEST,
+	ENV_GUEST_SHARE,	/* guest shares its page with the host, and back */
+	ENV_GUEST_UNSHARE,
+	ENV_OPS
+};
+
+/* Called by the EL2 sources. */
+void env_bug(const char *func, const char *file, int line) __attribute__((noreturn));
+void env_store(const void *addr);
+void env_barrier(void);
+void env_clean(const void *addr, size_t size);
+uint64_t env_time(void);
+uint64_t env_mmio_read(const volatile void *addr, int size);
+void env_mmio_write(volatile void *addr, uint64_t val, int size);
+void env_lock(const char **held, const char *name);
+void env_unlock(const char **held, const char *name);
+void env_assert_held(const char **held, const char *name);
+
+/* Called by the tests. */
+void env_init(bool coherent, unsigned int ia_bits);
+int env_page_op(enum env_op op, uint64_t pfn);
+bool env_is_ram(uint64_t pa);			/* whole page of memory */
+bool env_host_reaches(uint64_t pfn);		/* by EL2's own record */
+bool env_el2_owns(uint64_t pfn);
+uint64_t *env_cpu(uint64_t pa);			/* memory as the CPUs see it */
+uint64_t *env_poc(uint64_t pa);			/* as an SMMU that does not snoop does */
+void env_dev_write(uint64_t pa, const void *data, size_t size);
+void env_no_locks(void);			/* none is held */
+void env_fail_ownership(bool fail);		/* the audit at the seal fails */
+/* A hypercall: @args x1 to x6; @res x1 to x3. True unless EL2 stopped. */
+bool env_hvc(bool boot, const uint64_t *args, uint64_t *res);
+/* Where EL2 stopped, if env_hvc() or env_page_op() says so. */
+extern const char *env_bug_func;
+
+/* Called by both: a test has failed. Prints the trace and exits. */
+void fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+#endif /* HOST_ENV_H */
