@@ -82,7 +82,10 @@ static struct page * __init boot_alloc(unsigned int order, gfp_t zone)
 	if (pkvm_iommu_test_fail())
 		return NULL;
 
-	return alloc_pages(gfp | (order ? __GFP_NOWARN | __GFP_NORETRY : 0), order);
+	/* Never by killing somebody, or by a panic: the host is to boot. */
+	gfp |= __GFP_NOWARN | (order ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL);
+
+	return alloc_pages(gfp, order);
 }
 
 static const char * __init refusal_name(u64 why)
@@ -249,6 +252,7 @@ static bool __init others(void)
 void __init pkvm_iommu_finalize(void)
 {
 	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_BOOT_SEAL };
+	u64 rounds = 0;
 	int ret;
 
 	if (iommu_off) {
@@ -262,7 +266,8 @@ void __init pkvm_iommu_finalize(void)
 		hvc.args[0] = PKVM_IOMMU_F_PARTIAL;
 
 	while ((ret = boot_hvc(&hvc))) {
-		if (ret == -ENOMEM)
+		/* The tables take 1/512 of the memory, and what MMIO needs. */
+		if (ret == -ENOMEM && rounds++ < 1024 + totalram_pages() / SZ_64K)
 			ret = donate_pool(hvc.res[0]);
 		else if (ret == -EAGAIN)
 			ret = 0;

@@ -180,7 +180,7 @@ static int streams_add(struct pkvm_iommu_dev *pdev, struct device *dev,
 		       struct iommu_fwspec *fwspec)
 {
 	struct pkvm_iommu_stream *stream;
-	int i, ret = -ENOMEM;
+	int i, ret;
 
 	for (i = 0; i < fwspec->num_ids; i++) {
 		stream = xa_load(&pdev->streams, fwspec->ids[i]);
@@ -189,8 +189,10 @@ static int streams_add(struct pkvm_iommu_dev *pdev, struct device *dev,
 			continue;
 		}
 		stream = kzalloc_obj(*stream);
-		if (!stream)
+		if (!stream) {
+			ret = -ENOMEM;
 			goto undo;
+		}
 		stream->dev = get_device(dev);
 		stream->users = 1;
 		ret = xa_err(xa_store(&pdev->streams, fwspec->ids[i], stream, GFP_KERNEL));
@@ -359,6 +361,11 @@ static void report_fault(struct pkvm_iommu_dev *pdev, u64 info, u64 address)
 
 	if (!__ratelimit(&rs))
 		return;
+	if (FIELD_GET(PKVM_IOMMU_FAULT_REASON, info) == PKVM_IOMMU_FAULT_HARDWARE) {
+		dev_err(pdev->dev, "pkvm_iommu: %s: stream %#x, code %#llx\n",
+			fault_reason(info), sid, address);
+		return;
+	}
 
 	mutex_lock(&streams_mutex);
 	stream = xa_load(&pdev->streams, sid);

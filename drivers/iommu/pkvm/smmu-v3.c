@@ -23,6 +23,9 @@ static int __init smmu_v3_probe(struct platform_device *platform)
 
 	if (of_property_read_u32(dev->of_node, "#iommu-cells", &cells) || cells != 1)
 		return dev_err_probe(dev, -EINVAL, "#iommu-cells is not 1\n");
+	/* A second programming interface, in pages of its own, that writes memory. */
+	if (of_property_present(dev->of_node, "nvidia,cmdqv"))
+		return dev_err_probe(dev, -ENXIO, "pkvm_iommu: cannot isolate: CMDQ-V\n");
 	res = platform_get_resource(platform, IORESOURCE_MEM, 0);
 	if (!res)
 		return dev_err_probe(dev, -EINVAL, "no registers\n");

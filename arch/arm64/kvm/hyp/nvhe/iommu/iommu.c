@@ -201,7 +201,7 @@ static struct pkvm_iommu *iommu_get(u64 id)
 }
 
 /* The checks that ATTACH and DETACH have in common. */
-static int stream_args(const u64 *args, struct pkvm_iommu **iommu)
+static int stream_args(const u64 *args, struct pkvm_iommu **iommu, u32 *sid)
 {
 	*iommu = iommu_get(args[0]);
 	if (!*iommu)
@@ -210,6 +210,7 @@ static int stream_args(const u64 *args, struct pkvm_iommu **iommu)
 		return -EINVAL;
 	if (args[2] != PKVM_IOMMU_DOMAIN_IDENTITY)
 		return -ENXIO;
+	*sid = array_index_nospec(args[1], BIT((*iommu)->sid_bits));
 
 	return 0;
 }
@@ -218,10 +219,10 @@ static int iommu_attach(const u64 *args, u64 *res)
 {
 	const struct pkvm_iommu_domain **slot;
 	struct pkvm_iommu *iommu;
-	u32 sid = args[1];
+	u32 sid;
 	int ret;
 
-	ret = stream_args(args, &iommu);
+	ret = stream_args(args, &iommu, &sid);
 	if (ret)
 		return ret;
 
@@ -255,10 +256,10 @@ static int iommu_detach(const u64 *args)
 {
 	const struct pkvm_iommu_domain **slot;
 	struct pkvm_iommu *iommu;
-	u32 sid = args[1];
+	u32 sid;
 	int ret;
 
-	ret = stream_args(args, &iommu);
+	ret = stream_args(args, &iommu, &sid);
 	if (ret)
 		return ret;
 
@@ -266,13 +267,13 @@ static int iommu_detach(const u64 *args)
 	slot = stream_slot(iommu, sid, false);
 	if (slot && *slot == &pkvm_iommu_shadow) {
 		iommu->ops->stream_set(iommu, sid, NULL);
-		*slot = NULL;
-		iommu->nr_streams--;
 		/*
 		 * Wait for the accesses under way, and leave nothing cached:
 		 * without a stream, revocations no longer invalidate here.
 		 */
 		iommu->ops->invalidate(iommu, &pkvm_iommu_shadow, 0, 0);
+		*slot = NULL;
+		iommu->nr_streams--;
 	} else {
 		ret = -ENOTCONN;
 	}
@@ -283,6 +284,14 @@ static int iommu_detach(const u64 *args)
 
 /* This CPU holds host_mmu.lock while it waits for an IOMMU. */
 static DEFINE_PER_CPU(bool, iommu_host_locked);
+/* Set once a command was lost: nothing that needs an IOMMU completes any more. */
+static bool iommu_lost;
+
+static void __noreturn iommu_die(void)
+{
+	asm volatile("brk %0" : : "i" (PKVM_IOMMU_LOST_BRK_IMM));
+	unreachable();
+}
 
 /**
  * pkvm_iommu_lost_command() - the one legal panic
@@ -291,17 +300,19 @@ static DEFINE_PER_CPU(bool, iommu_host_locked);
  * Nobody can say whether a device still reaches the page that is about to change
  * hands, so EL2 ends here, and the page never gets its new owner. The host turns
  * the BRK into a message (pkvm_iommu_report_panic()). For that it has to take
- * stage-2 faults, so the locks that this CPU has are dropped.
+ * stage-2 faults, so the locks that stand in the way are dropped. A hostile host
+ * carries on, but every later call and every revocation ends here as well.
  *
  * Context: @iommu's lock held.
  */
 noinline void __noreturn pkvm_iommu_lost_command(struct pkvm_iommu *iommu)
 {
+	/* Seen by whoever takes one of the locks. */
+	WRITE_ONCE(iommu_lost, true);
 	hyp_spin_unlock(&iommu->lock);
 	if (*this_cpu_ptr(&iommu_host_locked))
 		hyp_spin_unlock(&host_mmu.lock);
-	asm volatile("brk %0" : : "i" (PKVM_IOMMU_LOST_BRK_IMM));
-	unreachable();
+	iommu_die();
 }
 
 /**
@@ -322,6 +333,8 @@ void pkvm_iommu_invalidate_all(const struct pkvm_iommu_domain *domain,
 	*this_cpu_ptr(&iommu_host_locked) = true;
 	for (iommu = pkvm_iommus; iommu < pkvm_iommus + pkvm_iommu_nr; iommu++) {
 		hyp_spin_lock(&iommu->lock);
+		if (READ_ONCE(iommu_lost))
+			pkvm_iommu_lost_command(iommu);
 		if (iommu->nr_streams)
 			iommu->ops->invalidate(iommu, domain, addr, size);
 		hyp_spin_unlock(&iommu->lock);
@@ -710,6 +723,9 @@ void handle___pkvm_iommu_call(struct kvm_cpu_context *host_ctxt)
 {
 	u64 op = cpu_reg(host_ctxt, 1), args[5], res[2] = {};
 	int ret = -EOPNOTSUPP;
+
+	if (READ_ONCE(iommu_lost))
+		iommu_die();
 
 	get_args(host_ctxt, args);
 #ifdef CONFIG_PKVM_IOMMU_TEST

@@ -231,6 +231,9 @@ static int smmu_probe(struct pkvm_iommu *iommu, u64 *why)
 
 	iommu->oas = oas[min_t(u32, FIELD_GET(IDR5_OAS, idr5), ARRAY_SIZE(oas) - 1)];
 	iommu->sid_bits = FIELD_GET(IDR1_SIDSIZE, idr1);
+	/* Cleaning the caches in vain does no harm; not cleaning them does. */
+	if (!(idr0 & IDR0_COHACC))
+		iommu->flags &= ~PKVM_IOMMU_F_COHERENT;
 	smmu->two_level = FIELD_GET(IDR0_ST_LVL, idr0) == IDR0_ST_LVL_2LVL &&
 			  iommu->sid_bits > L2_SPLIT &&
 			  !(iommu->flags & PKVM_IOMMU_F_LINEAR);
@@ -574,7 +577,7 @@ static bool smmu_fault(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault)
 	u32 wrap = BIT(smmu->evtq_bits), index = smmu->evtq_cons & (wrap - 1);
 	u32 prod = smmu_read(iommu, SMMU_PAGE1 + ARM_SMMU_EVTQ_PROD);
 	__le64 *event = smmu->evtq + index * EVTQ_ENT_DWORDS;
-	u64 word[3];
+	u64 word[3], id;
 	int i;
 
 	if (smmu_gerror(iommu, fault))
@@ -590,9 +593,11 @@ static bool smmu_fault(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault)
 		word[i] = le64_to_cpu(READ_ONCE(event[i]));
 
 	fault->sid = FIELD_GET(EVTQ_0_SID, word[0]);
-	fault->reason = smmu_fault_reason(FIELD_GET(EVTQ_0_ID, word[0]));
+	id = FIELD_GET(EVTQ_0_ID, word[0]);
+	fault->reason = smmu_fault_reason(id);
 	/* Configuration errors record neither (7.3). */
-	if (FIELD_GET(EVTQ_0_ID, word[0]) >= EVT_ID_TRANSLATION_FAULT) {
+	if (id == EVT_ID_TRANSL_FORBIDDEN ||
+	    (id >= EVT_ID_TRANSLATION_FAULT && id <= EVT_ID_PERMISSION_FAULT)) {
 		fault->write = !(word[1] & EVTQ_1_RnW);
 		fault->address = word[2];
 	}
