@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 export KERNEL_SRC DEBIAN_MIRROR
 export MACHINE CPU SMP MEM APPEND QEMU JOBS
 
-.PHONY: help setup image run test shell bench install footprint clean distclean
+.PHONY: help setup image run test check mutants shell bench install footprint clean distclean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -34,6 +34,12 @@ setup: ## install what is missing, download the kernel source and busybox
 
 shell: image ## a shell in the booted host (leave with Ctrl-A x)
 	@$T/run.sh shell
+
+check: setup ## the EL2 code on this machine: random walks against a software SMMUv3
+	@$T/host/check.sh
+
+mutants: setup ## break each protection in turn: does the check notice?
+	@$T/host/mutants.sh
 
 bench: image ## what the protection costs
 	@$T/run.sh bench

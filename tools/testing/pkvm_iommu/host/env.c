@@ -4,7 +4,6 @@
  * parts of mem_protect.c and mm.c that it calls, with the same rules, order and
  * errors, on the real page records (struct hyp_page) and page allocator.
  */
-#define _GNU_SOURCE
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -39,14 +38,28 @@ static bool env_fail_audit;
 static u64 env_now;
 static jmp_buf env_stop;
 static bool env_stoppable;
+static bool env_stopped;		/* on some CPU */
+bool env_rightly;
 const char *env_bug_func;
+unsigned int env_this_cpu;
+
+static void __noreturn stop(bool rightly, const char *func)
+{
+	env_rightly = rightly;
+	env_bug_func = func;
+	if (!env_stoppable)
+		fail("EL2 stops in %s", func);
+	longjmp(env_stop, 1);
+}
+
+void env_brk(void)
+{
+	stop(true, "BRK");
+}
 
 void env_bug(const char *func, const char *file, int line)
 {
-	env_bug_func = func;
-	if (!env_stoppable)
-		fail("BUG() in %s, %s:%d", func, file, line);
-	longjmp(env_stop, 1);
+	stop(false, func);
 }
 
 /* Locks: taken in the order of this list, never twice, and given back. */
@@ -54,7 +67,17 @@ static const char *const lock_order[] = {
 	"&host_mmu.lock", "&pkvm_pgd_lock", "&vm->lock", "&domain->lock",
 	"&iommu->lock", "&pool_lock", "&pool->lock",
 };
-static int locks_held[ARRAY_SIZE(lock_order)];
+static int locks_held[ARRAY_SIZE(lock_order)];	/* by this CPU */
+
+/* EL2 has stopped on this CPU, with the locks that it has. */
+static void next_cpu(void)
+{
+	env_stoppable = false;
+	env_stopped = true;
+	memset(locks_held, 0, sizeof(locks_held));
+	if (++env_this_cpu == ENV_CPUS)
+		fail("EL2 has stopped on all CPUs");
+}
 
 static int lock_rank(const char *name)
 {
@@ -71,6 +94,8 @@ void env_lock(const char **held, const char *name)
 {
 	int i, rank = lock_rank(name);
 
+	if (*held && env_stopped)
+		stop(true, "a lock of a CPU that stopped");
 	if (*held)
 		fail("deadlock: %s taken twice", name);
 	for (i = rank; i < ARRAY_SIZE(lock_order); i++) {
@@ -199,18 +224,20 @@ void env_clean(const void *addr, size_t size)
 	smmu_observe_all(SMMU_EVERYTHING);
 }
 
-void env_dev_write(u64 pa, const void *data, size_t size)
+void env_dev_write(u64 pa, const void *data, size_t size, bool snoops)
 {
 	u64 line = ALIGN_DOWN(pa, LINE);
 
 	if (!env_is_ram(pa))
 		fail("device write to %#llx, which is no memory", (unsigned long long)pa);
+	if (snoops)
+		memcpy(test_mem + pa, data, size);
 	/* A dirty line is written back over the device's data in the end. */
-	if (!env_coherent && !dev_wrote[pa / LINE] &&
-	    memcmp(test_mem + line, poc_mem + line, LINE))
+	else if (!env_coherent && !dev_wrote[pa / LINE] &&
+		 memcmp(test_mem + line, poc_mem + line, LINE))
 		return;
 	memcpy(poc_mem + pa, data, size);
-	dev_wrote[pa / LINE] = !env_coherent;
+	dev_wrote[pa / LINE] = !env_coherent && !snoops;
 }
 
 static void el2_access(u64 pfn, u64 nr, bool on)
@@ -351,7 +378,7 @@ static bool valid_range(u64 pfn, u64 nr)
 	return nr && pfn < limit && limit - pfn >= nr;
 }
 
-/* check_range_allowed_memory() looks for the memblock before any state. */
+/* As check_range_allowed_memory(): first of all, no range may cross an edge. */
 static int range_error(u64 pfn, u64 nr)
 {
 	u64 start = pfn << PAGE_SHIFT, last = ((pfn + nr) << PAGE_SHIFT) - 1;
@@ -360,7 +387,9 @@ static int range_error(u64 pfn, u64 nr)
 	for (i = 0; i < hyp_memblock_nr; i++) {
 		u64 stop = hyp_memory[i].base + hyp_memory[i].size;
 
-		if (start >= hyp_memory[i].base && start < stop)
+		if (start < hyp_memory[i].base)
+			return last < hyp_memory[i].base ? -EPERM : -EINVAL;
+		if (start < stop)
 			return last < stop ? 0 : -EINVAL;
 	}
 
@@ -453,10 +482,9 @@ int env_page_op(enum env_op op, u64 pfn)
 	};
 	volatile int ret = -EPERM;
 
-	env_bug_func = NULL;
 	env_stoppable = true;
 	if (setjmp(env_stop)) {
-		env_stoppable = false;
+		next_cpu();
 		return -EIO;
 	}
 	hyp_spin_lock(&host_mmu.lock);
@@ -547,6 +575,16 @@ void env_mmio_write(volatile void *addr, u64 val, int size)
 	smmu_mmio((u64)addr - MMIO_VA, true, val, size);
 }
 
+bool env_protected_vms(void)
+{
+	return !pkvm_iommu_check_isolation();
+}
+
+bool env_in_service(void)
+{
+	return pkvm_iommu_in_service();
+}
+
 bool env_hvc(bool boot, const u64 *args, u64 *res)
 {
 	struct kvm_cpu_context ctxt;
@@ -555,10 +593,9 @@ bool env_hvc(bool boot, const u64 *args, u64 *res)
 	memset(&ctxt, 0xa5, sizeof(ctxt));
 	for (i = 0; i < 6; i++)
 		ctxt.regs.regs[1 + i] = args[i];
-	env_bug_func = NULL;
 	env_stoppable = true;
 	if (setjmp(env_stop)) {
-		env_stoppable = false;
+		next_cpu();
 		return false;
 	}
 	if (boot)

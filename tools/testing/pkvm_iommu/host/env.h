@@ -19,16 +19,22 @@
 #define ENV_PAGE	4096ULL
 #define ENV_FREQUENCY	100ULL		/* each look at the time takes a tick */
 
-/* Three ranges of memory, one of them not page aligned, one far up. */
+/*
+ * Three ranges of memory: the second is not page aligned, and the third lies
+ * across 4 GiB.
+ */
 #define ENV_RAM0	0x40000000ULL
 #define ENV_RAM0_END	0x40500000ULL
 #define ENV_RAM1	0x40600800ULL
 #define ENV_RAM1_END	0x40bfe400ULL
-#define ENV_RAM2	0x100000000ULL
+#define ENV_RAM2	0xfffe0000ULL
 #define ENV_RAM2_END	0x100040000ULL
-#define ENV_CARVEOUT	0x40010000ULL	/* EL2's since before */
-#define ENV_CARVEOUT_END	0x40014000ULL
+#define ENV_CARVEOUT	0x40410000ULL	/* EL2's since before */
+#define ENV_CARVEOUT_END	0x40414000ULL
 #define ENV_END		0x100100000ULL	/* of the mappings */
+
+#define ENV_CPUS	256
+extern unsigned int env_this_cpu;
 
 /* Who owns a page, as the walk asks the environment to change it. */
 enum env_op {
@@ -42,6 +48,7 @@ enum env_op {
 };
 
 /* Called by the EL2 sources. */
+void env_brk(void) __attribute__((noreturn));	/* EL2 ends on purpose */
 void env_bug(const char *func, const char *file, int line) __attribute__((noreturn));
 void env_store(const void *addr);
 void env_barrier(void);
@@ -61,13 +68,20 @@ bool env_host_reaches(uint64_t pfn);		/* by EL2's own record */
 bool env_el2_owns(uint64_t pfn);
 uint64_t *env_cpu(uint64_t pa);			/* memory as the CPUs see it */
 uint64_t *env_poc(uint64_t pa);			/* as an SMMU that does not snoop does */
-void env_dev_write(uint64_t pa, const void *data, size_t size);
+void env_dev_write(uint64_t pa, const void *data, size_t size, bool snoops);
 void env_no_locks(void);			/* none is held */
 void env_fail_ownership(bool fail);		/* the audit at the seal fails */
+bool env_protected_vms(void);			/* EL2 would allow them */
+bool env_in_service(void);
 /* A hypercall: @args x1 to x6; @res x1 to x3. True unless EL2 stopped. */
 bool env_hvc(bool boot, const uint64_t *args, uint64_t *res);
-/* Where EL2 stopped, if env_hvc() or env_page_op() says so. */
-extern const char *env_bug_func;
+/*
+ * If env_hvc() or env_page_op() says that EL2 stopped: whether it did so on
+ * purpose, or hangs for a lock of a CPU on which it has. The next call is
+ * another CPU's.
+ */
+extern bool env_rightly;
+extern const char *env_bug_func;	/* where, if not */
 
 /* Called by both: a test has failed. Prints the trace and exits. */
 void fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));

@@ -1,0 +1,665 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The executable specification of <linux/pkvm_iommu.h>, see spec.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/pkvm_iommu.h>
+
+#include "spec.h"
+
+typedef uint64_t u64;
+typedef uint32_t u32;
+
+#define PAGE	4096ULL
+
+/* The answers that are allowed: errors whose reason is given, or success. */
+struct allowed {
+	int err[8];
+	int nr;
+	bool maybe;		/* ... and success all the same */
+};
+
+static void if_so(struct allowed *a, bool condition, int err)
+{
+	if (condition)
+		a->err[a->nr++] = err;
+}
+
+static const char *judge(const struct allowed *a, const u64 *res, bool *ok)
+{
+	int ret = (int)res[0], i;
+
+	*ok = !ret;
+	if ((u64)(int64_t)ret != res[0])
+		return "x1 is no errno";
+	if (!ret)
+		return !a->nr || a->maybe ? NULL : "success, where an error is due";
+	for (i = 0; i < a->nr; i++) {
+		if (a->err[i] == -ret)
+			return NULL;
+	}
+
+	return a->nr ? "the wrong error" : "an error without a reason";
+}
+
+static const char *no_results(const u64 *res)
+{
+	return res[1] || res[2] ? "results, where there are none" : NULL;
+}
+
+/* Memory. */
+
+void spec_memory(struct spec *s, u64 base, u64 end)
+{
+	struct spec_memory *m = &s->mem[s->nr_mem++];
+
+	m->first = (base + PAGE - 1) / PAGE;
+	m->end = end / PAGE;
+	m->page = calloc(m->end - m->first, 1);
+}
+
+unsigned char *spec_page(struct spec *s, u64 pfn)
+{
+	struct spec_memory *m;
+
+	for (m = s->mem; m < s->mem + s->nr_mem; m++) {
+		if (pfn >= m->first && pfn < m->end)
+			return &m->page[pfn - m->first];
+	}
+
+	return NULL;
+}
+
+static bool reachable(unsigned char page)
+{
+	return page == SPEC_HOST || page == SPEC_HOST_SHARED || page == SPEC_BORROWED;
+}
+
+void spec_range(struct spec *s, u64 pa, u64 size, bool *must, bool *never)
+{
+	u64 end = pa + size, pfn, other = size / PAGE;
+	struct spec_memory *m;
+	int i;
+
+	*must = *never = false;
+	for (i = 0; i < s->nr_iommus; i++) {
+		u64 start = s->iommu[i].base, stop = start + s->iommu[i].size;
+
+		if (pa >= stop || end <= start)
+			continue;
+		*never = true;
+		other -= ((end < stop ? end : stop) - (pa > start ? pa : start)) / PAGE;
+	}
+	for (m = s->mem; m < s->mem + s->nr_mem; m++) {
+		u64 first = pa / PAGE > m->first ? pa / PAGE : m->first;
+		u64 last = end / PAGE < m->end ? end / PAGE : m->end;
+
+		for (pfn = first; pfn < last; pfn++) {
+			other--;
+			if (reachable(m->page[pfn - m->first]))
+				*must = true;
+			else
+				*never = true;
+		}
+	}
+	/* The rest is MMIO, which is the host's. */
+	if (other)
+		*must = true;
+}
+
+/* [@pfn, @pfn + @nr) cannot be given to EL2. */
+static void cannot_give(struct spec *s, struct allowed *a, u64 pfn, u64 nr, u64 max)
+{
+	bool wrong = false, in = false, out = false, edge = false;
+	u64 reach = 64, i, was = 0;
+	struct spec_memory *m;
+
+	for (i = 0; i < (u64)s->nr_iommus; i++) {
+		if (s->iommu[i].oas < reach)
+			reach = s->iommu[i].oas;
+	}
+	if (!nr || nr > max || pfn + nr < pfn || reach < 12 ||
+	    (reach - 12 < 64 && (pfn + nr - 1) >> (reach - 12))) {
+		if_so(a, true, EINVAL);
+		return;
+	}
+	for (i = pfn; i < pfn + nr; i++) {
+		unsigned char *page = spec_page(s, i);
+
+		if (page) {
+			u64 which = 0;
+
+			for (m = s->mem; m < s->mem + s->nr_mem; m++) {
+				if (i >= m->first && i < m->end)
+					which = m - s->mem + 1;
+			}
+			edge |= was && was != which;
+			was = which;
+			in = true;
+			wrong |= *page != SPEC_HOST;
+		} else {
+			out = true;
+		}
+	}
+	/* No physical address: the contract does not say which of the two it is. */
+	edge |= (pfn + nr - 1) >> (s->cpu_bits - 12);
+	/* A page that is partly memory is an end of memory, too. */
+	for (m = s->mem; m < s->mem + s->nr_mem; m++)
+		edge |= (pfn < m->first && pfn + nr >= m->first) ||
+			(pfn <= m->end && pfn + nr > m->end);
+	if_so(a, edge || (in && out), EINVAL);
+	if_so(a, wrong || out, EPERM);
+}
+
+static void give(struct spec *s, u64 pfn, u64 nr, enum spec_page to)
+{
+	while (nr--)
+		*spec_page(s, pfn++) = to;
+}
+
+/* Streams. */
+
+static struct spec_stream *stream(struct spec *s, int iommu, u32 sid)
+{
+	struct spec_stream *st;
+	int i;
+
+	for (i = 0; i < s->nr_streams; i++) {
+		st = &s->stream[i];
+		if (st->iommu == iommu && st->sid == sid)
+			return st;
+	}
+	if (s->nr_streams == s->max_streams) {
+		s->max_streams = s->max_streams * 2 + 64;
+		s->stream = realloc(s->stream, s->max_streams * sizeof(*s->stream));
+	}
+	st = &s->stream[s->nr_streams++];
+	*st = (struct spec_stream) { .iommu = iommu, .sid = sid };
+
+	return st;
+}
+
+bool spec_attached(struct spec *s, int iommu, u32 sid)
+{
+	return stream(s, iommu, sid)->attached;
+}
+
+static bool domain_exists(u64 domain)
+{
+	return domain == PKVM_IOMMU_DOMAIN_IDENTITY;
+}
+
+/* What ATTACH and DETACH have in common; NULL if there is no such stream. */
+static struct spec_stream *stream_args(struct spec *s, const u64 *args, struct allowed *a)
+{
+	u64 iommu = args[1], sid = args[2];
+
+	if_so(a, !domain_exists(args[3]), ENXIO);
+	if (iommu >= (u64)s->nr_iommus) {
+		if_so(a, true, ENOENT);
+		return NULL;
+	}
+	if (sid >> s->iommu[iommu].sid_bits) {
+		if_so(a, true, EINVAL);
+		return NULL;
+	}
+
+	return stream(s, iommu, sid);
+}
+
+static const char *attach(struct spec *s, const u64 *args, const u64 *res)
+{
+	struct allowed a = {};
+	struct spec_stream *st = stream_args(s, args, &a);
+	const char *wrong;
+	bool ok;
+
+	if (st) {
+		if_so(&a, st->attached, EBUSY);
+		if_so(&a, s->iommu[st->iommu].dead, EIO);
+		/* Only a pool that has fewer pages than was asked for runs out. */
+		if (!a.nr && (!s->enough || s->free_min < s->enough)) {
+			if_so(&a, true, ENOMEM);
+			a.maybe = true;
+		}
+	}
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if ((int)res[0] == -ENOMEM) {
+		if (!res[1] || res[1] > PKVM_IOMMU_TOPUP_MAX || res[2])
+			return "-ENOMEM asks for a strange number of pages";
+		if (s->free_min > res[1])
+			return "-ENOMEM asks for fewer pages than there are";
+		s->enough = res[1] > s->enough ? res[1] : s->enough;
+	} else if (no_results(res)) {
+		return no_results(res);
+	}
+	/* It may have taken pages, even if it ran out of them. */
+	if (ok || (int)res[0] == -ENOMEM) {
+		u64 most = s->enough ? s->enough : s->free_min;
+
+		s->free_min -= most < s->free_min ? most : s->free_min;
+	}
+	if (ok) {
+		st->attached = true;
+		st->domain = args[3];
+	}
+
+	return NULL;
+}
+
+static const char *detach(struct spec *s, const u64 *args, const u64 *res)
+{
+	struct allowed a = {};
+	struct spec_stream *st = stream_args(s, args, &a);
+	const char *wrong;
+	bool ok;
+
+	if (st)
+		if_so(&a, !st->attached || st->domain != args[3], ENOTCONN);
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (ok)
+		st->attached = false;
+
+	return no_results(res);
+}
+
+static void pool_gets(struct spec *s, u64 pfn, u64 nr)
+{
+	give(s, pfn, nr, SPEC_POOL);
+	s->total += nr;
+	s->free_min += nr;
+	s->free_max += nr;
+}
+
+static const char *topup(struct spec *s, const u64 *args, const u64 *res)
+{
+	struct allowed a = {};
+	const char *wrong;
+	bool ok;
+
+	cannot_give(s, &a, args[1], args[2], PKVM_IOMMU_TOPUP_MAX);
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (ok)
+		pool_gets(s, args[1], args[2]);
+
+	return no_results(res);
+}
+
+static const char *reclaim(struct spec *s, const u64 *res)
+{
+	struct allowed a = {};
+	unsigned char *page;
+	const char *wrong;
+	bool ok;
+
+	if_so(&a, !s->free_min, ENOMEM);
+	a.maybe = s->free_max;
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (!ok) {
+		s->free_max = 0;
+		return no_results(res);
+	}
+	page = spec_page(s, res[1]);
+	if (!page || *page != SPEC_POOL)
+		return "a page that the pool was not given";
+	*page = SPEC_HOST;
+	s->total--;
+	s->free_min -= s->free_min ? 1 : 0;
+	s->free_max--;
+
+	return res[2] ? "a second result" : NULL;
+}
+
+/* Faults. */
+
+void spec_fault(struct spec *s, int iommu, struct spec_fault fault, bool room)
+{
+	struct spec_iommu *i = &s->iommu[iommu];
+
+	if (!room) {
+		i->loss = true;
+		return;
+	}
+	fault.after_loss = i->loss;
+	i->fault[i->nr_faults++] = fault;
+}
+
+static const char *fault(struct spec *s, const u64 *args, const u64 *res)
+{
+	struct allowed a = {};
+	struct spec_iommu *i;
+	struct spec_fault *f;
+	const char *wrong;
+	int reason, n;
+	bool ok;
+
+	if (args[1] >= (u64)s->nr_iommus) {
+		if_so(&a, true, ENOENT);
+		wrong = judge(&a, res, &ok);
+		return wrong ? wrong : no_results(res);
+	}
+	i = &s->iommu[args[1]];
+	if_so(&a, (!i->nr_faults && !i->errors) || i->dead, EAGAIN);
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (!ok)
+		return no_results(res);
+
+	reason = (res[1] & PKVM_IOMMU_FAULT_REASON) / (PKVM_IOMMU_FAULT_SID + 1);
+	/* An error of its own has no stream; when it comes is not said. */
+	if (i->errors && reason == PKVM_IOMMU_FAULT_HARDWARE && res[2] == i->errors) {
+		if (res[1] & PKVM_IOMMU_FAULT_SID)
+			return "an error of the IOMMU's own has a stream";
+		i->errors = 0;
+		return NULL;
+	}
+	if (!i->nr_faults)
+		return "a fault that never was";
+	f = &i->fault[0];
+	if ((res[1] & PKVM_IOMMU_FAULT_SID) != f->sid || reason != f->reason ||
+	    !!(res[1] & PKVM_IOMMU_FAULT_WRITE) != f->write || res[2] != f->addr)
+		return "another fault than the oldest";
+	if (res[1] & PKVM_IOMMU_FAULT_LOST) {
+		if (!i->loss)
+			return "says that records were lost";
+		i->loss = false;
+		for (n = 0; n < i->nr_faults; n++)
+			i->fault[n].after_loss = false;
+	}
+	if (f->after_loss)
+		return "does not say that records were lost before";
+	memmove(f, f + 1, --i->nr_faults * sizeof(*f));
+
+	return NULL;
+}
+
+static const char *info(struct spec *s, const u64 *args, const u64 *res)
+{
+	struct allowed a = {};
+	const char *wrong;
+	unsigned int bits = 64;
+	int i;
+	bool ok;
+
+	if_so(&a, args[1] > PKVM_IOMMU_INFO_LIMIT, EINVAL);
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (!ok)
+		return no_results(res);
+	switch (args[1]) {
+	case PKVM_IOMMU_INFO_POOL_FREE:
+		if (res[1] < s->free_min || res[1] > s->free_max)
+			return "free pages came or went";
+		s->free_min = s->free_max = res[1];
+		break;
+	case PKVM_IOMMU_INFO_POOL_TOTAL:
+		if (res[1] != s->total)
+			return "the pool's pages are miscounted";
+		break;
+	case PKVM_IOMMU_INFO_SHADOW:
+		if (!res[1] || res[1] > s->total)
+			return "an impossible number of pages";
+		break;
+	case PKVM_IOMMU_INFO_LIMIT:
+		for (i = 0; i < s->nr_iommus; i++)
+			bits = s->iommu[i].oas < bits ? s->iommu[i].oas : bits;
+		if (res[1] > bits || (s->limit && res[1] != s->limit))
+			return "an impossible reach";
+		s->limit = res[1];
+		break;
+	}
+
+	return res[2] ? "a second result" : NULL;
+}
+
+/* Only what does not break anything. */
+static const char *test(struct spec *s, const u64 *args, const u64 *res)
+{
+	struct allowed a = {};
+	bool ok, must, never, is_test;
+	const char *wrong;
+	u64 value = res[1];
+
+	is_test = args[2] < (u64)s->nr_iommus && !s->iommu[args[2]].isolates;
+	switch (args[1]) {
+	case PKVM_IOMMU_TEST_SHADOW:
+		spec_range(s, args[2] / PAGE * PAGE, PAGE, &must, &never);
+		value = must && !(s->limit < 64 && args[2] >> s->limit);
+		/* It takes 0 for "no answer", which the contract does not say. */
+		if (!args[2])
+			value = res[1];
+		break;
+	case PKVM_IOMMU_TEST_STREAM:
+		if_so(&a, !is_test, ENOENT);
+		if_so(&a, is_test && args[3] >> s->iommu[args[2]].sid_bits, EINVAL);
+		value = !a.nr && spec_attached(s, args[2], args[3]);
+		break;
+	case PKVM_IOMMU_TEST_INVALIDATIONS:
+		if_so(&a, !is_test, ENOENT);
+		break;
+	default:
+		if_so(&a, true, EOPNOTSUPP);
+		break;
+	}
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (!ok)
+		return no_results(res);
+
+	return res[1] != value || res[2] ? "the test call sees something else" : NULL;
+}
+
+static const char *simple(const u64 *res, int err)
+{
+	struct allowed a = {};
+	const char *wrong;
+	bool ok;
+
+	if_so(&a, true, err);
+	wrong = judge(&a, res, &ok);
+
+	return wrong ? wrong : no_results(res);
+}
+
+const char *spec_call(struct spec *s, const u64 *args, const u64 *res)
+{
+	if (args[0] == PKVM_IOMMU_RECLAIM)
+		return reclaim(s, res);
+	if (s->state != SPEC_SEALED) {
+		/* An operation that does not exist may be told so, or this. */
+		if (args[0] > PKVM_IOMMU_INFO && (int)res[0] == -EOPNOTSUPP)
+			return no_results(res);
+		return simple(res, ENODEV);
+	}
+	switch (args[0]) {
+	case PKVM_IOMMU_ATTACH:
+		return attach(s, args, res);
+	case PKVM_IOMMU_DETACH:
+		return detach(s, args, res);
+	case PKVM_IOMMU_TOPUP:
+		return topup(s, args, res);
+	case PKVM_IOMMU_FAULT:
+		return fault(s, args, res);
+	case PKVM_IOMMU_INFO:
+		return info(s, args, res);
+	case PKVM_IOMMU_TEST:
+		return test(s, args, res);
+	}
+
+	return simple(res, EOPNOTSUPP);
+}
+
+/* Boot. */
+
+static const char *boot_register(struct spec *s, const u64 *args, const u64 *res)
+{
+	u64 type = args[1], base = args[2], size = args[3], flags = args[4], pfn;
+	struct allowed a = {};
+	struct spec_iommu *new;
+	const char *wrong;
+	bool ok;
+	int i;
+
+	if_so(&a, s->state != SPEC_OPEN, EBUSY);
+	if (type > PKVM_IOMMU_TYPE_TEST || (base | size) % PAGE || base + size < base ||
+	    (!size && type != PKVM_IOMMU_TYPE_TEST) ||
+	    flags & ~(PKVM_IOMMU_F_COHERENT | PKVM_IOMMU_F_STAGE1 | PKVM_IOMMU_F_LINEAR)) {
+		if_so(&a, true, EINVAL);
+	} else {
+		if_so(&a, s->nr_iommus == PKVM_IOMMU_MAX, ENOSPC);
+		for (i = 0; i < s->nr_iommus; i++) {
+			if (base < s->iommu[i].base + s->iommu[i].size &&
+			    base + size > s->iommu[i].base) {
+				if_so(&a, true, EEXIST);
+				break;
+			}
+		}
+		for (i = 0; i < s->nr_mem; i++) {
+			pfn = base / PAGE;
+			if (pfn < s->mem[i].end && pfn + size / PAGE > s->mem[i].first) {
+				if_so(&a, true, EPERM);
+				break;
+			}
+		}
+	}
+	if_so(&a, s->refuses, ENXIO);
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if ((int)res[0] == -ENXIO)
+		return res[1] == PKVM_IOMMU_REFUSE_NONE || res[1] > PKVM_IOMMU_REFUSE_AUDIT ?
+			"no reason for the refusal" : NULL;
+	if (!ok)
+		return no_results(res);
+	if (res[1] != (u64)s->nr_iommus)
+		return "ids are not in order";
+	if (res[2] & (res[2] - 1) || (res[2] && res[2] < PAGE))
+		return "wants memory that is not naturally aligned";
+	new = &s->iommu[s->nr_iommus++];
+	*new = (struct spec_iommu) { .base = base, .size = size, .wants = res[2],
+				     .oas = s->new_oas,
+				     .isolates = type != PKVM_IOMMU_TYPE_TEST };
+
+	return NULL;
+}
+
+static const char *boot_donate(struct spec *s, const u64 *args, const u64 *res)
+{
+	u64 id = args[1], pfn = args[2], nr = args[3];
+	struct allowed a = {};
+	const char *wrong;
+	bool ok;
+
+	if_so(&a, s->state > SPEC_BUILDING, EBUSY);
+	if (id != PKVM_IOMMU_POOL && id >= (u64)s->nr_iommus) {
+		if_so(&a, true, ENOENT);
+	} else {
+		/* The registry is empty: there is no pool either. */
+		if_so(&a, !s->nr_iommus, ENOENT);
+		cannot_give(s, &a, pfn, nr, PKVM_IOMMU_DONATE_MAX);
+		if (id != PKVM_IOMMU_POOL) {
+			u64 wants = s->iommu[id].wants;
+
+			if_so(&a, s->iommu[id].has || s->state == SPEC_BUILDING, EBUSY);
+			if_so(&a, nr < wants / PAGE || (wants && pfn % (wants / PAGE)), EINVAL);
+		}
+	}
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (ok && id == PKVM_IOMMU_POOL) {
+		pool_gets(s, pfn, nr);
+	} else if (ok) {
+		give(s, pfn, nr, SPEC_EL2);
+		s->iommu[id].has = true;
+	}
+
+	return no_results(res);
+}
+
+static const char *boot_seal(struct spec *s, const u64 *args, const u64 *res)
+{
+	bool isolates = false, unfed = false, ok;
+	struct allowed a = {};
+	const char *wrong;
+	int i;
+
+	for (i = 0; i < s->nr_iommus; i++) {
+		isolates |= s->iommu[i].isolates;
+		unfed |= s->iommu[i].wants && !s->iommu[i].has;
+	}
+	if (s->state > SPEC_BUILDING) {
+		if_so(&a, true, EBUSY);
+	} else if (args[1] & ~(PKVM_IOMMU_F_OFF | PKVM_IOMMU_F_PARTIAL)) {
+		if_so(&a, true, EINVAL);
+	} else if (!(args[1] & PKVM_IOMMU_F_OFF)) {
+		if_so(&a, true, EAGAIN);
+		if_so(&a, true, ENOMEM);
+		if_so(&a, !isolates, ENODEV);
+		if_so(&a, unfed || s->refuses, ENXIO);
+		if_so(&a, s->audit_fails, EPERM);
+		if_so(&a, s->timeouts, ETIMEDOUT);
+		a.maybe = isolates && !unfed && !s->refuses && !s->audit_fails && !s->timeouts;
+	}
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	/* The build takes pages from the pool. */
+	if (s->state <= SPEC_BUILDING)
+		s->free_min = 0;
+	switch (-(int)res[0]) {
+	case 0:
+		s->state = args[1] & PKVM_IOMMU_F_OFF ? SPEC_OFF : SPEC_SEALED;
+		s->isolated = s->state == SPEC_SEALED && !(args[1] & PKVM_IOMMU_F_PARTIAL);
+		return no_results(res);
+	case EBUSY:
+	case EINVAL:
+		return no_results(res);
+	case ENOMEM:
+		if (!res[1] || res[1] > PKVM_IOMMU_DONATE_MAX)
+			return "-ENOMEM asks for a strange number of pages";
+		/* fall through */
+	case EAGAIN:
+		s->state = SPEC_BUILDING;
+		return NULL;
+	case ETIMEDOUT:
+		s->state = SPEC_SEALED;
+		for (i = 0; i < s->nr_iommus; i++)
+			s->iommu[i].dead = s->timeouts & (1ULL << i);
+		return res[1] != PKVM_IOMMU_REFUSE_TIMEOUT || !(s->timeouts & (1ULL << res[2])) ?
+			"blames another" : NULL;
+	case ENODEV:
+		/* With no IOMMU that isolates, the others serve tests. */
+		s->state = s->nr_iommus ? SPEC_SEALED : SPEC_FAILED;
+		return no_results(res);
+	}
+	s->state = SPEC_FAILED;
+
+	return res[1] == PKVM_IOMMU_REFUSE_NONE ? "no reason for the refusal" : NULL;
+}
+
+const char *spec_boot(struct spec *s, const u64 *args, const u64 *res)
+{
+	switch (args[0]) {
+	case PKVM_IOMMU_BOOT_REGISTER:
+		return boot_register(s, args, res);
+	case PKVM_IOMMU_BOOT_DONATE:
+		return boot_donate(s, args, res);
+	case PKVM_IOMMU_BOOT_SEAL:
+		return boot_seal(s, args, res);
+	}
+
+	return simple(res, EOPNOTSUPP);
+}

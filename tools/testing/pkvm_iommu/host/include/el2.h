@@ -112,14 +112,14 @@ typedef u64 kvm_pte_t;
  * The only assembly in the EL2 sources is the BRK that ends EL2 on purpose. The
  * instruction itself, which is not this machine's, is never reached or emitted.
  */
-#define asm			env_bug(__func__, __FILE__, __LINE__); for (; 0;) __asm__
+#define asm			env_brk(); for (; 0;) __asm__
 #define PKVM_IOMMU_LOST_BRK_IMM	0xa00
 #undef unreachable
 #define unreachable()		__builtin_unreachable()
 
-/* One CPU. */
-#define DEFINE_PER_CPU(type, name)	__typeof__(type) name
-#define this_cpu_ptr(ptr)		(ptr)
+/* One CPU at a time; the next one comes when EL2 has stopped on it. */
+#define DEFINE_PER_CPU(type, name)	__typeof__(type) name[ENV_CPUS]
+#define this_cpu_ptr(ptr)		(&(*(ptr))[env_this_cpu])
 
 /* A store that hardware may see at once. */
 #undef WRITE_ONCE

@@ -1,0 +1,80 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# `make mutants`: break one protection after another (mutants.list) in a copy of
+# the EL2 sources, and see whether the walk notices. A mutant whose expression
+# no longer changes the source is an error: the list follows the code.
+#
+#	mutants.sh [NAME...]	only these
+
+HERE=$(cd "$(dirname "$0")" && pwd)
+ROOT=$(cd "$HERE/../../../.." && pwd)
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/pkvm-iommu
+SRC=$ROOT/arch/arm64/kvm/hyp/nvhe/iommu
+
+set -eu
+export LC_ALL=C
+[ -s "$CACHE/tree" ] || {
+	echo "error: no kernel source yet: run 'make setup image'" >&2
+	exit 1
+}
+TREE=${TREE:-$CACHE/$(cat "$CACHE/tree")}
+O=${O:-$CACHE/host-mutants}
+STEPS=${STEPS:-6000}
+LIMIT=${LIMIT:-60}		# seconds for one mutant
+
+build() { make -s -C "$HERE" TREE="$TREE" "$@" >"$O/log" 2>&1; }
+
+mkdir -p "$O"
+rm -rf "$O/src"
+cp -Rp "$SRC" "$O/src"
+build O="$O/base" EL2="$O/src" "$O/base/walk-opt" || {
+	cat "$O/log"
+	exit 1
+}
+if ! "$O/base/walk-opt" --steps "$STEPS" >"$O/log" 2>&1; then
+	cat "$O/log"
+	echo "error: the walk fails without a mutant" >&2
+	exit 1
+fi
+
+killed=0
+survived=0
+stale=0
+t0=$(date +%s)
+while IFS='	' read -r name file expr; do
+	case $name in "#"*|"") continue ;; esac
+	if [ $# -gt 0 ]; then
+		case " $* " in *" $name "*) ;; *) continue ;; esac
+	fi
+	rm -rf "$O/mut" "$O/src"
+	cp -Rp "$O/base" "$O/mut"
+	cp -Rp "$SRC" "$O/src"
+	sed "$expr" "$SRC/$file" >"$O/src/$file"
+	if cmp -s "$SRC/$file" "$O/src/$file"; then
+		echo "stale     $name: the expression changes nothing"
+		stale=$((stale + 1))
+		continue
+	fi
+	if ! build O="$O/mut" EL2="$O/src" "$O/mut/walk-opt"; then
+		echo "stale     $name: does not compile"
+		sed 's/^/          /' "$O/log" | head -n 5
+		stale=$((stale + 1))
+		continue
+	fi
+	rc=0
+	timeout "$LIMIT" "$O/mut/walk-opt" --steps "$STEPS" >"$O/log" 2>&1 || rc=$?
+	if [ $rc -eq 0 ]; then
+		echo "SURVIVED  $name"
+		survived=$((survived + 1))
+		continue
+	fi
+	how=$(sed -n 's/^# FAILED: //p; s/^# \(killed by signal\)/\1/p' "$O/log" | head -n 1)
+	where=$(sed -n 's/.*failed: .* --config \([^ ]*\).*/\1/p' "$O/log" | head -n 1)
+	[ $rc -ne 124 ] || how="no end within $LIMIT s"
+	echo "killed    $name: ${where:+$where: }$how"
+	killed=$((killed + 1))
+done <"$HERE/mutants.list"
+
+echo "$killed of $((killed + survived + stale)) mutants killed, $survived survived, $stale stale, $(($(date +%s) - t0)) s"
+[ $((survived + stale)) -eq 0 ]

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The executable specification of <linux/pkvm_iommu.h>: a state, and for each
+ * call the answers that the contract allows in that state. It knows nothing of
+ * how EL2 works. Written from the contract; where several errors apply, the
+ * contract does not say which one is returned, so any of them is right.
+ *
+ * Memory that the host cannot reach, whoever has it, is all the same to a
+ * device; the specification keeps the owner to know which calls may succeed.
+ */
+#ifndef HOST_SPEC_H
+#define HOST_SPEC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SPEC_IOMMUS	32
+#define SPEC_FAULTS	256
+
+enum spec_page {
+	SPEC_HOST,		/* the host's alone */
+	SPEC_HOST_SHARED,	/* the host's, and shared by it */
+	SPEC_BORROWED,		/* a guest's, and shared with the host */
+	SPEC_GUEST,
+	SPEC_EL2,		/* EL2's, for good */
+	SPEC_POOL,		/* given to the pool, in use or not */
+};
+
+struct spec_memory {
+	uint64_t first, end;	/* pfns of whole pages */
+	unsigned char *page;	/* enum spec_page */
+};
+
+struct spec_fault {
+	uint32_t sid;
+	int reason;
+	bool write;
+	uint64_t addr;
+	bool after_loss;	/* records were lost since the one before it */
+};
+
+struct spec_iommu {
+	uint64_t base, size;		/* registers */
+	unsigned int sid_bits, oas;
+	uint64_t wants;			/* bytes of memory */
+	bool has, isolates, dead;
+	struct spec_fault fault[SPEC_FAULTS];
+	int nr_faults;
+	bool loss;			/* not reported yet */
+	uint32_t errors;		/* of its own, not reported yet */
+};
+
+struct spec_stream {
+	int iommu;
+	uint32_t sid;
+	bool attached;
+	uint64_t domain;
+};
+
+struct spec {
+	enum { SPEC_OPEN, SPEC_BUILDING, SPEC_SEALED, SPEC_OFF, SPEC_FAILED } state;
+	bool isolated;
+	struct spec_memory mem[4];
+	int nr_mem;
+	struct spec_iommu iommu[SPEC_IOMMUS];
+	int nr_iommus;
+	struct spec_stream *stream;
+	int nr_streams, max_streams;
+	uint64_t total;			/* pages of the pool */
+	uint64_t free_min, free_max;	/* of which unused; INFO says exactly */
+	uint64_t enough;		/* with so many, no ATTACH runs out; 0: not said */
+	unsigned int cpu_bits;		/* of physical addresses */
+	unsigned int limit;		/* reach of devices, in bits; 0: not said */
+
+	/* What the hardware is: the walk says before the call. */
+	bool refuses;			/* REGISTER, SEAL: it cannot be isolated */
+	uint64_t timeouts;		/* SEAL: these do not respond */
+	bool audit_fails;		/* SEAL */
+	unsigned int new_oas;		/* REGISTER: of the next IOMMU */
+};
+
+void spec_memory(struct spec *s, uint64_t base, uint64_t end);
+unsigned char *spec_page(struct spec *s, uint64_t pfn);
+/* What devices may reach of a range: some of it has to be, some must not be. */
+void spec_range(struct spec *s, uint64_t pa, uint64_t size, bool *must, bool *never);
+bool spec_attached(struct spec *s, int iommu, uint32_t sid);
+
+/*
+ * Judge the answer @res (x1 to x3) to the call @args (x1 to x6), and take the
+ * step. Returns NULL, or what is wrong with it.
+ */
+const char *spec_boot(struct spec *s, const uint64_t *args, const uint64_t *res);
+const char *spec_call(struct spec *s, const uint64_t *args, const uint64_t *res);
+
+/* A device was refused; the IOMMU had room to record it, or not. */
+void spec_fault(struct spec *s, int iommu, struct spec_fault fault, bool room);
+
+#endif /* HOST_SPEC_H */
