@@ -35,7 +35,7 @@
  *  - -ENODEV: the layer is not in service: it was sealed off
  *    (``pkvm_iommu=off``), no IOMMU is registered, or sealing failed.
  *    %PKVM_IOMMU_RECLAIM is always in service.
- *  - -ENOENT: no such IOMMU.
+ *  - -ENOENT: no such IOMMU; for the pool, no IOMMU at all.
  */
 
 /**
@@ -74,9 +74,10 @@ enum pkvm_iommu_type {
  *
  *	-EINVAL: pages is 0 or beyond %PKVM_IOMMU_DONATE_MAX, or it is less than
  *	the IOMMU asked for, or not aligned to it; or the range reaches beyond
- *	what every registered IOMMU can address, or across the end of memory.
+ *	what the CPU or any registered IOMMU can address, or across the end of
+ *	memory.
  *	-EPERM: not all of it is memory that the host owns exclusively.
- *	-EBUSY: sealed, or this IOMMU has its memory.
+ *	-EBUSY: sealed; for an IOMMU, sealing has begun, or it has its memory.
  *	Memory that was accepted stays with EL2 even if a later step of the boot
  *	fails; what remains of it in the pool can be had back with
  *	%PKVM_IOMMU_RECLAIM.
@@ -98,7 +99,8 @@ enum pkvm_iommu_type {
  *	After -EAGAIN and -ENOMEM the call goes on where it stopped. After any
  *	other error but -EBUSY and -EINVAL the registry is closed and EL2 refuses
  *	protected VMs until the next boot. After -ETIMEDOUT the IOMMUs are in
- *	service all the same, but for those that did not respond.
+ *	service all the same, but for those that did not respond; after -ENODEV
+ *	those of the test type are.
  */
 enum pkvm_iommu_boot_op {
 	PKVM_IOMMU_BOOT_REGISTER	= 0,
@@ -110,8 +112,8 @@ enum pkvm_iommu_boot_op {
  * enum pkvm_iommu_op - operations while the host is not trusted
  * @PKVM_IOMMU_ATTACH: let the DMA of a stream through a domain.
  *
- *	Arguments: IOMMU id; stream id; domain id (only
- *	%PKVM_IOMMU_DOMAIN_IDENTITY).
+ *	Arguments: IOMMU id; stream id; domain id (%PKVM_IOMMU_DOMAIN_IDENTITY, or
+ *	from %PKVM_IOMMU_DOMAIN_ALLOC).
  *
  *	-EINVAL: the stream id is beyond what the hardware's stream table holds.
  *	-ENXIO: no such domain.
@@ -131,9 +133,10 @@ enum pkvm_iommu_boot_op {
  *	Arguments: pfn; pages.
  *
  *	-EINVAL: pages is 0 or beyond %PKVM_IOMMU_TOPUP_MAX, or the range reaches
- *	beyond what every registered IOMMU can address, or across the end of
- *	memory.
+ *	beyond what the CPU or any registered IOMMU can address, or across the end
+ *	of memory.
  *	-EPERM: not all of it is memory that the host owns exclusively.
+ *	-EBUSY: some of it is mapped for devices.
  * @PKVM_IOMMU_RECLAIM: have one unused page of the pool back, zeroed.
  *
  *	Results: x2 the pfn. The page was given with %PKVM_IOMMU_TOPUP or
@@ -154,6 +157,58 @@ enum pkvm_iommu_boot_op {
  *
  *	-EINVAL: no such value.
  * @PKVM_IOMMU_TEST: with CONFIG_PKVM_IOMMU_TEST only: enum pkvm_iommu_test_op.
+ * @PKVM_IOMMU_DOMAIN_ALLOC: make a domain with no mappings. It can be attached
+ *	to streams of any IOMMU.
+ *
+ *	Results: x2 its id.
+ *
+ *	-ENOSPC: the hardware has no more address space identifiers.
+ *	-ENOMEM: see above.
+ * @PKVM_IOMMU_DOMAIN_FREE: end a domain; its memory returns to the pool.
+ *
+ *	Arguments: domain id.
+ *
+ *	-ENXIO: no such domain, or the identity domain.
+ *	-EBUSY: streams are attached, something is mapped, or another call is
+ *	using it.
+ *	-EAGAIN: the domain is out of service, but the work is bounded: call again.
+ * @PKVM_IOMMU_MAP: let the devices in a domain reach memory. The memory cannot
+ *	change owner until it is unmapped again.
+ *
+ *	Arguments: domain id; I/O virtual address; physical address; bytes;
+ *	PKVM_IOMMU_PROT_*.
+ *	Results: x2 the bytes that are mapped: also after an error, and less than
+ *	asked for without one, because the work of a call is bounded; x3 on
+ *	-ENOMEM the pages to give before going on. Blocks are used where both
+ *	addresses and what is there allow it.
+ *
+ *	-ENXIO: no such domain, or the identity domain.
+ *	-EINVAL: addresses or size not page aligned, size 0, unknown or no
+ *	permission.
+ *	-ERANGE: an address lies, or wraps, beyond %PKVM_IOMMU_INFO_LIMIT.
+ *	-EEXIST: something is mapped there.
+ *	-EPERM: not all of the memory is what the host may reach, or it is part of
+ *	an IOMMU's registers.
+ *	-EBUSY: a page is mapped more often than can be counted (65535).
+ *	-ENOMEM: see above.
+ * @PKVM_IOMMU_UNMAP: the reverse. What was unmapped is not reached any more on
+ *	return: every access that was under way has completed.
+ *
+ *	Arguments: domain id; I/O virtual address; bytes.
+ *	Results: x2 the bytes that have been dealt with, from the start; there,
+ *	nothing is mapped any more. Less than asked for without an error: go on
+ *	from there. x3 the bytes among them that had been mapped.
+ *
+ *	-ENXIO, -ERANGE: as above.
+ *	-EINVAL: not page aligned, size 0, or a block would have to be split: x2
+ *	says where.
+ * @PKVM_IOMMU_LOOKUP: where an I/O virtual address leads.
+ *
+ *	Arguments: domain id; I/O virtual address.
+ *	Results: x2 the physical address.
+ *
+ *	-ENXIO, -ERANGE: as above.
+ *	-ENOTCONN: nothing is mapped there.
  */
 enum pkvm_iommu_op {
 	PKVM_IOMMU_ATTACH		= 0,
@@ -163,7 +218,21 @@ enum pkvm_iommu_op {
 	PKVM_IOMMU_FAULT		= 4,
 	PKVM_IOMMU_INFO			= 5,
 	PKVM_IOMMU_TEST			= 6,
+	PKVM_IOMMU_DOMAIN_ALLOC		= 7,
+	PKVM_IOMMU_DOMAIN_FREE		= 8,
+	PKVM_IOMMU_MAP			= 9,
+	PKVM_IOMMU_UNMAP		= 10,
+	PKVM_IOMMU_LOOKUP		= 11,
 };
+
+/* Fifth argument of PKVM_IOMMU_MAP. */
+#define PKVM_IOMMU_PROT_READ		(1ULL << 0)
+#define PKVM_IOMMU_PROT_WRITE		(1ULL << 1)
+/* The device's accesses snoop the CPU caches. */
+#define PKVM_IOMMU_PROT_CACHE		(1ULL << 2)
+/* Device memory: what is not memory is always mapped so. */
+#define PKVM_IOMMU_PROT_MMIO		(1ULL << 3)
+#define PKVM_IOMMU_PROT_NOEXEC		(1ULL << 4)
 
 /* Table walks of this IOMMU snoop the CPU caches. */
 #define PKVM_IOMMU_F_COHERENT		(1ULL << 0)
@@ -214,7 +283,7 @@ enum pkvm_iommu_refusal {
 #define PKVM_IOMMU_FAULT_SID		0x00000000ffffffffULL
 #define PKVM_IOMMU_FAULT_REASON		0x000000ff00000000ULL
 #define PKVM_IOMMU_FAULT_WRITE		(1ULL << 40)
-/* The IOMMU lost records before this one. */
+/* The queue was full: the IOMMU lost records after those that were in it. */
 #define PKVM_IOMMU_FAULT_LOST		(1ULL << 41)
 
 /**

@@ -6,6 +6,10 @@
  * Lock order, outer to inner:
  *
  *	host_mmu.lock -> pkvm_pgd_lock -> pkvm_iommu::lock -> pool lock
+ *	pkvm_iommu_domain::lock -> pkvm_iommu::lock -> pool lock
+ *	domain_lock (of the domain table) -> pool lock
+ *
+ * host_mmu.lock, a domain's lock and domain_lock are never held together.
  */
 #ifndef __ARM64_KVM_NVHE_IOMMU_H__
 #define __ARM64_KVM_NVHE_IOMMU_H__
@@ -28,21 +32,44 @@ struct kvm_cpu_context;
  * @tag: ASID or VMID, chosen by EL2, the same on every IOMMU; never 0, which
  *	the SMMUv3 driver model reserves for bypass
  * @cfg: what the hardware has to be told of the page table
+ * @hw: 64 aligned bytes, zeroed, for what the backend tells the hardware of the
+ *	domain; see pkvm_iommu_ops::domain_init
+ * @ops: the page table; the shadow's is guarded by host_mmu.lock, others by @lock
+ * @lock: guards the page table and @mapped
+ * @mapped: leaf entries in the page table
+ * @users: calls that are using it, and one for each attached stream; guarded by
+ *	the lock of the domain table
+ * @freed: tables below this address have been freed, by PKVM_IOMMU_DOMAIN_FREE
+ * @streams: attached streams by IOMMU; guarded by the lock of that IOMMU
  *
- * Immutable once a stream can be attached to it.
+ * The first five are immutable.
  */
 struct pkvm_iommu_domain {
 	enum io_pgtable_fmt		fmt;
 	u16				tag;
 	const struct io_pgtable_cfg	*cfg;
+	void				*hw;
+	struct io_pgtable_ops		*ops;
+
+	hyp_spinlock_t			lock;
+	unsigned long			mapped;
+	unsigned long			users;
+	u64				freed;
+	u32				streams[PKVM_IOMMU_MAX];
 };
+
+/* Its id at the host; the shadow has tag 1. */
+static inline u64 pkvm_iommu_domain_id(const struct pkvm_iommu_domain *domain)
+{
+	return domain->tag - 1;
+}
 
 /**
  * struct pkvm_iommu_fault - a fault as a backend reports it
  * @sid: stream
  * @reason: enum pkvm_iommu_fault_reason
  * @write: the device wrote
- * @lost: records before this one were lost
+ * @lost: records after it were lost
  * @address: the address that the device used
  */
 struct pkvm_iommu_fault {
@@ -63,6 +90,8 @@ struct pkvm_iommu_fault {
  * @flags: PKVM_IOMMU_F_*
  * @sid_bits: stream ids have so many bits; set by the backend's probe
  * @oas: output addresses have so many bits; set by the backend's probe
+ * @asid_bits: ASIDs have so many bits; by probe
+ * @vmid_bits: VMIDs have so many bits; by probe
  * @fmts: BIT(enum io_pgtable_fmt) of each format that it can walk; by probe
  * @mem_size: bytes of contiguous memory that it needs, 0 or a power of two of
  *	at least a page; by probe
@@ -70,7 +99,6 @@ struct pkvm_iommu_fault {
  * @dead: it did not respond at boot
  * @lock: guards what follows, and the backend's state and queues
  * @streams: root of the core's record of streams, see stream_slot()
- * @nr_streams: number of streams that are attached
  *
  * Everything above @lock is immutable after PKVM_IOMMU_BOOT_SEAL.
  */
@@ -83,6 +111,8 @@ struct pkvm_iommu {
 	u64				flags;
 	u8				sid_bits;
 	u8				oas;
+	u8				asid_bits;
+	u8				vmid_bits;
 	u32				fmts;
 	size_t				mem_size;
 	void				*mem;
@@ -90,7 +120,6 @@ struct pkvm_iommu {
 
 	hyp_spinlock_t			lock;
 	void				*streams;
-	unsigned long			nr_streams;
 };
 
 static inline bool pkvm_iommu_coherent(const struct pkvm_iommu *iommu)
@@ -109,6 +138,7 @@ static inline bool pkvm_iommu_coherent(const struct pkvm_iommu *iommu)
  * @init: boot. Take the hardware over, whatever state it is in, so that it
  *	blocks every stream and nothing stale is cached. Returns 0 or a negative
  *	errno with the reason in *@why.
+ * @domain_init: fill in @domain's hw, before a stream is attached to it; optional
  * @stream_prepare: provide what stream_set() needs for @sid. Returns 0 or
  *	-ENOMEM, and then has changed nothing that a device could notice.
  * @stream_set: let @sid through @domain, or block it if @domain is NULL. Has
@@ -129,6 +159,7 @@ struct pkvm_iommu_ops {
 	int (*probe)(struct pkvm_iommu *iommu, u64 *why);
 	int (*alloc)(struct pkvm_iommu *iommu);
 	int (*init)(struct pkvm_iommu *iommu, u64 *why);
+	void (*domain_init)(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain);
 	int (*stream_prepare)(struct pkvm_iommu *iommu, u32 sid);
 	void (*stream_set)(struct pkvm_iommu *iommu, u32 sid,
 			   const struct pkvm_iommu_domain *domain);
@@ -148,16 +179,47 @@ void *pkvm_iommu_alloc_page(void);
 void pkvm_iommu_free_page(void *page);
 void __noreturn pkvm_iommu_lost_command(struct pkvm_iommu *iommu);
 void pkvm_iommu_invalidate_all(const struct pkvm_iommu_domain *domain,
-			       u64 addr, u64 size);
+			       hyp_spinlock_t *lock, u64 addr, u64 size);
+
+void **pkvm_iommu_radix(void **root, u64 index, unsigned int bits, bool alloc);
+
+/**
+ * struct pkvm_iommu_run - entries that map contiguous memory
+ * @phys: where the memory starts
+ * @len: bytes
+ * @size: bytes of each entry
+ */
+struct pkvm_iommu_run {
+	u64	phys;
+	u64	len;
+	u64	size;
+};
 
 /* The page-table library, io-pgtable.c */
 struct io_pgtable_ops *pkvm_iommu_pgtable_alloc(enum io_pgtable_fmt fmt,
 						const struct io_pgtable_cfg *cfg);
+void pkvm_iommu_pgtable_free(struct io_pgtable_ops *ops);
+int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,
+			    struct pkvm_iommu_run *runs, int nr);
+
+/* Domains other than the shadow, domain.c */
+int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, u16 tag,
+			   enum io_pgtable_fmt fmt, unsigned int bits, bool coherent);
+struct pkvm_iommu_domain *pkvm_iommu_domain_get(u64 id);
+void pkvm_iommu_domain_put(struct pkvm_iommu_domain *domain);
+int pkvm_iommu_domain_alloc(u64 *res);
+int pkvm_iommu_domain_free(u64 id);
+int pkvm_iommu_map(const u64 *args, u64 *res);
+int pkvm_iommu_unmap(const u64 *args, u64 *res);
+int pkvm_iommu_lookup(const u64 *args, u64 *res);
+int pkvm_iommu_pins_build(u64 phys);
+void pkvm_iommu_pins_update(u64 phys, u64 size, bool reachable);
 
 /* The identity domain, shadow.c */
 extern struct pkvm_iommu_domain pkvm_iommu_shadow;
 int pkvm_iommu_shadow_init(enum io_pgtable_fmt fmt, unsigned int bits,
 			   bool coherent);
+u64 pkvm_iommu_region_end(u64 addr, bool *is_memory);
 int pkvm_iommu_shadow_build(void);
 bool pkvm_iommu_shadow_maps(u64 addr);
 
@@ -170,6 +232,7 @@ int pkvm_iommu_test_unmap_dev(void);
 
 /* Entry points for the rest of pKVM */
 void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable);
+int pkvm_iommu_check_pins(phys_addr_t phys, u64 size);
 bool pkvm_iommu_next_mmio(u64 addr, u64 *start, u64 *end);
 int pkvm_iommu_check_isolation(void);
 bool pkvm_iommu_in_service(void);
@@ -180,6 +243,11 @@ void handle___pkvm_iommu_call(struct kvm_cpu_context *host_ctxt);
 
 static inline void pkvm_iommu_host_update(phys_addr_t phys, u64 size,
 					  bool reachable) { }
+
+static inline int pkvm_iommu_check_pins(phys_addr_t phys, u64 size)
+{
+	return 0;
+}
 
 static inline bool pkvm_iommu_next_mmio(u64 addr, u64 *start, u64 *end)
 {

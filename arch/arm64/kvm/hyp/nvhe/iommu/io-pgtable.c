@@ -116,3 +116,78 @@ struct io_pgtable_ops *pkvm_iommu_pgtable_alloc(enum io_pgtable_fmt fmt,
 
 	return &iop->ops;
 }
+
+/**
+ * pkvm_iommu_pgtable_free() - free a page table
+ * @ops: from pkvm_iommu_pgtable_alloc()
+ *
+ * Context: no IOMMU walks it any more; as pkvm_iommu_pgtable_alloc().
+ */
+void pkvm_iommu_pgtable_free(struct io_pgtable_ops *ops)
+{
+	arm_lpae_free_pgtable(io_pgtable_ops_to_pgtable(ops));
+}
+
+/**
+ * pkvm_iommu_pgtable_read() - find what is behind addresses
+ * @ops: the page table
+ * @iova: where to start, within its range
+ * @max: look no further than so many bytes, at least one
+ * @runs: filled with what is mapped from @iova on, without a gap, all by entries
+ *	of one size. If nothing is mapped there, the first says how far the hole
+ *	goes on (len) and the size that an entry has where it begins
+ * @nr: room in @runs, at least one
+ *
+ * Context: the page table does not change meanwhile.
+ * Return: runs found; 0 if @iova is not mapped.
+ */
+int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,
+			    struct pkvm_iommu_run *runs, int nr)
+{
+	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
+	arm_lpae_iopte pte, *ptep = data->pgd;
+	struct pkvm_iommu_run *run = runs;
+	int lvl, i, n = 1;
+	u64 size;
+
+	for (lvl = data->start_level; lvl < ARM_LPAE_MAX_LEVELS; lvl++) {
+		i = ARM_LPAE_LVL_IDX(iova, lvl, data);
+		pte = READ_ONCE(ptep[i]);
+		size = ARM_LPAE_BLOCK_SIZE(lvl, data);
+		run->size = size;
+		if (!pte || iopte_leaf(pte, lvl, data->iop.fmt))
+			break;
+		ptep = iopte_deref(pte, data);
+	}
+
+	if (lvl == ARM_LPAE_MAX_LEVELS - 1)
+		n = min_t(u64, max / size, arm_lpae_max_entries(i, data));
+	ptep += i;
+
+	if (!pte) {
+		for (i = 1; i < n && !READ_ONCE(ptep[i]); i++)
+			;
+		run->len = i * size - (iova & (size - 1));
+		return 0;
+	}
+
+	run->phys = iopte_to_paddr(pte, data) + (iova & (size - 1));
+	run->len = size;
+	for (i = 1; i < n; i++) {
+		u64 phys;
+
+		pte = READ_ONCE(ptep[i]);
+		if (!pte)
+			break;
+		phys = iopte_to_paddr(pte, data);
+		if (run->phys + run->len == phys) {
+			run->len += size;
+			continue;
+		}
+		if (run - runs == nr - 1)
+			break;
+		*++run = (struct pkvm_iommu_run){ phys, size, size };
+	}
+
+	return run - runs + 1;
+}

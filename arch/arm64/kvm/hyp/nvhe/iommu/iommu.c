@@ -166,30 +166,44 @@ static int iommu_reclaim(u64 *res)
 	return 0;
 }
 
+#define RADIX_BITS		(PAGE_SHIFT - 3)
+
+/**
+ * pkvm_iommu_radix() - find a slot in a radix tree of pool pages
+ * @root: its root, NULL in the beginning
+ * @index: which slot
+ * @bits: of @index, at the most
+ * @alloc: make what is missing, with slots of 0
+ *
+ * Context: whatever guards the tree is held.
+ * Return: the slot; NULL if it does not exist, or the pool is empty.
+ */
+void **pkvm_iommu_radix(void **root, u64 index, unsigned int bits, bool alloc)
+{
+	int level;
+
+	for (level = DIV_ROUND_UP(max(bits, 1U), RADIX_BITS) - 1; level >= 0; level--) {
+		if (!*root && alloc)
+			*root = pkvm_iommu_alloc_page();
+		if (!*root)
+			return NULL;
+		root = (void **)*root + ((index >> (level * RADIX_BITS)) & (BIT(RADIX_BITS) - 1));
+	}
+
+	return root;
+}
+
 /*
  * The record of streams: per IOMMU a radix tree of pool pages, whose leaves
  * hold the domain that a stream is attached to, or NULL. Its pages stay: there
  * are at most as many as the stream table of the hardware itself has.
  */
-#define STREAM_BITS		(PAGE_SHIFT - 3)
-#define STREAM_LEVELS		DIV_ROUND_UP(32, STREAM_BITS)
+#define STREAM_LEVELS		DIV_ROUND_UP(32, RADIX_BITS)
 
-static const struct pkvm_iommu_domain **stream_slot(struct pkvm_iommu *iommu,
-						    u32 sid, bool alloc)
+static struct pkvm_iommu_domain **stream_slot(struct pkvm_iommu *iommu, u32 sid, bool alloc)
 {
-	void **table = &iommu->streams;
-	int level;
-
-	for (level = DIV_ROUND_UP(max(iommu->sid_bits, 1), STREAM_BITS) - 1; level >= 0; level--) {
-		if (!*table && alloc)
-			*table = pkvm_iommu_alloc_page();
-		if (!*table)
-			return NULL;
-		table = (void **)*table + ((sid >> (level * STREAM_BITS)) &
-					   (BIT(STREAM_BITS) - 1));
-	}
-
-	return (const struct pkvm_iommu_domain **)table;
+	return (struct pkvm_iommu_domain **)pkvm_iommu_radix(&iommu->streams, sid,
+							     iommu->sid_bits, alloc);
 }
 
 static struct pkvm_iommu *iommu_get(u64 id)
@@ -200,15 +214,17 @@ static struct pkvm_iommu *iommu_get(u64 id)
 	return &pkvm_iommus[array_index_nospec(id, PKVM_IOMMU_MAX)];
 }
 
-/* The checks that ATTACH and DETACH have in common. */
-static int stream_args(const u64 *args, struct pkvm_iommu **iommu, u32 *sid)
+/* The checks that ATTACH and DETACH have in common; takes a use of the domain. */
+static int stream_args(const u64 *args, struct pkvm_iommu **iommu, u32 *sid,
+		       struct pkvm_iommu_domain **domain)
 {
 	*iommu = iommu_get(args[0]);
 	if (!*iommu)
 		return -ENOENT;
 	if (args[1] >> (*iommu)->sid_bits)
 		return -EINVAL;
-	if (args[2] != PKVM_IOMMU_DOMAIN_IDENTITY)
+	*domain = pkvm_iommu_domain_get(args[2]);
+	if (!*domain)
 		return -ENXIO;
 	*sid = array_index_nospec(args[1], BIT((*iommu)->sid_bits));
 
@@ -217,21 +233,20 @@ static int stream_args(const u64 *args, struct pkvm_iommu **iommu, u32 *sid)
 
 static int iommu_attach(const u64 *args, u64 *res)
 {
-	const struct pkvm_iommu_domain **slot;
+	struct pkvm_iommu_domain **slot, *domain;
 	struct pkvm_iommu *iommu;
 	u32 sid;
 	int ret;
 
-	ret = stream_args(args, &iommu, &sid);
+	ret = stream_args(args, &iommu, &sid, &domain);
 	if (ret)
 		return ret;
 
-	if (iommu->dead)
-		return -EIO;
-
 	hyp_spin_lock(&iommu->lock);
 	slot = stream_slot(iommu, sid, true);
-	if (!slot)
+	if (iommu->dead)
+		ret = -EIO;
+	else if (!slot)
 		ret = -ENOMEM;
 	else if (*slot)
 		ret = -EBUSY;
@@ -239,11 +254,15 @@ static int iommu_attach(const u64 *args, u64 *res)
 		ret = iommu->ops->stream_prepare(iommu, sid);
 
 	if (!ret) {
-		*slot = &pkvm_iommu_shadow;
-		iommu->nr_streams++;
-		iommu->ops->stream_set(iommu, sid, *slot);
+		*slot = domain;
+		domain->streams[iommu->id]++;
+		iommu->ops->stream_set(iommu, sid, domain);
 	}
 	hyp_spin_unlock(&iommu->lock);
+
+	/* The stream keeps the use. */
+	if (ret)
+		pkvm_iommu_domain_put(domain);
 
 	/* The most that one attach can use: its record and a table. */
 	if (ret == -ENOMEM)
@@ -254,36 +273,41 @@ static int iommu_attach(const u64 *args, u64 *res)
 
 static int iommu_detach(const u64 *args)
 {
-	const struct pkvm_iommu_domain **slot;
+	struct pkvm_iommu_domain **slot, *domain;
 	struct pkvm_iommu *iommu;
 	u32 sid;
 	int ret;
 
-	ret = stream_args(args, &iommu, &sid);
+	ret = stream_args(args, &iommu, &sid, &domain);
 	if (ret)
 		return ret;
 
 	hyp_spin_lock(&iommu->lock);
 	slot = stream_slot(iommu, sid, false);
-	if (slot && *slot == &pkvm_iommu_shadow) {
+	if (slot && *slot == domain) {
 		iommu->ops->stream_set(iommu, sid, NULL);
 		/*
 		 * Wait for the accesses under way, and leave nothing cached:
-		 * without a stream, revocations no longer invalidate here.
+		 * without a stream, nothing is invalidated here any more.
 		 */
-		iommu->ops->invalidate(iommu, &pkvm_iommu_shadow, 0, 0);
+		iommu->ops->invalidate(iommu, domain, 0, 0);
 		*slot = NULL;
-		iommu->nr_streams--;
+		domain->streams[iommu->id]--;
 	} else {
 		ret = -ENOTCONN;
 	}
 	hyp_spin_unlock(&iommu->lock);
 
+	/* That of the stream, and ours. */
+	if (!ret)
+		pkvm_iommu_domain_put(domain);
+	pkvm_iommu_domain_put(domain);
+
 	return ret;
 }
 
-/* This CPU holds host_mmu.lock while it waits for an IOMMU. */
-static DEFINE_PER_CPU(bool, iommu_host_locked);
+/* What this CPU holds, beside an IOMMU's lock, while it waits for that IOMMU. */
+static DEFINE_PER_CPU(hyp_spinlock_t *, iommu_held_lock);
 /* Set once a command was lost: nothing that needs an IOMMU completes any more. */
 static bool iommu_lost;
 
@@ -310,36 +334,37 @@ noinline void __noreturn pkvm_iommu_lost_command(struct pkvm_iommu *iommu)
 	/* Seen by whoever takes one of the locks. */
 	WRITE_ONCE(iommu_lost, true);
 	hyp_spin_unlock(&iommu->lock);
-	if (*this_cpu_ptr(&iommu_host_locked))
-		hyp_spin_unlock(&host_mmu.lock);
+	if (*this_cpu_ptr(&iommu_held_lock))
+		hyp_spin_unlock(*this_cpu_ptr(&iommu_held_lock));
 	iommu_die();
 }
 
 /**
  * pkvm_iommu_invalidate_all() - drop cached translations on every IOMMU
  * @domain: of this domain
+ * @lock: the lock that guards its page table
  * @addr: first address
  * @size: bytes
  *
  * On return, every access that used one of them has completed.
  *
- * Context: host_mmu.lock held; takes each pkvm_iommu::lock.
+ * Context: @lock held; takes each pkvm_iommu::lock.
  */
 void pkvm_iommu_invalidate_all(const struct pkvm_iommu_domain *domain,
-			       u64 addr, u64 size)
+			       hyp_spinlock_t *lock, u64 addr, u64 size)
 {
 	struct pkvm_iommu *iommu;
 
-	*this_cpu_ptr(&iommu_host_locked) = true;
+	*this_cpu_ptr(&iommu_held_lock) = lock;
 	for (iommu = pkvm_iommus; iommu < pkvm_iommus + pkvm_iommu_nr; iommu++) {
 		hyp_spin_lock(&iommu->lock);
 		if (READ_ONCE(iommu_lost))
 			pkvm_iommu_lost_command(iommu);
-		if (iommu->nr_streams)
+		if (domain->streams[iommu->id])
 			iommu->ops->invalidate(iommu, domain, addr, size);
 		hyp_spin_unlock(&iommu->lock);
 	}
-	*this_cpu_ptr(&iommu_host_locked) = false;
+	*this_cpu_ptr(&iommu_held_lock) = NULL;
 }
 
 static int iommu_fault(const u64 *args, u64 *res)
@@ -758,6 +783,21 @@ void handle___pkvm_iommu_call(struct kvm_cpu_context *host_ctxt)
 		break;
 	case PKVM_IOMMU_INFO:
 		ret = iommu_info(args, res);
+		break;
+	case PKVM_IOMMU_DOMAIN_ALLOC:
+		ret = pkvm_iommu_domain_alloc(res);
+		break;
+	case PKVM_IOMMU_DOMAIN_FREE:
+		ret = pkvm_iommu_domain_free(args[0]);
+		break;
+	case PKVM_IOMMU_MAP:
+		ret = pkvm_iommu_map(args, res);
+		break;
+	case PKVM_IOMMU_UNMAP:
+		ret = pkvm_iommu_unmap(args, res);
+		break;
+	case PKVM_IOMMU_LOOKUP:
+		ret = pkvm_iommu_lookup(args, res);
 		break;
 	}
 	put_result(host_ctxt, ret, res);

@@ -42,22 +42,13 @@ static u64 shadow_cursor;
 int pkvm_iommu_shadow_init(enum io_pgtable_fmt fmt, unsigned int bits,
 			   bool coherent)
 {
-	struct io_pgtable_cfg cfg = {
-		.ias		= bits,
-		/* The library names output sizes as the architecture does. */
-		.oas		= bits == 39 ? 40 : bits,
-		.pgsize_bitmap	= SZ_4K | SZ_2M | SZ_1G,
-		.coherent_walk	= coherent,
-	};
+	int ret = pkvm_iommu_domain_init(&pkvm_iommu_shadow, SHADOW_TAG, fmt, bits, coherent);
 
-	shadow_ops = pkvm_iommu_pgtable_alloc(fmt, &cfg);
-	if (!shadow_ops)
-		return -ENOMEM;
+	if (ret)
+		return ret;
 
+	shadow_ops = pkvm_iommu_shadow.ops;
 	shadow_bits = bits;
-	pkvm_iommu_shadow.fmt = fmt;
-	pkvm_iommu_shadow.tag = SHADOW_TAG;
-	pkvm_iommu_shadow.cfg = &io_pgtable_ops_to_pgtable(shadow_ops)->cfg;
 
 	return 0;
 }
@@ -71,7 +62,7 @@ static int shadow_map(u64 addr, size_t pgsize, size_t count, int prot,
 }
 
 /* Where the region that holds @addr ends, and whether it is memory. */
-static u64 region_end(u64 addr, bool *is_memory)
+u64 pkvm_iommu_region_end(u64 addr, bool *is_memory)
 {
 	u64 end = BIT(shadow_bits);
 	int i;
@@ -96,20 +87,28 @@ static u64 region_end(u64 addr, bool *is_memory)
 static int build_memory(u64 end, size_t budget, size_t *done)
 {
 	size_t mapped, count = min_t(u64, budget, (end - shadow_cursor) >> PAGE_SHIFT);
-	struct hyp_page *page, *first = hyp_phys_to_page(shadow_cursor);
+	struct hyp_page *page, *last, *run;
 	int ret;
 
-	ret = shadow_map(shadow_cursor, PAGE_SIZE, count, PROT_MEMORY, &mapped);
+	ret = pkvm_iommu_pins_build(shadow_cursor);
+	if (!ret)
+		ret = shadow_map(shadow_cursor, PAGE_SIZE, count, PROT_MEMORY, &mapped);
 	if (ret)
 		return ret;
 
+	/* Take out again, run by run, what the host cannot reach. */
 	*done = mapped >> PAGE_SHIFT;
-	for (page = first; page < first + *done; page++) {
-		if (get_host_state(page) == PKVM_NOPAGE)
-			shadow_ops->unmap_pages(shadow_ops, hyp_page_to_phys(page),
-						PAGE_SIZE, 1, NULL);
-	}
+	page = hyp_phys_to_page(shadow_cursor);
+	last = page + *done;
 	shadow_cursor += mapped;
+	while (page < last) {
+		if (get_host_state(page++) != PKVM_NOPAGE)
+			continue;
+		for (run = page - 1; page < last && get_host_state(page) == PKVM_NOPAGE; )
+			page++;
+		pkvm_iommu_host_update(hyp_page_to_phys(run),
+				       (page - run) << PAGE_SHIFT, false);
+	}
 
 	return 0;
 }
@@ -168,7 +167,7 @@ int pkvm_iommu_shadow_build(void)
 			ret = -EAGAIN;
 			break;
 		}
-		end = region_end(shadow_cursor, &is_memory);
+		end = pkvm_iommu_region_end(shadow_cursor, &is_memory);
 		ret = is_memory ? build_memory(end, budget, &done) :
 				  build_mmio(end, budget, &done);
 		if (ret)
@@ -219,18 +218,21 @@ void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable)
 		addr += done;
 	}
 
+	pkvm_iommu_pins_update(phys, end - phys, reachable);
 	if (!reachable)
-		pkvm_iommu_invalidate_all(&pkvm_iommu_shadow, phys, end - phys);
+		pkvm_iommu_invalidate_all(&pkvm_iommu_shadow, &host_mmu.lock, phys, end - phys);
 }
 
 /* For tests: whether devices in the identity domain reach @addr. */
 bool pkvm_iommu_shadow_maps(u64 addr)
 {
+	struct pkvm_iommu_run run;
 	bool maps = false;
 
 	hyp_spin_lock(&host_mmu.lock);
 	if (addr < shadow_cursor)
-		maps = shadow_ops->iova_to_phys(shadow_ops, addr) == addr && addr;
+		maps = pkvm_iommu_pgtable_read(shadow_ops, addr, PAGE_SIZE, &run, 1) &&
+		       run.phys == addr;
 	hyp_spin_unlock(&host_mmu.lock);
 
 	return maps;

@@ -41,14 +41,17 @@
 
 #define CMDQ_BITS		(ilog2(SZ_4K) - CMDQ_ENT_SZ_SHIFT)
 #define EVTQ_BITS		(ilog2(SZ_4K) - EVTQ_ENT_SZ_SHIFT)
-/* Invalidate page by page up to here, and all of the domain beyond. */
-#define INV_MAX_PAGES		32
+/* Invalidate by so many commands at most; all of the domain beyond. */
+#define INV_MAX_CMDS		32
+/* Pages of one range command with SCALE 0. */
+#define INV_RANGE_PAGES		(CMDQ_TLBI_RANGE_NUM_MAX + 1)
 
 /**
  * struct hyp_smmu - an SMMUv3
  * @two_level: the stream table is
  * @ats: translated transactions exist and have to be checked
  * @msi: it could write interrupts to memory
+ * @ril: invalidates ranges by one command
  * @attr_ovr: it can override attributes, and has to be told not to
  * @cmdq: command queue, a page
  * @cmdq_bits: log2 of its entries
@@ -56,12 +59,12 @@
  * @evtq: event queue, a page
  * @evtq_bits: log2 of its entries
  * @evtq_cons: next entry to read, with wrap and overflow bits
- * @cd: with stage 1, the context descriptor of the shadow, a page
  */
 struct hyp_smmu {
 	bool			two_level;
 	bool			ats;
 	bool			msi;
+	bool			ril;
 	bool			attr_ovr;
 	__le64			*cmdq;
 	u8			cmdq_bits;
@@ -69,7 +72,6 @@ struct hyp_smmu {
 	__le64			*evtq;
 	u8			evtq_bits;
 	u32			evtq_cons;
-	struct arm_smmu_cd	*cd;
 };
 
 static struct hyp_smmu hyp_smmus[PKVM_IOMMU_MAX];
@@ -221,16 +223,19 @@ static int smmu_probe(struct pkvm_iommu *iommu, u64 *why)
 	*smmu = (struct hyp_smmu) {
 		.ats		= idr0 & IDR0_ATS,
 		.msi		= idr0 & IDR0_MSI,
+		.ril		= smmu_read(iommu, ARM_SMMU_IDR3) & IDR3_RIL,
 		.attr_ovr	= idr1 & IDR1_ATTR_TYPES_OVR,
 		.cmdq_bits	= min_t(u32, CMDQ_BITS, FIELD_GET(IDR1_CMDQS, idr1)),
 		.evtq_bits	= min_t(u32, EVTQ_BITS, FIELD_GET(IDR1_EVTQS, idr1)),
 	};
 	/* The longest batch and its sync have to fit. */
-	if (BIT(smmu->cmdq_bits) < INV_MAX_PAGES + 2)
+	if (BIT(smmu->cmdq_bits) < INV_MAX_CMDS + 2)
 		return smmu_refuse(why, PKVM_IOMMU_REFUSE_PRESET);
 
 	iommu->oas = oas[min_t(u32, FIELD_GET(IDR5_OAS, idr5), ARRAY_SIZE(oas) - 1)];
 	iommu->sid_bits = FIELD_GET(IDR1_SIDSIZE, idr1);
+	iommu->asid_bits = idr0 & IDR0_ASID16 ? 16 : 8;
+	iommu->vmid_bits = idr0 & IDR0_VMID16 ? 16 : 8;
 	/* Cleaning the caches in vain does no harm; not cleaning them does. */
 	if (!(idr0 & IDR0_COHACC))
 		iommu->flags &= ~PKVM_IOMMU_F_COHERENT;
@@ -253,25 +258,22 @@ static int smmu_probe(struct pkvm_iommu *iommu, u64 *why)
 static int smmu_alloc(struct pkvm_iommu *iommu)
 {
 	struct hyp_smmu *smmu = to_smmu(iommu);
-	bool stage1 = pkvm_iommu_shadow.fmt == ARM_64_LPAE_S1;
 
 	if (!smmu->cmdq)
 		smmu->cmdq = pkvm_iommu_alloc_page();
 	if (!smmu->evtq)
 		smmu->evtq = pkvm_iommu_alloc_page();
-	if (!smmu->cd && stage1)
-		smmu->cd = pkvm_iommu_alloc_page();
 
-	return smmu->cmdq && smmu->evtq && (smmu->cd || !stage1) ? 0 : -ENOMEM;
+	return smmu->cmdq && smmu->evtq ? 0 : -ENOMEM;
 }
 
-static void smmu_make_cd(struct pkvm_iommu *iommu)
+/* With stage 1, the domain's context descriptor; the same for every SMMU. */
+static void smmu_domain_init(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain)
 {
-	const struct pkvm_iommu_domain *domain = &pkvm_iommu_shadow;
 	const typeof(domain->cfg->arm_lpae_s1_cfg.tcr) *tcr = &domain->cfg->arm_lpae_s1_cfg.tcr;
-	struct arm_smmu_cd *cd = to_smmu(iommu)->cd;
+	struct arm_smmu_cd *cd = domain->hw;
 
-	if (!cd)
+	if (domain->fmt != ARM_64_LPAE_S1)
 		return;
 
 	cd->data[0] = cpu_to_le64(FIELD_PREP(CTXDESC_CD_0_TCR_T0SZ, tcr->tsz) |
@@ -366,7 +368,6 @@ static int smmu_init(struct pkvm_iommu *iommu, u64 *why)
 	if (!smmu_quiesce(iommu))
 		return -ETIMEDOUT;
 
-	smmu_make_cd(iommu);
 	smmu_set_tables(iommu);
 	smmu_write(iommu, smmu_read(iommu, ARM_SMMU_GERROR), ARM_SMMU_GERRORN);
 
@@ -436,8 +437,20 @@ static __le64 *smmu_ste(struct pkvm_iommu *iommu, u32 sid)
 
 static void smmu_cfgi_ste(struct pkvm_iommu *iommu, u32 sid, void *ste)
 {
+	struct arm_smmu_cmd cmd;
+
 	smmu_publish(iommu, ste, sizeof(struct arm_smmu_ste));
 	smmu_add_cmd(iommu, arm_smmu_make_cmd_cfgi_ste(sid, true));
+	/*
+	 * Stage 1 came by a context descriptor, which may be cached by itself, and
+	 * fetched once more through the old entry until that is gone.
+	 */
+	if (pkvm_iommu_shadow.fmt == ARM_64_LPAE_S1) {
+		smmu_sync(iommu);
+		cmd = arm_smmu_make_cmd_op(CMDQ_OP_CFGI_CD_ALL);
+		cmd.data[0] |= FIELD_PREP(CMDQ_CFGI_0_SID, sid);
+		smmu_add_cmd(iommu, cmd);
+	}
 	smmu_sync(iommu);
 }
 
@@ -471,7 +484,7 @@ static void smmu_make_ste(struct pkvm_iommu *iommu, u64 *ste,
 	} else {
 		/* One descriptor: S1CDMax=0, and transactions with a SubstreamID abort. */
 		ste[0] = STRTAB_STE_0_V | FIELD_PREP(STRTAB_STE_0_CFG, STRTAB_STE_0_CFG_S1_TRANS) |
-			 (hyp_virt_to_phys(to_smmu(iommu)->cd) & STRTAB_STE_0_S1CTXPTR_MASK);
+			 (hyp_virt_to_phys(domain->hw) & STRTAB_STE_0_S1CTXPTR_MASK);
 		ste[1] |= FIELD_PREP(STRTAB_STE_1_S1CIR, cache) |
 			  FIELD_PREP(STRTAB_STE_1_S1COR, cache) |
 			  FIELD_PREP(STRTAB_STE_1_S1CSH, ARM_SMMU_SH_ISH) |
@@ -506,20 +519,26 @@ static void smmu_stream_set(struct pkvm_iommu *iommu, u32 sid,
 static void smmu_invalidate(struct pkvm_iommu *iommu,
 			    const struct pkvm_iommu_domain *domain, u64 addr, u64 size)
 {
+	u64 n, end = addr + size, step = to_smmu(iommu)->ril ? INV_RANGE_PAGES : 1;
 	bool stage2 = domain->fmt == ARM_64_LPAE_S2;
 	u16 vmid = stage2 ? domain->tag : 0, asid = stage2 ? 0 : domain->tag;
 	struct arm_smmu_cmd cmd;
-	u64 end = addr + size;
 
 	/* The table's entries are seen before the commands are (3.19). */
-	if (!size || size > INV_MAX_PAGES * PAGE_SIZE) {
+	if (!size || size > INV_MAX_CMDS * step * PAGE_SIZE) {
 		smmu_add_cmd(iommu, arm_smmu_make_cmd_tlbi(stage2 ? CMDQ_OP_TLBI_S12_VMALL :
 							   CMDQ_OP_TLBI_NH_ASID, asid, vmid));
 	} else {
-		for (; addr < end; addr += PAGE_SIZE) {
+		for (; addr < end; addr += n * PAGE_SIZE) {
+			n = min(step, (end - addr) >> PAGE_SHIFT);
 			cmd = arm_smmu_make_cmd_tlbi(stage2 ? CMDQ_OP_TLBI_S2_IPA :
 						     CMDQ_OP_TLBI_NH_VA, asid, vmid);
 			cmd.data[1] = addr | CMDQ_TLBI_1_LEAF;
+			/* A range of one page would be illegal without a level (4.4.1.1). */
+			if (n > 1) {
+				cmd.data[0] |= FIELD_PREP(CMDQ_TLBI_0_NUM, n - 1);
+				cmd.data[1] |= FIELD_PREP(CMDQ_TLBI_1_TG, 1);
+			}
 			smmu_add_cmd(iommu, cmd);
 		}
 	}
@@ -618,6 +637,7 @@ const struct pkvm_iommu_ops pkvm_smmu_v3_ops = {
 	.probe		= smmu_probe,
 	.alloc		= smmu_alloc,
 	.init		= smmu_init,
+	.domain_init	= smmu_domain_init,
 	.stream_prepare	= smmu_stream_prepare,
 	.stream_set	= smmu_stream_set,
 	.invalidate	= smmu_invalidate,

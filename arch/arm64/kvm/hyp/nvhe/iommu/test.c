@@ -21,6 +21,8 @@ static int test_probe(struct pkvm_iommu *iommu, u64 *why)
 {
 	iommu->sid_bits = TEST_SID_BITS;
 	iommu->oas = 48;
+	iommu->asid_bits = 8;
+	iommu->vmid_bits = 8;
 	iommu->fmts = BIT(ARM_64_LPAE_S1) | BIT(ARM_64_LPAE_S2);
 
 	return 0;
