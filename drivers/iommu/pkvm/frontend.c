@@ -36,12 +36,24 @@
  * struct pkvm_iommu_stream - a stream that devices of ours have
  * @dev: the first device, for messages; a reference is held
  * @users: devices that have it
- * @attached: of these, how many are in the identity domain
+ * @attached: of these, how many are in @domain
+ * @domain: what the hypervisor has it attached to, if @attached
  */
 struct pkvm_iommu_stream {
 	struct device	*dev;
 	unsigned int	users;
 	unsigned int	attached;
+	struct iommu_domain *domain;
+};
+
+/**
+ * struct pkvm_paging_domain - a domain with mappings of its own
+ * @domain: the IOMMU core's part
+ * @id: the hypervisor's name of it
+ */
+struct pkvm_paging_domain {
+	struct iommu_domain	domain;
+	u64			id;
 };
 
 /**
@@ -58,33 +70,64 @@ static const struct iommu_ops pkvm_iommu_ops;
 static struct iommu_domain identity_domain, blocked_domain;
 static DEFINE_MUTEX(streams_mutex);
 
-static int stream_call(struct pkvm_iommu_dev *pdev, u32 sid, enum pkvm_iommu_op op)
+static struct pkvm_paging_domain *to_paging(struct iommu_domain *domain)
 {
-	struct pkvm_iommu_hvc hvc = {
-		.op	= op,
-		.args	= { pdev->id, sid, PKVM_IOMMU_DOMAIN_IDENTITY },
-	};
+	return container_of(domain, struct pkvm_paging_domain, domain);
+}
+
+static u64 domain_id(struct iommu_domain *domain)
+{
+	return domain == &identity_domain ? PKVM_IOMMU_DOMAIN_IDENTITY : to_paging(domain)->id;
+}
+
+/* A call that may need memory, which is reported in result @needs. */
+static int call_with_memory(struct pkvm_iommu_hvc *hvc, int needs, gfp_t gfp)
+{
 	int tries, ret;
 
 	for (tries = 0; tries < TOPUP_TRIES; tries++) {
-		ret = pkvm_iommu_hvc(&hvc);
-		if (ret != -ENOMEM || pkvm_iommu_topup(hvc.res[0], GFP_KERNEL))
+		ret = pkvm_iommu_hvc(hvc);
+		if (ret != -ENOMEM || pkvm_iommu_topup(hvc->res[needs], gfp))
 			break;
 	}
 
 	return ret;
 }
 
-static int stream_attach(struct pkvm_iommu_dev *pdev, u32 sid)
+static int stream_call(struct pkvm_iommu_dev *pdev, u32 sid, enum pkvm_iommu_op op,
+		       struct iommu_domain *domain)
+{
+	struct pkvm_iommu_hvc hvc = {
+		.op	= op,
+		.args	= { pdev->id, sid, domain_id(domain) },
+	};
+
+	return call_with_memory(&hvc, 0, GFP_KERNEL);
+}
+
+/*
+ * Devices that share a stream change domains one after the other. The stream goes
+ * with the first of them, and is blocked when none is left.
+ */
+static int stream_attach(struct pkvm_iommu_dev *pdev, u32 sid, struct iommu_domain *domain)
 {
 	struct pkvm_iommu_stream *stream = xa_load(&pdev->streams, sid);
+	struct iommu_domain *was = stream->attached ? stream->domain : NULL;
 	int ret = 0;
 
 	lockdep_assert_held(&streams_mutex);
-	if (!stream->attached)
-		ret = stream_call(pdev, sid, PKVM_IOMMU_ATTACH);
-	if (!ret)
+	if (was != domain) {
+		if (was)
+			WARN_ON(stream_call(pdev, sid, PKVM_IOMMU_DETACH, was));
+		ret = stream_call(pdev, sid, PKVM_IOMMU_ATTACH, domain);
+		/* Back; what that needs is still there. */
+		if (ret && was)
+			WARN_ON(stream_call(pdev, sid, PKVM_IOMMU_ATTACH, was));
+	}
+	if (!ret) {
+		stream->domain = domain;
 		stream->attached++;
+	}
 
 	return ret;
 }
@@ -95,47 +138,61 @@ static void stream_detach(struct pkvm_iommu_dev *pdev, u32 sid)
 
 	lockdep_assert_held(&streams_mutex);
 	if (!--stream->attached)
-		WARN_ON(stream_call(pdev, sid, PKVM_IOMMU_DETACH));
-}
-
-static int pkvm_iommu_attach_identity(struct iommu_domain *domain, struct device *dev,
-				      struct iommu_domain *old)
-{
-	struct pkvm_iommu_master *master = dev_iommu_priv_get(dev);
-	struct iommu_fwspec *fwspec = dev_iommu_fwspec_get(dev);
-	int i, ret = 0;
-
-	if (master->domain == domain)
-		return 0;
-
-	mutex_lock(&streams_mutex);
-	for (i = 0; i < fwspec->num_ids; i++) {
-		ret = stream_attach(master->pdev, fwspec->ids[i]);
-		if (ret)
-			break;
-	}
-	if (ret) {
-		dev_err(dev, "pkvm_iommu: cannot attach stream %#x: %d\n",
-			fwspec->ids[i], ret);
-		while (i--)
-			stream_detach(master->pdev, fwspec->ids[i]);
-	} else {
-		master->domain = domain;
-	}
-	mutex_unlock(&streams_mutex);
-
-	return ret;
+		WARN_ON(stream_call(pdev, sid, PKVM_IOMMU_DETACH, stream->domain));
 }
 
 static void master_detach(struct pkvm_iommu_master *master, struct iommu_fwspec *fwspec)
 {
 	int i;
 
-	if (master->domain == &identity_domain) {
+	lockdep_assert_held(&streams_mutex);
+	if (master->domain != &blocked_domain) {
 		for (i = 0; i < fwspec->num_ids; i++)
 			stream_detach(master->pdev, fwspec->ids[i]);
 	}
 	master->domain = &blocked_domain;
+}
+
+static int master_attach(struct pkvm_iommu_master *master, struct iommu_fwspec *fwspec,
+			 struct iommu_domain *domain)
+{
+	int i, ret = 0;
+
+	lockdep_assert_held(&streams_mutex);
+	for (i = 0; i < fwspec->num_ids && !ret; i++)
+		ret = stream_attach(master->pdev, fwspec->ids[i], domain);
+	if (!ret)
+		master->domain = domain;
+	else
+		for (i--; i--; )
+			stream_detach(master->pdev, fwspec->ids[i]);
+
+	return ret;
+}
+
+static int pkvm_iommu_attach(struct iommu_domain *domain, struct device *dev,
+			     struct iommu_domain *old)
+{
+	struct pkvm_iommu_master *master = dev_iommu_priv_get(dev);
+	struct iommu_fwspec *fwspec = dev_iommu_fwspec_get(dev);
+	struct iommu_domain *was = master->domain;
+	int ret = 0;
+
+	if (was == domain)
+		return 0;
+
+	mutex_lock(&streams_mutex);
+	master_detach(master, fwspec);
+	ret = master_attach(master, fwspec, domain);
+	if (ret) {
+		dev_err(dev, "pkvm_iommu: cannot attach: %d\n", ret);
+		/* What it needed is still there. */
+		if (was != &blocked_domain)
+			WARN_ON(master_attach(master, fwspec, was));
+	}
+	mutex_unlock(&streams_mutex);
+
+	return ret;
 }
 
 static int pkvm_iommu_attach_blocked(struct iommu_domain *domain, struct device *dev,
@@ -151,7 +208,7 @@ static int pkvm_iommu_attach_blocked(struct iommu_domain *domain, struct device 
 static struct iommu_domain identity_domain = {
 	.type	= IOMMU_DOMAIN_IDENTITY,
 	.ops	= &(const struct iommu_domain_ops){
-		.attach_dev	= pkvm_iommu_attach_identity,
+		.attach_dev	= pkvm_iommu_attach,
 	},
 };
 
@@ -161,6 +218,139 @@ static struct iommu_domain blocked_domain = {
 		.attach_dev	= pkvm_iommu_attach_blocked,
 	},
 };
+
+static u64 prot_flags(int prot)
+{
+	return (prot & IOMMU_READ ? PKVM_IOMMU_PROT_READ : 0) |
+	       (prot & IOMMU_WRITE ? PKVM_IOMMU_PROT_WRITE : 0) |
+	       (prot & IOMMU_CACHE ? PKVM_IOMMU_PROT_CACHE : 0) |
+	       (prot & IOMMU_MMIO ? PKVM_IOMMU_PROT_MMIO : 0) |
+	       (prot & IOMMU_NOEXEC ? PKVM_IOMMU_PROT_NOEXEC : 0);
+}
+
+static int pkvm_iommu_map_pages(struct iommu_domain *domain, unsigned long iova,
+				phys_addr_t paddr, size_t pgsize, size_t pgcount,
+				int prot, gfp_t gfp, size_t *mapped)
+{
+	size_t done, size = pgsize * pgcount;
+	int ret = 0, stuck = 0;
+
+	for (done = 0; done < size && !ret; ) {
+		struct pkvm_iommu_hvc hvc = {
+			.op	= PKVM_IOMMU_MAP,
+			.args	= { to_paging(domain)->id, iova + done, paddr + done,
+				    size - done, prot_flags(prot) },
+		};
+
+		ret = pkvm_iommu_hvc(&hvc);
+		done += hvc.res[0];
+		/* Memory that was given can be taken by others, but not for ever. */
+		stuck = hvc.res[0] ? 0 : stuck + 1;
+		if (ret == -ENOMEM && stuck < TOPUP_TRIES)
+			ret = pkvm_iommu_topup(hvc.res[1], gfp & ~__GFP_ACCOUNT);
+	}
+	*mapped = done;
+
+	return ret;
+}
+
+/* Returns the bytes that had been mapped. */
+static size_t unmap_range(struct iommu_domain *domain, unsigned long iova, size_t size)
+{
+	size_t done = 0, mapped = 0;
+	int ret = 0;
+
+	while (done < size && !ret) {
+		struct pkvm_iommu_hvc hvc = {
+			.op	= PKVM_IOMMU_UNMAP,
+			.args	= { to_paging(domain)->id, iova + done, size - done },
+		};
+
+		ret = pkvm_iommu_hvc(&hvc);
+		done += hvc.res[0];
+		mapped += hvc.res[1];
+	}
+
+	return mapped;
+}
+
+static size_t pkvm_iommu_unmap_pages(struct iommu_domain *domain, unsigned long iova,
+				     size_t pgsize, size_t pgcount,
+				     struct iommu_iotlb_gather *gather)
+{
+	return unmap_range(domain, iova, pgsize * pgcount);
+}
+
+static phys_addr_t pkvm_iommu_iova_to_phys(struct iommu_domain *domain, dma_addr_t iova)
+{
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_LOOKUP,
+		.args	= { to_paging(domain)->id, iova },
+	};
+
+	return pkvm_iommu_hvc(&hvc) ? 0 : hvc.res[0];
+}
+
+static void pkvm_iommu_domain_free(struct iommu_domain *domain)
+{
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_DOMAIN_FREE,
+		.args	= { to_paging(domain)->id },
+	};
+	int ret;
+
+	while ((ret = pkvm_iommu_hvc(&hvc)) == -EAGAIN)
+		cond_resched();
+	/* Whoever had it left something mapped. */
+	if (ret == -EBUSY) {
+		unmap_range(domain, 0, domain->geometry.aperture_end + 1);
+		while ((ret = pkvm_iommu_hvc(&hvc)) == -EAGAIN)
+			cond_resched();
+	}
+	WARN_ON(ret);
+	kfree(to_paging(domain));
+	pkvm_iommu_reclaim();
+}
+
+static const struct iommu_domain_ops paging_ops = {
+	.attach_dev	= pkvm_iommu_attach,
+	.map_pages	= pkvm_iommu_map_pages,
+	.unmap_pages	= pkvm_iommu_unmap_pages,
+	.iova_to_phys	= pkvm_iommu_iova_to_phys,
+	.free		= pkvm_iommu_domain_free,
+};
+
+static struct iommu_domain *pkvm_iommu_domain_alloc(struct device *dev)
+{
+	struct pkvm_iommu_hvc limit = {
+		.op	= PKVM_IOMMU_INFO,
+		.args	= { PKVM_IOMMU_INFO_LIMIT },
+	};
+	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_DOMAIN_ALLOC };
+	struct pkvm_paging_domain *paging;
+	int ret;
+
+	ret = pkvm_iommu_hvc(&limit);
+	if (ret)
+		return ERR_PTR(ret);
+
+	paging = kzalloc_obj(*paging);
+	if (!paging)
+		return ERR_PTR(-ENOMEM);
+
+	ret = call_with_memory(&hvc, 0, GFP_KERNEL);
+	if (ret) {
+		kfree(paging);
+		return ERR_PTR(ret);
+	}
+	paging->id = hvc.res[0];
+	paging->domain.ops = &paging_ops;
+	paging->domain.pgsize_bitmap = SZ_4K | SZ_2M;
+	paging->domain.geometry.aperture_end = DMA_BIT_MASK(limit.res[0]);
+	paging->domain.geometry.force_aperture = true;
+
+	return &paging->domain;
+}
 
 static void streams_remove(struct pkvm_iommu_dev *pdev, struct iommu_fwspec *fwspec, int nr)
 {
@@ -308,12 +498,6 @@ static bool pkvm_iommu_capable(struct device *dev, enum iommu_cap cap)
 	       master->pdev->flags & PKVM_IOMMU_F_COHERENT;
 }
 
-/* Until there are domains with mappings of their own, this is all there is. */
-static int pkvm_iommu_def_domain_type(struct device *dev)
-{
-	return IOMMU_DOMAIN_IDENTITY;
-}
-
 static const struct iommu_ops pkvm_iommu_ops = {
 	.capable		= pkvm_iommu_capable,
 	.probe_device		= pkvm_iommu_probe_device,
@@ -322,7 +506,7 @@ static const struct iommu_ops pkvm_iommu_ops = {
 	.device_group		= pkvm_iommu_device_group,
 	.get_resv_regions	= pkvm_iommu_get_resv_regions,
 	.of_xlate		= pkvm_iommu_of_xlate,
-	.def_domain_type	= pkvm_iommu_def_domain_type,
+	.domain_alloc_paging	= pkvm_iommu_domain_alloc,
 	.identity_domain	= &identity_domain,
 	.blocked_domain		= &blocked_domain,
 	.release_domain		= &blocked_domain,
