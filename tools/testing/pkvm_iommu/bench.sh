@@ -4,14 +4,14 @@
 # every run. One CPU only.
 # shellcheck shell=sh
 
-# measure NAME MEM APPEND: boots the program `bench`.
+# measure NAME MEM APPEND [PROGRAM]: boots the program, `bench` if none is given.
 # Unpacking the initramfs beside the seal would keep the timer interrupt pending,
 # and QEMU's clock then runs ahead of the instructions.
 measure() {
 	MEM=$2
 	boot "bench-$1" "-icount shift=4,sleep=off" \
-		"pkvm_test=bench initramfs_async=0 $3" 300
-	grep -q '^# exit bench 0$' "$LOGS/bench-$1.tap" ||
+		"pkvm_test=${4:-bench} initramfs_async=0 $3" 300
+	grep -q "^# exit ${4:-bench} 0$" "$LOGS/bench-$1.tap" ||
 		die "bench did not run to its end: $LOGS/bench-$1.tap"
 }
 
@@ -26,6 +26,14 @@ line() {
 		printf "%-58s %9d %9d %9d %9d%s\n", text, off, on, on - off, limit,
 			(on - off > limit) ? "  <== MISSED" : ""
 		exit (on - off > limit) }' || bench_bad=1
+}
+
+# map_line SIZE: what mapping costs, beside the native driver.
+map_line() {
+	awk -v size="$1" -v m0="$(value map-off "map-$1")" -v u0="$(value map-off "unmap-$1")" \
+		-v m1="$(value map-on "map-$1")" -v u1="$(value map-on "unmap-$1")" 'BEGIN {
+		printf "%-12s %9d %9d %9d %9d %9.2f %9.2f %9.2f\n", size, m0, u0, m1, u1,
+			m1 / m0, u1 / u0, (m1 + u1) / (m0 + u0) }'
 }
 
 # Lines of code, without blanks and comments.
@@ -52,8 +60,16 @@ bench() {
 	printf '%-58s %9s %9s %9s %9s\n' "bytes" "1 GiB" "2 GiB" added limit
 	line "shadow tables" "$(value on shadow-bytes)" "$(value on-more shadow-bytes)" 2202009
 	echo
+	measure map-off 1G "pkvm_iommu=off iommu.passthrough=0" mapbench
+	measure map-on 1G "iommu.passthrough=0" mapbench
+	printf '%-12s %9s %9s %9s %9s %9s %9s %9s\n' "DMA, strict" "off: map" unmap \
+		"on: map" unmap "map x" "unmap x" "both x"
+	for b_size in 4K 64K 1M 2M sg-16 sg-256; do
+		map_line $b_size
+	done
+	echo
 	echo "EL2 text added by the layer, bytes (without the test backend):"
-	for b_obj in iommu shadow io-pgtable smmu-v3; do
+	for b_obj in iommu shadow domain io-pgtable smmu-v3; do
 		"${CROSS_COMPILE}size" -A "$OBJ/arch/arm64/kvm/hyp/nvhe/iommu/$b_obj.nvhe.o" |
 			awk -v name="$b_obj" '/^\.text/ { n += $2 } END { printf "  %-12s %6d\n", name, n }'
 	done
@@ -61,7 +77,8 @@ bench() {
 	b_hyp=$ROOT/arch/arm64/kvm/hyp/nvhe/iommu
 	b_drv=$ROOT/drivers/iommu/pkvm
 	printf '  %-34s %5d\n' \
-		"EL2 core" "$(count_lines "$b_hyp/iommu.c" "$b_hyp/shadow.c" "$b_hyp/io-pgtable.c")" \
+		"EL2 core" "$(count_lines "$b_hyp/iommu.c" "$b_hyp/shadow.c" "$b_hyp/domain.c" \
+			"$b_hyp/io-pgtable.c")" \
 		"EL2 SMMUv3 backend (at most 900)" "$(count_lines "$b_hyp/smmu-v3.c")" \
 		"EL1 frontend and boot" "$(count_lines "$b_drv/frontend.c" "$b_drv/boot.c")" \
 		"EL1 SMMUv3 init (at most 150)" "$(count_lines "$b_drv/smmu-v3.c")"

@@ -44,7 +44,7 @@ check_style() {
 # Programs in userspace do not have the kernel's macros.
 check_user_style() {
 	style '^tools/' "PREFER_DEFINED_ATTRIBUTE_MACRO,BIT_MACRO,ARRAY_SIZE,VOLATILE,\
-CAMELCASE,NEW_TYPEDEFS,EMBEDDED_FUNCTION_NAME"
+CAMELCASE,NEW_TYPEDEFS,EMBEDDED_FUNCTION_NAME,MACRO_ARG_REUSE"
 }
 
 # New files in a patch need no MAINTAINERS entry here: the overlay has one.

@@ -65,8 +65,10 @@ void env_bug(const char *func, const char *file, int line)
 /* Locks: taken in the order of this list, never twice, and given back. */
 static const char *const lock_order[] = {
 	"&host_mmu.lock", "&pkvm_pgd_lock", "&vm->lock", "&domain->lock",
-	"&iommu->lock", "&pool_lock", "&pool->lock",
+	"&domain_lock", "&iommu->lock", "&pool_lock", "&pool->lock",
 };
+/* Of these, a CPU holds one at most. */
+static const char *const lock_alone[] = { "&host_mmu.lock", "&domain->lock", "&domain_lock" };
 static int locks_held[ARRAY_SIZE(lock_order)];	/* by this CPU */
 
 /* EL2 has stopped on this CPU, with the locks that it has. */
@@ -92,7 +94,7 @@ static int lock_rank(const char *name)
 
 void env_lock(const char **held, const char *name)
 {
-	int i, rank = lock_rank(name);
+	int i, alone = 0, rank = lock_rank(name);
 
 	if (*held && env_stopped)
 		stop(true, "a lock of a CPU that stopped");
@@ -102,6 +104,10 @@ void env_lock(const char **held, const char *name)
 		if (locks_held[i])
 			fail("lock order: %s taken with %s held", name, lock_order[i]);
 	}
+	for (i = 0; i < ARRAY_SIZE(lock_alone); i++)
+		alone += locks_held[lock_rank(lock_alone[i])] || !strcmp(name, lock_alone[i]);
+	if (alone > 1)
+		fail("lock order: %s taken with another that it must not meet", name);
 	locks_held[rank]++;
 	*held = name;
 }
@@ -110,8 +116,12 @@ void env_unlock(const char **held, const char *name)
 {
 	if (!*held)
 		fail("%s given back, but not held", name);
+	/* From here on, what is not pinned may change hands. */
+	if (!strcmp(*held, "&host_mmu.lock") && !env_stopped)
+		smmu_check_pinned();
+	/* By the name that it was taken by; @name may be a pointer's. */
+	locks_held[lock_rank(*held)]--;
 	*held = NULL;
-	locks_held[lock_rank(name)]--;
 }
 
 void env_assert_held(const char **held, const char *name)
@@ -407,6 +417,8 @@ int __pkvm_host_donate_hyp(u64 pfn, u64 nr)
 	ret = range_error(pfn, nr);
 	if (!ret && !check_state(pfn, nr, PKVM_PAGE_OWNED, PKVM_NOPAGE))
 		ret = -EPERM;
+	if (!ret)
+		ret = pkvm_iommu_check_pins(pfn << PAGE_SHIFT, nr << PAGE_SHIFT);
 	if (!ret) {
 		set_hyp_states(pfn, nr, PKVM_PAGE_OWNED);
 		el2_access(pfn, nr, true);
@@ -488,10 +500,13 @@ int env_page_op(enum env_op op, u64 pfn)
 		return -EIO;
 	}
 	hyp_spin_lock(&host_mmu.lock);
-	if (check_state(pfn, 1, change[op].host, change[op].hyp)) {
+	if (check_state(pfn, 1, change[op].host, change[op].hyp))
+		ret = 0;
+	if (!ret && (op == ENV_DONATE_GUEST || op == ENV_GUEST_UNSHARE))
+		ret = pkvm_iommu_check_pins(pfn << PAGE_SHIFT, PAGE_SIZE);
+	if (!ret) {
 		set_hyp_states(pfn, 1, change[op].to_hyp);
 		update_host_state(pfn, 1, change[op].to_host);
-		ret = 0;
 	}
 	hyp_spin_unlock(&host_mmu.lock);
 	env_stoppable = false;
@@ -502,6 +517,11 @@ int env_page_op(enum env_op op, u64 pfn)
 bool env_host_reaches(u64 pfn)
 {
 	return get_host_state(hyp_phys_to_page(pfn << PAGE_SHIFT)) != PKVM_NOPAGE;
+}
+
+bool env_pinned(u64 pa)
+{
+	return pkvm_iommu_check_pins(pa, PAGE_SIZE);
 }
 
 bool env_el2_owns(u64 pfn)

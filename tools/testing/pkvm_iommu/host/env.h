@@ -69,6 +69,7 @@ bool env_el2_owns(uint64_t pfn);
 uint64_t *env_cpu(uint64_t pa);			/* memory as the CPUs see it */
 uint64_t *env_poc(uint64_t pa);			/* as an SMMU that does not snoop does */
 void env_dev_write(uint64_t pa, const void *data, size_t size, bool snoops);
+bool env_pinned(uint64_t pa);			/* by EL2's own record */
 void env_no_locks(void);			/* none is held */
 void env_fail_ownership(bool fail);		/* the audit at the seal fails */
 bool env_protected_vms(void);			/* EL2 would allow them */

@@ -19,6 +19,7 @@ typedef uint16_t u16;
 /* Registers (6.2). */
 #define IDR0		0x00
 #define IDR1		0x04
+#define IDR3		0x0c
 #define IDR5		0x14
 #define CR0		0x20
 #define CR0ACK		0x24
@@ -89,6 +90,8 @@ struct root {
 struct ctx {
 	bool s2;
 	u16 tag;
+	u64 domain;		/* of the ATTACH that let a stream through it first */
+	bool live;		/* and a stream has it still */
 	bool reached;		/* by a configuration that it may have now */
 	bool filled;		/* there may be cached translations */
 	struct root roots[8];
@@ -113,6 +116,12 @@ struct smmu {
 	int nr_pending;
 	u32 sids[4096];		/* that may translate */
 	int nr_sids;
+	/* Context descriptors, by stream: cached apart from the entries. */
+	struct {
+		u32 sid;
+		u64 pa;
+	} cds[4096];
+	int nr_cds;
 	bool boot_config, boot_tlb, boot_el2;	/* stale since before boot */
 	bool cmd_error;
 	bool strtab;		/* the table is set up and watched */
@@ -122,6 +131,8 @@ static struct smmu smmus[SMMU_MAX];
 static int nr_smmus;
 struct smmu_stats smmu_stats;
 void (*smmu_range)(u64 pa, u64 size, bool *must, bool *never);
+bool (*smmu_mapping)(u64 domain, u64 iova, u64 size, struct smmu_map *map);
+u64 smmu_attaching;
 u64 smmu_limit;
 
 #define REG(s, r)	((s)->reg[(r) / 4])
@@ -256,7 +267,9 @@ static void follow(struct smmu *s, struct watch *w, int index, u64 val)
 {
 	u64 size = BIT(level_shift(w->level)), base = w->base + index * size;
 
-	if (is_table(val, w->level) && interesting(base, size))
+	/* A root may be less than a page. */
+	if (base < smmu_limit && is_table(val, w->level) &&
+	    (w->ctx->domain || interesting(base, size)))
 		add_table(s, w->ctx, val & ADDR_MASK, w->level + 1, base);
 }
 
@@ -293,6 +306,12 @@ static void free_watches(struct watch **list)
 	}
 }
 
+/* Of the page of a context descriptor, only that is the SMMU's. */
+static bool has_word(struct watch *w, int index)
+{
+	return w->kind != CDS || index / 8 == w->base % ENV_PAGE / 64;
+}
+
 /* What is at hand may have been read, and what changed may be remembered. */
 static void observe_watch(struct smmu *s, struct watch *w)
 {
@@ -308,7 +327,7 @@ static void observe_watch(struct smmu *s, struct watch *w)
 		for (i = 0; i < 512; i++) {
 			u64 old = w->seen[v][i];
 
-			if (old == now[v][i])
+			if (old == now[v][i] || !has_word(w, i))
 				continue;
 			w->changed = true;
 			if (cached && (w->kind != TABLE || (old & 1)))
@@ -447,6 +466,7 @@ static void combine(struct watch *w, int index, struct entry *e, int word, int n
 }
 
 struct outcome {
+	u32 sid;
 	bool blocked, bypass;
 	struct ctx *ctx;	/* the last one found */
 	int nr_ctx;
@@ -467,6 +487,9 @@ static void found_ctx(struct smmu *s, struct outcome *out, bool s2, u16 tag,
 		*ctx = (struct ctx) { .s2 = s2, .tag = tag, .next = s->ctxs };
 		s->ctxs = ctx;
 	}
+	if (!ctx->live)
+		ctx->domain = smmu_attaching;
+	ctx->live = true;
 	for (i = 0; i < ctx->nr_roots; i++) {
 		if (ctx->roots[i].pa == pa && ctx->roots[i].level == level &&
 		    ctx->roots[i].bits == bits)
@@ -512,10 +535,54 @@ static void judge_cd(struct smmu *s, struct entry *e, void *arg)
 		  start_level(bits), bits);
 }
 
+static void add_cd(struct smmu *s, u32 sid, u64 pa)
+{
+	int i;
+
+	for (i = 0; i < s->nr_cds; i++) {
+		if (s->cds[i].sid == sid && s->cds[i].pa == pa)
+			return;
+	}
+	if (s->nr_cds == COUNT(s->cds))
+		fail("smmu %d: too many context descriptors", s->id);
+	s->cds[s->nr_cds].sid = sid;
+	s->cds[s->nr_cds++].pa = pa;
+}
+
+static void drop_cds(struct smmu *s, u32 sid, bool all)
+{
+	int i, kept = 0;
+
+	for (i = 0; i < s->nr_cds; i++) {
+		if (!all && s->cds[i].sid != sid)
+			s->cds[kept++] = s->cds[i];
+	}
+	s->nr_cds = kept;
+}
+
+/* Descriptors that no stream has, in whatever way, are of no interest. */
+static void forget_cds(struct smmu *s)
+{
+	struct watch *w, **p = &s->config;
+	int i;
+
+	while ((w = *p)) {
+		for (i = 0; i < s->nr_cds && s->cds[i].pa != w->base; i++)
+			;
+		if (w->kind != CDS || i < s->nr_cds) {
+			p = &w->next;
+			continue;
+		}
+		*p = w->next;
+		free(w->stale);
+		free(w);
+	}
+}
+
 static void judge_ste(struct smmu *s, struct entry *e, void *arg)
 {
 	struct outcome *out = arg;
-	int config = BITS(e->w[0], 3, 1), bits, level;
+	int config = BITS(e->w[0], 3, 1), bits, level, i;
 	struct entry cd;
 	u64 pa;
 
@@ -543,8 +610,14 @@ static void judge_ste(struct smmu *s, struct entry *e, void *arg)
 		if (BITS(e->w[1], 31, 30))
 			fail("smmu %d: a stream table entry is not of EL1", s->id);
 		pa = e->w[0] & 0x00ffffffffffffc0ULL;
-		combine(config_watch(s, CDS, pa & ~(ENV_PAGE - 1), 0), pa % ENV_PAGE / 8,
-			&cd, 0, 2, judge_cd, s, out);
+		add_cd(s, out->sid, pa);
+		/* What is cached for the stream serves whatever its entry says. */
+		for (i = 0; i < s->nr_cds; i++) {
+			pa = s->cds[i].pa;
+			if (s->cds[i].sid == out->sid)
+				combine(config_watch(s, CDS, pa & ~(ENV_PAGE - 1), pa),
+					pa % ENV_PAGE / 8, &cd, 0, 2, judge_cd, s, out);
+		}
 		break;
 	case 6:
 		bits = 64 - BITS(e->w[2], 37, 32);
@@ -568,7 +641,7 @@ static void judge_ste(struct smmu *s, struct entry *e, void *arg)
 
 static struct outcome judge_stream(struct smmu *s, u32 sid)
 {
-	struct outcome out = {};
+	struct outcome out = { .sid = sid };
 	struct entry e;
 	u64 pas[MAX_VALUES];
 	bool none;
@@ -616,6 +689,8 @@ static void judge_all(struct smmu *s)
 		if (!out.ctx)
 			s->sids[i--] = s->sids[--s->nr_sids];
 	}
+	for (ctx = s->ctxs; ctx; ctx = ctx->next)
+		ctx->live = ctx->reached;
 }
 
 static bool observe_config(struct smmu *s, u64 pa)
@@ -629,6 +704,11 @@ static bool observe_config(struct smmu *s, u64 pa)
 			continue;
 		if (!memcmp(env_cpu(w->pa), w->seen[0], ENV_PAGE) &&
 		    !memcmp(env_poc(w->pa), w->seen[1], ENV_PAGE))
+			continue;
+		if (w->kind == CDS && !memcmp((char *)env_cpu(w->pa) + w->base % ENV_PAGE,
+					      (char *)w->seen[0] + w->base % ENV_PAGE, 64) &&
+		    !memcmp((char *)env_poc(w->pa) + w->base % ENV_PAGE,
+			    (char *)w->seen[1] + w->base % ENV_PAGE, 64))
 			continue;
 		for (i = 0; i < 512; i++) {
 			if (w->seen[0][i] == env_cpu(w->pa)[i])
@@ -769,6 +849,22 @@ static void inv_addr(struct smmu *s, struct ctx *ctx, u64 addr, u64 size, bool l
 		sweep(s, ctx, addr, size);
 }
 
+/* Range commands, with IDR3.RIL (4.4.1.1): NUM, SCALE and TG; TG is 4K, or there is none. */
+static bool is_range(struct cmd *c)
+{
+	return BITS(c->w[1], 11, 10);
+}
+
+static u64 inv_size(struct cmd *c)
+{
+	u64 pages = 1;
+
+	if (is_range(c))
+		pages = (BITS(c->w[0], 16, 12) + 1) << BITS(c->w[0], 24, 20);
+
+	return pages * ENV_PAGE;
+}
+
 static void apply(struct smmu *s, struct cmd *c)
 {
 	u32 sid = BITS(c->w[0], 63, 32), first, last;
@@ -781,14 +877,12 @@ static void apply(struct smmu *s, struct cmd *c)
 
 	smmu_stats.invalidations++;
 	switch (c->w[0] & 0xff) {
-	case 0x03:	/* CFGI_STE: with its descriptors; without Leaf, its L1 too */
+	case 0x03:	/* CFGI_STE; without Leaf, its L1 too */
 		for (w = s->config; w; w = w->next) {
 			if (w->kind == STES && sid / 64 == w->base / 64)
 				drop_stale(w, sid % 64 * 8, sid % 64 * 8 + 7);
 			if (w->kind == L1STD && !leaf && (sid >> split(s)) / 512 == w->base / 512)
 				drop_stale(w, (sid >> split(s)) % 512, (sid >> split(s)) % 512);
-			if (w->kind == CDS)
-				drop_stale(w, 0, 511);
 		}
 		break;
 	case 0x04:	/* CFGI_STE_RANGE; all of them with 31 */
@@ -799,8 +893,10 @@ static void apply(struct smmu *s, struct cmd *c)
 			if (range == 31 || (w->base >= first && w->base + 63 <= last))
 				drop_stale(w, 0, 511);
 		}
-		if (range == 31)
+		if (range == 31) {
 			s->boot_config = false;
+			drop_cds(s, 0, true);
+		}
 		break;
 	case 0x05:	/* CFGI_CD */
 	case 0x06:	/* CFGI_CD_ALL */
@@ -808,6 +904,7 @@ static void apply(struct smmu *s, struct cmd *c)
 			if (w->kind == CDS)
 				drop_stale(w, 0, 511);
 		}
+		drop_cds(s, sid, false);
 		break;
 	case 0x20:	/* TLBI_EL2_ALL */
 		s->boot_el2 = false;
@@ -832,12 +929,18 @@ static void apply(struct smmu *s, struct cmd *c)
 			if (!ctx->s2 && (op == 0x11 || op == 0x12) && ctx->tag != asid)
 				continue;
 			if (op == 0x12 || op == 0x2a)
-				inv_addr(s, ctx, addr, ENV_PAGE, leaf);
+				inv_addr(s, ctx, addr, inv_size(c), leaf);
 			else
 				inv_ctx(s, ctx, op == 0x11);
 		}
 		break;
 	}
+}
+
+/* Of one page and without a level, a range is illegal (4.4.1.1). */
+static bool range_error(struct smmu *s, struct cmd *c)
+{
+	return s->c.ril && is_range(c) && inv_size(c) == ENV_PAGE && !BITS(c->w[1], 9, 8);
 }
 
 /* The error that the architecture has for a command, 0: none (7.1, 4). */
@@ -852,10 +955,14 @@ static int cmd_error(struct smmu *s, struct cmd *c)
 	case 0x30: case 0x46:
 		return 0;
 	case 0x10: case 0x11: case 0x12:
+		if (op == 0x12 && range_error(s, c))
+			return 1;
 		return s->c.s1 ? 0 : 1;
 	case 0x20:
 		return s->c.hyp ? 0 : 1;
 	case 0x28: case 0x2a:
+		if (op == 0x2a && range_error(s, c))
+			return 1;
 		return s->c.s2 ? 0 : 1;
 	}
 
@@ -869,11 +976,19 @@ static void check_cmd(struct smmu *s, struct cmd *c)
 	/* What is reserved, or would write to memory. */
 	if (op == 0x46 && cs == 1)
 		fail("smmu %d: CMD_SYNC with an interrupt", s->id);
-	if ((op == 0x2a || op == 0x12) && (BITS(c->w[1], 11, 10) || BITS(c->w[0], 24, 12)))
+	if ((op == 0x2a || op == 0x12) && (!s->c.ril || !is_range(c)) &&
+	    (BITS(c->w[1], 11, 8) || BITS(c->w[0], 24, 12)))
 		fail("smmu %d: range fields in a command without range", s->id);
+	if ((op == 0x2a || op == 0x12) && BITS(c->w[1], 11, 10) > 1)
+		fail("smmu %d: a range of a granule other than 4K", s->id);
 	if ((op == 0x28 || op == 0x30 || op == 0x20) && c->w[1])
 		fail("smmu %d: command %#x has stale bits %#llx", s->id, op,
 		     (unsigned long long)c->w[1]);
+}
+
+static bool is_cfgi_cd(struct cmd *c)
+{
+	return (c->w[0] & 0xff) == 0x05 || (c->w[0] & 0xff) == 0x06;
 }
 
 static void consume(struct smmu *s)
@@ -917,12 +1032,25 @@ static void consume(struct smmu *s)
 			continue;
 		}
 		smmu_stats.syncs++;
-		for (i = 0; i < s->nr_pending; i++)
-			apply(s, &s->pending[i]);
+		/*
+		 * In whatever order: descriptors go first, and are fetched once more
+		 * through the entries that go then.
+		 */
+		for (i = 0; i < s->nr_pending; i++) {
+			if (is_cfgi_cd(&s->pending[i]))
+				apply(s, &s->pending[i]);
+		}
+		if (enabled(s))
+			judge_all(s);
+		for (i = 0; i < s->nr_pending; i++) {
+			if (!is_cfgi_cd(&s->pending[i]))
+				apply(s, &s->pending[i]);
+		}
 		s->nr_pending = 0;
 		/* And at once it reads everything again. */
 		if (enabled(s))
 			judge_all(s);
+		forget_cds(s);
 		for (ctx = s->ctxs; ctx; ctx = ctx->next)
 			smmu_stats.prefetches++;
 	}
@@ -1059,6 +1187,7 @@ static void reg_write(struct smmu *s, u32 reg, u64 val)
 		break;
 	case IDR0:
 	case IDR1:
+	case IDR3:
 	case IDR5:
 	case CR0ACK:
 	case IRQ_CTRLACK:
@@ -1116,6 +1245,7 @@ int smmu_add(const struct smmu_config *config)
 	REG(s, IDR0) ^= s->c.idr0_flip;
 	REG(s, IDR1) = s->c.sid_bits | s->c.evtq_bits << 16 | s->c.cmdq_bits << 21 |
 		       (u64)s->c.ovr << 27 | s->c.idr1_set;
+	REG(s, IDR3) = (u64)s->c.ril << 10;
 	for (i = 0; i < COUNT(oas) && oas[i] < s->c.oas; i++)
 		;
 	REG(s, IDR5) = i | !s->c.no_gran4k << 4;
@@ -1189,6 +1319,69 @@ static void check_entry(struct smmu *s, struct watch *w, int index)
 	}
 }
 
+/* The same for a domain that has mappings of its own: neither more nor less than those. */
+static void check_mapping(struct smmu *s, struct watch *w, int index)
+{
+	u64 size = BIT(level_shift(w->level)), addr = w->base + index * size, pa;
+	struct smmu_map map;
+	struct values vals;
+	bool any;
+	int i;
+
+	word_values(w, index, &vals);
+	if (!vals.nr)
+		return;
+	any = smmu_mapping(w->ctx->domain, addr, size, &map);
+	for (i = 0; i < vals.nr; i++) {
+		u64 pte = vals.v[i];
+
+		if (is_table(pte, w->level))
+			continue;
+		if (!is_leaf(pte, w->level)) {
+			if (any)
+				fail("smmu %d: %#llx is mapped, but a device may not reach it",
+				     s->id, (unsigned long long)addr);
+			continue;
+		}
+		pa = pte & ADDR_MASK & ~(size - 1);
+		if (!any)
+			fail("smmu %d: %#llx leads to %#llx, but is not mapped", s->id,
+			     (unsigned long long)addr, (unsigned long long)pa);
+		if (!map.all || map.pa != pa)
+			fail("smmu %d: %#llx leads to %#llx, but is mapped elsewhere", s->id,
+			     (unsigned long long)addr, (unsigned long long)pa);
+		/* Stage 1 does not know what is only written. */
+		if (map.write != pte_writable(w->ctx, pte) ||
+		    (map.read || w->ctx->s2 ? map.read != pte_readable(w->ctx, pte) : false))
+			fail("smmu %d: %#llx has other permissions: %#llx", s->id,
+			     (unsigned long long)addr, (unsigned long long)pte);
+	}
+}
+
+/* A table whose walk may still give [@pa, @pa + @size), whatever the address. */
+static bool leads_to(struct watch *w, u64 pa, u64 size)
+{
+	u64 span = BIT(level_shift(w->level));
+	struct values vals;
+	int i, v;
+
+	for (i = 0; i < 512; i++) {
+		if (w->base + i * span >= smmu_limit)
+			break;
+		if (!w->nr_stale && !w->seen[0][i] && !w->seen[1][i])
+			continue;
+		word_values(w, i, &vals);
+		for (v = 0; v < vals.nr; v++) {
+			u64 out = vals.v[v] & ADDR_MASK & ~(span - 1);
+
+			if (is_leaf(vals.v[v], w->level) && out < pa + size && out + span > pa)
+				return true;
+		}
+	}
+
+	return false;
+}
+
 void smmu_check_reach(int id, bool all)
 {
 	struct smmu *s = &smmus[id];
@@ -1211,15 +1404,19 @@ void smmu_check_reach(int id, bool all)
 			nr = 512;
 			if (w->level < 3 && (smmu_limit - w->base) >> level_shift(w->level) < 512)
 				nr = (smmu_limit - w->base) >> level_shift(w->level);
-			for (i = 0; i < nr; i++)
-				check_entry(s, w, i);
+			for (i = 0; i < nr; i++) {
+				if (ctx->domain)
+					check_mapping(s, w, i);
+				else
+					check_entry(s, w, i);
+			}
 		}
 	}
 }
 
 /*
- * A range has just left the host, or come back. All tables so far are of the
- * identity domain, so the entries to look at are those of the same address.
+ * A range has just left the host, or come back. In the identity domain, the
+ * entries to look at are those of the same address; in others, all are.
  */
 void smmu_check_revoked(u64 pfn, u64 nr, bool reachable)
 {
@@ -1236,7 +1433,10 @@ void smmu_check_revoked(u64 pfn, u64 nr, bool reachable)
 			if (reachable || !ctx->reached)
 				continue;
 			for (w = ctx->tables; w; w = w->next) {
-				if (w->level < 3)
+				if (ctx->domain && leads_to(w, pfn * ENV_PAGE, nr * ENV_PAGE))
+					fail("smmu %d: page %#llx was revoked, but is still mapped",
+					     s->id, (unsigned long long)pfn);
+				if (ctx->domain || w->level < 3)
 					continue;
 				for (i = pfn; i < pfn + nr; i++) {
 					if (i / 512 != w->base / ENV_PAGE / 512)
@@ -1247,6 +1447,44 @@ void smmu_check_revoked(u64 pfn, u64 nr, bool reachable)
 							fail("smmu %d: page %#llx was revoked, but a device may still reach it",
 							     s->id, (unsigned long long)i);
 					}
+				}
+			}
+		}
+	}
+}
+
+static void check_pinned(struct smmu *s, struct watch *w, int index)
+{
+	u64 span = BIT(level_shift(w->level)), pa;
+	struct values vals;
+	int i;
+
+	word_values(w, index, &vals);
+	for (i = 0; i < vals.nr; i++) {
+		pa = vals.v[i] & ADDR_MASK & ~(span - 1);
+		if (is_leaf(vals.v[i], w->level) && env_is_ram(pa) && !env_pinned(pa))
+			fail("smmu %d: a device may reach %#llx, which is mapped but not pinned",
+			     s->id, (unsigned long long)pa);
+	}
+}
+
+/* Memory that a device may reach through a mapping is pinned, in the worst case too. */
+void smmu_check_pinned(void)
+{
+	struct watch *w;
+	struct smmu *s;
+	struct ctx *ctx;
+	int i;
+
+	for (s = smmus; s < smmus + nr_smmus; s++) {
+		observe(s, SMMU_EVERYTHING);
+		for (ctx = s->ctxs; ctx; ctx = ctx->next) {
+			for (w = ctx->domain ? ctx->tables : NULL; w; w = w->next) {
+				u64 span = BIT(level_shift(w->level));
+
+				for (i = 0; i < 512 && w->base + i * span < smmu_limit; i++) {
+					if (w->nr_stale || w->seen[0][i] || w->seen[1][i])
+						check_pinned(s, w, i);
 				}
 			}
 		}
@@ -1281,18 +1519,29 @@ void smmu_check_freed(u64 pa)
 	}
 }
 
-void smmu_check_stream(int id, u32 sid, bool attached)
+void smmu_check_stream(int id, u32 sid, bool attached, u64 domain)
 {
 	struct smmu *s = &smmus[id];
 	struct outcome out;
+	int i;
 
 	out = judge_stream(s, sid);
 	if (out.bypass)
 		fail("smmu %d: stream %#x may bypass", id, sid);
 	if (!attached && out.nr_ctx)
 		fail("smmu %d: stream %#x is not attached, but may translate", id, sid);
+	/* Its memory may become something else. */
+	for (i = 0; !attached && i < s->nr_cds; i++) {
+		if (s->cds[i].sid == sid)
+			fail("smmu %d: stream %#x is not attached, but its descriptor may be cached",
+			     id, sid);
+	}
 	if (attached && (out.blocked || out.nr_ctx != 1))
-		fail("smmu %d: stream %#x is attached, but may be blocked", id, sid);
+		fail("smmu %d: stream %#x is attached, but may be blocked, or in %d domains",
+		     id, sid, out.nr_ctx);
+	if (attached && out.ctx->domain != domain)
+		fail("smmu %d: stream %#x of domain %llu is in domain %llu", id, sid,
+		     (unsigned long long)domain, (unsigned long long)out.ctx->domain);
 }
 
 void smmu_check_enabled(int id)

@@ -27,7 +27,7 @@
 struct smmu_config {
 	uint64_t base;			/* of its registers */
 	uint64_t size;
-	bool s1, s2, two_level, coherent, hyp, ats, msi, ovr;
+	bool s1, s2, two_level, coherent, hyp, ats, msi, ovr, ril;
 	unsigned int sid_bits, oas, cmdq_bits, evtq_bits;
 	unsigned int latency;		/* looks until a request is done */
 	unsigned int fetch_errors;	/* one in so many commands, 0: never */
@@ -54,6 +54,7 @@ void smmu_observe_all(uint64_t pa);	/* memory at @pa, or all, may have changed *
 void smmu_mmio_taken(uint64_t base, uint64_t size);
 void smmu_check_revoked(uint64_t pfn, uint64_t nr, bool reachable);
 void smmu_check_freed(uint64_t pa);
+void smmu_check_pinned(void);
 
 /* From the walk. */
 unsigned int smmu_table_bits(int id);	/* stream ids that the table holds */
@@ -61,10 +62,10 @@ unsigned int smmu_table_bits(int id);	/* stream ids that the table holds */
  * Check a stream for all that the hardware may do: blocked for certain, or
  * translated for certain.
  */
-void smmu_check_stream(int id, uint32_t sid, bool attached);
+void smmu_check_stream(int id, uint32_t sid, bool attached, uint64_t domain);
 /*
- * Check all that the hardware can reach, against smmu_range(); or only what
- * changed since the last time, which is faster.
+ * Check all that the hardware can reach, against smmu_range() and
+ * smmu_mapping(); or only what changed since the last time, which is faster.
  */
 void smmu_check_reach(int id, bool all);
 /* Whether the SMMU protects at all: enabled, nothing left from before boot. */
@@ -83,6 +84,18 @@ uint64_t smmu_random(uint64_t below);	/* the walk's source of chance */
  * of it must not be. Set by the walk.
  */
 extern void (*smmu_range)(uint64_t pa, uint64_t size, bool *must, bool *never);
+/*
+ * What is mapped in a domain other than the identity domain: true if anything is
+ * in the range; then @map, if all of it is, to one place. Set by the walk.
+ */
+struct smmu_map {
+	bool all, read, write;
+	uint64_t pa;
+};
+extern bool (*smmu_mapping)(uint64_t domain, uint64_t iova, uint64_t size,
+			    struct smmu_map *map);
+/* The domain of the ATTACH that is about to be called. */
+extern uint64_t smmu_attaching;
 /* Input addresses from here on are out of scope. */
 extern uint64_t smmu_limit;
 

@@ -185,9 +185,305 @@ bool spec_attached(struct spec *s, int iommu, u32 sid)
 	return stream(s, iommu, sid)->attached;
 }
 
-static bool domain_exists(u64 domain)
+uint64_t spec_domain_of(struct spec *s, int iommu, u32 sid)
 {
-	return domain == PKVM_IOMMU_DOMAIN_IDENTITY;
+	return stream(s, iommu, sid)->domain;
+}
+
+/* Domains. */
+
+static struct spec_domain *domain_of(struct spec *s, u64 id)
+{
+	struct spec_domain *d;
+
+	for (d = s->domain; id && d < s->domain + SPEC_DOMAINS; d++) {
+		if (d->id == id)
+			return d;
+	}
+
+	return NULL;
+}
+
+static bool domain_exists(struct spec *s, u64 id)
+{
+	struct spec_domain *d = domain_of(s, id);
+
+	return id == PKVM_IOMMU_DOMAIN_IDENTITY || (d && !d->dying);
+}
+
+const struct spec_map *spec_mapped(struct spec *s, u64 id, u64 iova, u64 size, bool *all)
+{
+	const struct spec_domain *d = domain_of(s, id);
+	const struct spec_map *first = NULL, *m;
+	u64 pos;
+
+	*all = false;
+	for (m = d ? d->map : NULL; m && m < d->map + d->nr; m++) {
+		if (m->iova >= iova + size || m->iova + m->size <= iova)
+			continue;
+		if (!first || m->iova < first->iova)
+			first = m;
+	}
+	for (pos = iova; first && pos < iova + size; pos = m->iova + m->size) {
+		for (m = d->map; m < d->map + d->nr; m++) {
+			if (pos >= m->iova && pos < m->iova + m->size)
+				break;
+		}
+		if (m == d->map + d->nr || m->phys - m->iova != first->phys - first->iova ||
+		    m->prot != first->prot)
+			return first;
+	}
+	*all = first;
+
+	return first;
+}
+
+bool spec_pinned(struct spec *s, u64 pfn)
+{
+	const struct spec_domain *d;
+	const struct spec_map *m;
+
+	for (d = s->domain; d < s->domain + SPEC_DOMAINS; d++) {
+		for (m = d->map; m && m < d->map + d->nr; m++) {
+			if (pfn >= m->phys / PAGE && pfn < (m->phys + m->size) / PAGE)
+				return true;
+		}
+	}
+
+	return false;
+}
+
+static void map_add(struct spec_domain *d, u64 iova, u64 phys, u64 size, u64 prot)
+{
+	struct spec_map *m;
+
+	if (!size)
+		return;
+	for (m = d->map; m && m < d->map + d->nr; m++) {
+		if (m->iova + m->size == iova && m->phys + m->size == phys && m->prot == prot) {
+			m->size += size;
+			return;
+		}
+	}
+	if (d->nr == d->max) {
+		d->max = d->max * 2 + 16;
+		d->map = realloc(d->map, d->max * sizeof(*d->map));
+	}
+	d->map[d->nr++] = (struct spec_map) { iova, phys, size, prot };
+}
+
+/* Returns how much there was. */
+static u64 map_del(struct spec_domain *d, u64 iova, u64 size)
+{
+	u64 end = iova + size, was = 0;
+	int i;
+
+	for (i = 0; i < d->nr; i++) {
+		struct spec_map m = d->map[i];
+		u64 from = m.iova > iova ? m.iova : iova;
+		u64 to = m.iova + m.size < end ? m.iova + m.size : end;
+
+		if (from >= to)
+			continue;
+		was += to - from;
+		/* The last takes its place; what is left of it does not overlap. */
+		d->map[i--] = d->map[--d->nr];
+		map_add(d, m.iova, m.phys, from - m.iova, m.prot);
+		map_add(d, to, m.phys + (to - m.iova), m.iova + m.size - to, m.prot);
+	}
+
+	return was;
+}
+
+static void pool_may_lose(struct spec *s, u64 pages)
+{
+	s->free_min -= pages < s->free_min ? pages : s->free_min;
+}
+
+static const char *domain_alloc(struct spec *s, const u64 *res)
+{
+	struct allowed a = {};
+	struct spec_domain *d;
+	const char *wrong;
+	bool ok;
+
+	if_so(&a, !s->enough_alloc || s->free_min < s->enough_alloc, ENOMEM);
+	a.maybe = true;
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (res[2])
+		return "a second result";
+	if (!ok) {
+		if (!res[1] || res[1] > PKVM_IOMMU_TOPUP_MAX)
+			return "-ENOMEM asks for a strange number of pages";
+		if (s->free_min > res[1])
+			return "-ENOMEM asks for fewer pages than there are";
+		s->enough_alloc = res[1];
+		pool_may_lose(s, res[1]);
+		return NULL;
+	}
+	pool_may_lose(s, s->enough_alloc ? s->enough_alloc : s->free_min);
+	if (!res[1] || domain_of(s, res[1]))
+		return "the id of another domain";
+	for (d = s->domain; d->id; d++)
+		;
+	*d = (struct spec_domain) { .id = res[1] };
+
+	return NULL;
+}
+
+static const char *domain_free(struct spec *s, const u64 *args, const u64 *res)
+{
+	struct spec_domain *d = domain_of(s, args[1]);
+	struct allowed a = {};
+	const char *wrong;
+	int i;
+	bool ok;
+
+	if_so(&a, !d, ENXIO);
+	if_so(&a, d && d->nr, EBUSY);
+	for (i = 0; d && i < s->nr_streams; i++) {
+		if (s->stream[i].attached && s->stream[i].domain == args[1]) {
+			if_so(&a, true, EBUSY);
+			break;
+		}
+	}
+	if (!a.nr) {
+		if_so(&a, true, EAGAIN);
+		a.maybe = true;
+	}
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	/* Pages come back. */
+	if (ok || (int)res[0] == -EAGAIN) {
+		s->free_max = s->total;
+		d->dying = true;
+	}
+	if (ok) {
+		free(d->map);
+		*d = (struct spec_domain) {};
+	}
+
+	return no_results(res);
+}
+
+/* The checks that MAP, UNMAP and LOOKUP have in common. */
+static struct spec_domain *map_args(struct spec *s, struct allowed *a, u64 id, u64 iova, u64 size)
+{
+	struct spec_domain *d = domain_of(s, id);
+
+	if_so(a, !d || d->dying, ENXIO);
+	if_so(a, !size || (iova | size) % PAGE, EINVAL);
+	if_so(a, iova + size < iova || iova + size > 1ULL << s->limit, ERANGE);
+
+	return d;
+}
+
+/* The most pages that one call takes from the pool: the contract has no number. */
+#define MAP_PAGES	64
+
+static const char *map(struct spec *s, const u64 *args, const u64 *res)
+{
+	u64 iova = args[2], phys = args[3], size = args[4], prot = args[5], done = res[1];
+	struct allowed a = {};
+	bool ok, must, never, all;
+	struct spec_domain *d;
+	const char *wrong;
+
+	d = map_args(s, &a, args[1], iova, size);
+	if_so(&a, phys % PAGE || prot >> 5 || !(prot & 3), EINVAL);
+	if_so(&a, phys + size < phys || phys + size > 1ULL << s->limit, ERANGE);
+	if (a.nr) {
+		wrong = judge(&a, res, &ok);
+		return wrong ? wrong : no_results(res);
+	}
+	if (done % PAGE || done > size)
+		return "an impossible size";
+	spec_range(s, phys, done, &must, &never);
+	if (done && never)
+		return "maps what the host may not reach";
+	if (done && spec_mapped(s, args[1], iova, done, &all))
+		return "maps over what is mapped";
+	if (done < size) {
+		spec_range(s, phys + done, size - done, &must, &never);
+		if_so(&a, never, EPERM);
+		if_so(&a, spec_mapped(s, args[1], iova + done, size - done, &all), EEXIST);
+	}
+	if_so(&a, s->free_min < MAP_PAGES, ENOMEM);
+	a.maybe = done;
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (ok && !done)
+		return "no progress and no error";
+	map_add(d, iova, phys, done, prot);
+	pool_may_lose(s, MAP_PAGES);
+	if ((int)res[0] == -ENOMEM)
+		return !res[2] || res[2] > PKVM_IOMMU_TOPUP_MAX ?
+			"-ENOMEM asks for a strange number of pages" : NULL;
+
+	return res[2] ? "a second result" : NULL;
+}
+
+static const char *unmap(struct spec *s, const u64 *args, const u64 *res)
+{
+	u64 iova = args[2], size = args[3], done = res[1], block, start;
+	const struct spec_map *m;
+	struct allowed a = {};
+	struct spec_domain *d;
+	const char *wrong;
+	bool ok, all;
+
+	d = map_args(s, &a, args[1], iova, size);
+	if (a.nr) {
+		wrong = judge(&a, res, &ok);
+		return wrong ? wrong : no_results(res);
+	}
+	if (done % PAGE || done > size)
+		return "an impossible size";
+	/* Could there be a block that lies in the range in part only? */
+	for (block = 1ULL << 21; done < size && block <= 1ULL << 30; block <<= 9) {
+		start = (iova + done) & ~(block - 1);
+		if (start >= iova + done && start + block <= iova + size)
+			continue;
+		m = spec_mapped(s, args[1], start, block, &all);
+		if (all && !((m->phys - m->iova) % block)) {
+			if_so(&a, true, EINVAL);
+			break;
+		}
+	}
+	a.maybe = done;
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (ok && !done)
+		return "no progress and no error";
+
+	return map_del(d, iova, done) != res[2] ? "unmaps more or less than there was" : NULL;
+}
+
+static const char *lookup(struct spec *s, const u64 *args, const u64 *res)
+{
+	u64 iova = args[2], page = iova / PAGE * PAGE;
+	const struct spec_map *m;
+	struct allowed a = {};
+	const char *wrong;
+	bool ok, all;
+
+	map_args(s, &a, args[1], page, PAGE);
+	m = a.nr ? NULL : spec_mapped(s, args[1], page, PAGE, &all);
+	if_so(&a, !m, ENOTCONN);
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (!ok)
+		return no_results(res);
+	if (res[1] != iova - m->iova + m->phys)
+		return "another address than what was mapped";
+
+	return res[2] ? "a second result" : NULL;
 }
 
 /* What ATTACH and DETACH have in common; NULL if there is no such stream. */
@@ -195,7 +491,7 @@ static struct spec_stream *stream_args(struct spec *s, const u64 *args, struct a
 {
 	u64 iommu = args[1], sid = args[2];
 
-	if_so(a, !domain_exists(args[3]), ENXIO);
+	if_so(a, !domain_exists(s, args[3]), ENXIO);
 	if (iommu >= (u64)s->nr_iommus) {
 		if_so(a, true, ENOENT);
 		return NULL;
@@ -280,9 +576,16 @@ static const char *topup(struct spec *s, const u64 *args, const u64 *res)
 {
 	struct allowed a = {};
 	const char *wrong;
+	u64 i;
 	bool ok;
 
 	cannot_give(s, &a, args[1], args[2], PKVM_IOMMU_TOPUP_MAX);
+	for (i = 0; i < args[2] && i < PKVM_IOMMU_TOPUP_MAX; i++) {
+		if (spec_pinned(s, args[1] + i)) {
+			if_so(&a, true, EBUSY);
+			break;
+		}
+	}
 	wrong = judge(&a, res, &ok);
 	if (wrong)
 		return wrong;
@@ -496,6 +799,16 @@ const char *spec_call(struct spec *s, const u64 *args, const u64 *res)
 		return info(s, args, res);
 	case PKVM_IOMMU_TEST:
 		return test(s, args, res);
+	case PKVM_IOMMU_DOMAIN_ALLOC:
+		return domain_alloc(s, res);
+	case PKVM_IOMMU_DOMAIN_FREE:
+		return domain_free(s, args, res);
+	case PKVM_IOMMU_MAP:
+		return map(s, args, res);
+	case PKVM_IOMMU_UNMAP:
+		return unmap(s, args, res);
+	case PKVM_IOMMU_LOOKUP:
+		return lookup(s, args, res);
 	}
 
 	return simple(res, EOPNOTSUPP);

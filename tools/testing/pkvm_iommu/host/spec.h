@@ -57,6 +57,19 @@ struct spec_stream {
 	uint64_t domain;
 };
 
+struct spec_map {
+	uint64_t iova, phys, size, prot;
+};
+
+#define SPEC_DOMAINS	8
+
+struct spec_domain {
+	uint64_t id;			/* 0: none */
+	bool dying;			/* FREE has begun */
+	struct spec_map *map;
+	int nr, max;
+};
+
 struct spec {
 	enum { SPEC_OPEN, SPEC_BUILDING, SPEC_SEALED, SPEC_OFF, SPEC_FAILED } state;
 	bool isolated;
@@ -69,6 +82,8 @@ struct spec {
 	uint64_t total;			/* pages of the pool */
 	uint64_t free_min, free_max;	/* of which unused; INFO says exactly */
 	uint64_t enough;		/* with so many, no ATTACH runs out; 0: not said */
+	uint64_t enough_alloc;		/* the same for DOMAIN_ALLOC */
+	struct spec_domain domain[SPEC_DOMAINS];
 	unsigned int cpu_bits;		/* of physical addresses */
 	unsigned int limit;		/* reach of devices, in bits; 0: not said */
 
@@ -84,6 +99,14 @@ unsigned char *spec_page(struct spec *s, uint64_t pfn);
 /* What devices may reach of a range: some of it has to be, some must not be. */
 void spec_range(struct spec *s, uint64_t pa, uint64_t size, bool *must, bool *never);
 bool spec_attached(struct spec *s, int iommu, uint32_t sid);
+uint64_t spec_domain_of(struct spec *s, int iommu, uint32_t sid);
+/*
+ * What is mapped in a domain: NULL if nothing is in the range; else the mapping at
+ * its start, or of what there is, and whether all of it leads to one place.
+ */
+const struct spec_map *spec_mapped(struct spec *s, uint64_t domain, uint64_t iova,
+				   uint64_t size, bool *all);
+bool spec_pinned(struct spec *s, uint64_t pfn);
 
 /*
  * Judge the answer @res (x1 to x3) to the call @args (x1 to x6), and take the

@@ -52,18 +52,18 @@ struct config {
 static const struct config configs[] = {
 	{ .name = "two-level", .ia = 36, .nr = 1, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .hyp = true,
-		.oas = 44 } } },
+		.oas = 44, .ril = true } } },
 	{ .name = "stage1", .ia = 36, .nr = 1, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .coherent = true, .oas = 44, .msi = true } } },
 	{ .name = "stage1-forced", .ia = 39, .nr = 1, .flags = PKVM_IOMMU_F_STAGE1, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 40,
-		.ats = true, .ovr = true } } },
+		.ril = true, .ats = true, .ovr = true } } },
 	{ .name = "linear", .ia = 44, .nr = 1, .flags = PKVM_IOMMU_F_LINEAR, .smmu = { {
 		AT(0x9050000), .two_level = true, .sid_bits = 9, .cmdq_bits = 7, .evtq_bits = 3,
 		.s1 = true, .s2 = true, .coherent = true, .hyp = true, .oas = 52,
 		.msi = true, .ats = true, .ovr = true } } },
 	{ .name = "noncoherent", .ia = 36, .nr = 1, .smmu = { {
-		AT(0x9050000), BIG, .s2 = true, .oas = 36, .latency = 3 } } },
+		AT(0x9050000), BIG, .s2 = true, .oas = 36, .latency = 3, .ril = true } } },
 	{ .name = "noncoherent-s1", .ia = 36, .nr = 1, .smmu = { {
 		AT(0x9050000), SMALL, .s1 = true, .oas = 36, .ats = true } } },
 	{ .name = "noncoherent-lied", .ia = 36, .nr = 1, .lies = true, .smmu = { {
@@ -76,7 +76,7 @@ static const struct config configs[] = {
 		{ AT(0x40520000), SMALL, .s2 = true, .coherent = true, .oas = 40, .latency = 1 },
 		{ AT(0x9070000), .two_level = true, .sid_bits = 7, .cmdq_bits = 10,
 		  .evtq_bits = 2, .s1 = true, .s2 = true, .coherent = true, .oas = 42,
-		  .hyp = true, .ats = true, .msi = true } } },
+		  .hyp = true, .ats = true, .msi = true, .ril = true } } },
 	{ .name = "mixed-coherency", .ia = 36, .nr = 2, .smmu = {
 		{ AT(0x9050000), SMALL, .s1 = true, .s2 = true, .coherent = true, .oas = 44 },
 		{ AT(0x9070000), BIG, .s1 = true, .oas = 40 } } },
@@ -226,26 +226,42 @@ static void range_says(u64 pa, u64 size, bool *must, bool *never)
 	spec_range(&spec, pa, size, must, never);
 }
 
-static const char *const names[] = { "attach", "detach", "topup", "reclaim", "fault", "info" };
+static bool mapping_says(u64 domain, u64 iova, u64 size, struct smmu_map *map)
+{
+	const struct spec_map *m = spec_mapped(&spec, domain, iova, size, &map->all);
+
+	if (!m)
+		return false;
+	map->pa = iova - m->iova + m->phys;
+	map->read = m->prot & PKVM_IOMMU_PROT_READ;
+	map->write = m->prot & PKVM_IOMMU_PROT_WRITE;
+
+	return true;
+}
+
+static const char *const names[] = {
+	"attach", "detach", "topup", "reclaim", "fault", "info", "test", "domain alloc",
+	"domain free", "map", "unmap", "lookup",
+};
 
 static void note_call(bool boot, const u64 *a, const u64 *res)
 {
 	static const char *const boot_names[] = { "register", "donate", "seal" };
 
-	note("%s %s(%#llx, %#llx, %#llx, %#llx) = %lld, %#llx, %#llx", boot ? "boot" : "call",
-	     boot ? (a[0] < COUNT(boot_names) ? boot_names[a[0]] : "?") :
+	note("%s %s(%#llx, %#llx, %#llx, %#llx, %#llx) = %lld, %#llx, %#llx",
+	     boot ? "boot" : "call", boot ? (a[0] < COUNT(boot_names) ? boot_names[a[0]] : "?") :
 		    (a[0] < COUNT(names) ? names[a[0]] : "?"),
 	     (unsigned long long)a[1], (unsigned long long)a[2], (unsigned long long)a[3],
-	     (unsigned long long)a[4], (long long)res[0], (unsigned long long)res[1],
-	     (unsigned long long)res[2]);
+	     (unsigned long long)a[4], (unsigned long long)a[5], (long long)res[0],
+	     (unsigned long long)res[1], (unsigned long long)res[2]);
 }
 
 static bool may_stop;		/* an IOMMU lost a command: EL2 may end */
 
 /* A call, judged. Returns x1, or 1 if EL2 stopped, rightly. */
-static int call(bool boot, u64 *res, u64 op, u64 a1, u64 a2, u64 a3, u64 a4)
+static int call5(bool boot, u64 *res, u64 op, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
 {
-	u64 args[6] = { op, a1, a2, a3, a4, rnd() };
+	u64 args[6] = { op, a1, a2, a3, a4, a5 };
 	const char *wrong;
 
 	res[0] = 0xdead;
@@ -270,7 +286,14 @@ static int call(bool boot, u64 *res, u64 op, u64 a1, u64 a2, u64 a3, u64 a4)
 	return (int)res[0];
 }
 
+static int call(bool boot, u64 *res, u64 op, u64 a1, u64 a2, u64 a3, u64 a4)
+{
+	return call5(boot, res, op, a1, a2, a3, a4, rnd());
+}
+
 /* Arguments at their edges. */
+
+#define WHOLE_BLOCK	0x40200000ULL
 
 static u64 some_pfn(void)
 {
@@ -295,7 +318,9 @@ static u64 some_pfn(void)
 	case 5:
 		return ENV_RAM2 / ENV_PAGE + below((ENV_RAM2_END - ENV_RAM2) / ENV_PAGE);
 	case 6 ... 7:
-		return ENV_RAM0 / ENV_PAGE + below((ENV_RAM0_END - ENV_RAM0) / ENV_PAGE);
+		base = ENV_RAM0 / ENV_PAGE + below((ENV_RAM0_END - ENV_RAM0) / ENV_PAGE);
+		/* Mostly, leave one block of 2 MiB whole. */
+		return base / 512 == WHOLE_BLOCK / ENV_PAGE / 512 && below(200) ? base - 512 : base;
 	}
 	/* A few pages, again and again; across a table's end. */
 	return ENV_RAM1 / ENV_PAGE + 0x1f0 + below(0x30);
@@ -355,9 +380,83 @@ static u64 some_sid(u64 iommu)
 
 static u64 some_domain(void)
 {
-	static const u64 strange[] = { 1, 2, ~0ULL, 1ULL << 32, 1ULL << 63 };
+	static const u64 strange[] = { 1, 2, ~0ULL, 1ULL << 32, 1ULL << 63, 0xffff, 0x10000 };
 
-	return below(30) ? PKVM_IOMMU_DOMAIN_IDENTITY : strange[below(COUNT(strange))];
+	if (!below(30))
+		return strange[below(COUNT(strange))];
+
+	return below(3) ? spec.domain[below(SPEC_DOMAINS)].id : PKVM_IOMMU_DOMAIN_IDENTITY;
+}
+
+/* Of them, one that can have mappings. */
+static u64 some_own_domain(void)
+{
+	int tries;
+	u64 id;
+
+	for (tries = below(16); tries; tries--) {
+		id = spec.domain[below(SPEC_DOMAINS)].id;
+		if (id)
+			return id;
+	}
+
+	return some_domain();
+}
+
+/* A few places, so that mappings meet; across the ends of tables and of the range. */
+static u64 some_iova(void)
+{
+	u64 few[] = { 0, 1ULL << 21, (1ULL << 30) - (1ULL << 21), 1ULL << 30, 2ULL << 30,
+		      smmu_limit - (1ULL << 21), smmu_limit - (1ULL << 30),
+		      smmu_limit - (3ULL << 30) };
+	u64 iova = few[below(COUNT(few))];
+
+	switch (below(20)) {
+	case 0:
+		return iova + below(ENV_PAGE);
+	case 1:
+		return smmu_limit - ENV_PAGE * (below(4) - 1);
+	case 2:
+		return rnd() >> below(64) & ~(ENV_PAGE - 1);
+	case 3 ... 8:
+		return iova;
+	}
+
+	return iova + (below(2) ? below(6) : 508 + below(8)) * ENV_PAGE;
+}
+
+static u64 some_size(void)
+{
+	static const u64 strange[] = { 0, 1, ENV_PAGE / 2, ~0ULL, 1ULL << 63, ~0xfffULL };
+	u64 big = 1ULL << (21 + below(2));
+
+	switch (below(24)) {
+	case 0:
+		return strange[below(COUNT(strange))];
+	case 1:
+		return smmu_limit >> below(12);
+	case 2 ... 6:
+		return big;
+	case 7 ... 8:
+		return big + (below(3) - 1) * ENV_PAGE;
+	case 9:
+		return (1 + below(5)) << 21;
+	}
+
+	return (1 + below(12)) * ENV_PAGE;
+}
+
+/* Memory or MMIO, often so that blocks are possible. */
+static u64 some_phys(u64 iova)
+{
+	static const u64 blocks[] = { WHOLE_BLOCK, WHOLE_BLOCK, WHOLE_BLOCK, 0x40800000,
+				      0x40a00000, 0x40400000, 0x9000000, 0x80000000,
+				      ENV_RAM2 & ~0x1fffffULL };
+
+	if (below(2))
+		return some_pfn() * ENV_PAGE;
+
+	return blocks[below(COUNT(blocks))] + (below(4) ? iova & 0x1fffff : 0);
 }
 
 /* A free page of the host's, or 0. */
@@ -369,7 +468,8 @@ static u64 host_page(void)
 		u64 pfn = some_pfn();
 		unsigned char *page = spec_page(&spec, pfn);
 
-		if (page && *page == SPEC_HOST && pfn < ENV_RAM2 / ENV_PAGE)
+		if (page && *page == SPEC_HOST && pfn < ENV_RAM2 / ENV_PAGE &&
+		    !spec_pinned(&spec, pfn))
 			return pfn;
 	}
 
@@ -396,46 +496,211 @@ static void check_all(bool thorough)
 		smmu_check_reach(i, thorough);
 		for (n = 0; thorough && n < spec.nr_streams; n++) {
 			if (spec.stream[n].iommu == i)
-				smmu_check_stream(i, spec.stream[n].sid, spec.stream[n].attached);
+				smmu_check_stream(i, spec.stream[n].sid, spec.stream[n].attached,
+						  spec.stream[n].domain);
 		}
 	}
 }
 
 static void check_one(u64 iommu, u64 sid)
 {
+	bool attached;
+
 	if (spec.state == SPEC_SEALED && iommu < (u64)config->nr && !spec.iommu[iommu].dead &&
-	    sid < 1ULL << 32)
-		smmu_check_stream(iommu, sid, !(sid >> spec.iommu[iommu].sid_bits) &&
-				  spec_attached(&spec, iommu, sid));
+	    sid < 1ULL << 32) {
+		attached = !(sid >> spec.iommu[iommu].sid_bits) &&
+			   spec_attached(&spec, iommu, sid);
+		smmu_check_stream(iommu, sid, attached,
+				  attached ? spec_domain_of(&spec, iommu, sid) : 0);
+	}
+}
+
+/* Give the pool so many pages: 1, or 0 if there are none, or -1 if EL2 has stopped. */
+static int give_pages(u64 n)
+{
+	u64 res[3], pfn;
+
+	for (; n; n--) {
+		pfn = host_page();
+		if (!pfn)
+			return 0;
+		scribble(pfn);
+		if (call(false, res, PKVM_IOMMU_TOPUP, pfn, 1, rnd(), rnd()) > 0)
+			return -1;
+	}
+
+	return 1;
 }
 
 /* Steps. Each returns false if EL2 has stopped. */
 
 static bool do_attach(bool attach)
 {
-	u64 iommu = some_iommu(), sid = some_sid(iommu), res[3];
+	u64 iommu = some_iommu(), sid = some_sid(iommu), domain = some_domain(), res[3];
 
+	/* Where it is attached, mostly. */
+	if (!attach && below(4) && iommu < (u64)spec.nr_iommus &&
+	    !(sid >> spec.iommu[iommu].sid_bits))
+		domain = spec_domain_of(&spec, iommu, sid);
+	smmu_attaching = domain;
 	if (call(false, res, attach ? PKVM_IOMMU_ATTACH : PKVM_IOMMU_DETACH, iommu, sid,
-		 some_domain(), rnd()) > 0)
+		 domain, rnd()) > 0)
 		return false;
 	check_one(iommu, sid);
 	/* Give just what it asks for, and ask again: the specification insists. */
 	if ((int)res[0] == -ENOMEM && attach && below(2)) {
-		u64 n = res[1];
+		int given = give_pages(res[1]);
 
-		for (; n; n--) {
-			u64 pfn = host_page();
-
-			if (!pfn)
-				return true;
-			scribble(pfn);
-			if (call(false, res, PKVM_IOMMU_TOPUP, pfn, 1, rnd(), rnd()) > 0)
-				return false;
-		}
-		if (call(false, res, PKVM_IOMMU_ATTACH, iommu, sid, 0, rnd()) > 0)
+		if (given <= 0)
+			return !given;
+		if (call(false, res, PKVM_IOMMU_ATTACH, iommu, sid, domain, rnd()) > 0)
 			return false;
 		check_one(iommu, sid);
 	}
+
+	return true;
+}
+
+/* Leave a domain with nothing but tables, in several places. */
+static bool drain(u64 id)
+{
+	struct spec_domain *d;
+	u64 res[3], i, end;
+
+	for (d = spec.domain; d < spec.domain + SPEC_DOMAINS && d->id != id; d++)
+		;
+	if (!id || d == spec.domain + SPEC_DOMAINS || d->dying)
+		return true;
+	for (i = 0; i < 4; i++) {
+		if (call5(false, res, PKVM_IOMMU_MAP, id, i << 30, 0x9000000, ENV_PAGE, 3) > 0)
+			return false;
+	}
+	/* Each call gets somewhere, but for a block that it may not split. */
+	for (i = 0; d->nr && i < 2000; i++) {
+		end = d->map[0].iova + d->map[0].size;
+		end = below(2) ? end : (end + 0x1fffff) & ~0x1fffffULL;
+		if (call(false, res, PKVM_IOMMU_UNMAP, id, d->map[0].iova & ~0x1fffffULL,
+			 end - (d->map[0].iova & ~0x1fffffULL), rnd()) > 0)
+			return false;
+	}
+	if (d->nr)
+		fail("domain %llu cannot be emptied", (unsigned long long)id);
+	for (i = 0; i < (u64)spec.nr_streams; i++) {
+		struct spec_stream st = spec.stream[i];
+
+		if (st.attached && st.domain == id &&
+		    call(false, res, PKVM_IOMMU_DETACH, st.iommu, st.sid, id, rnd()) > 0)
+			return false;
+	}
+
+	return true;
+}
+
+static bool do_domain(void)
+{
+	u64 res[3], id;
+	int i, n = 0, given;
+
+	for (i = 0; i < SPEC_DOMAINS; i++)
+		n += !!spec.domain[i].id;
+	if (n < SPEC_DOMAINS && below(n + 1) < 2) {
+		if (call(false, res, PKVM_IOMMU_DOMAIN_ALLOC, rnd(), rnd(), rnd(), rnd()) > 0)
+			return false;
+		if ((int)res[0] == -ENOMEM && below(2)) {
+			given = give_pages(res[1]);
+			if (given <= 0)
+				return !given;
+			call(false, res, PKVM_IOMMU_DOMAIN_ALLOC, rnd(), rnd(), rnd(), rnd());
+		}
+		return true;
+	}
+	id = some_domain();
+	if (!below(4) && !drain(id))
+		return false;
+	for (i = 0; i < 2000; i++) {
+		if (call(false, res, PKVM_IOMMU_DOMAIN_FREE, id, rnd(), rnd(), rnd()) != -EAGAIN ||
+		    !below(3))
+			return true;
+	}
+	fail("the end of a domain takes no end");
+}
+
+static bool do_map(void)
+{
+	const struct spec_domain *d = &spec.domain[below(SPEC_DOMAINS)];
+	u64 id = some_own_domain(), iova = some_iova(), phys, size = some_size();
+	u64 prot = below(20) ? 1 + below(31) : rnd() >> below(64), res[3], done;
+	int given;
+
+	/* Behind, or upon, what there is. */
+	if (d->nr && below(2)) {
+		const struct spec_map *m = &d->map[below(d->nr)];
+
+		id = d->id;
+		iova = below(8) ? m->iova + m->size : m->iova;
+		size = below(2) ? size : (1 + below(3)) * ENV_PAGE;
+	}
+	phys = some_phys(iova);
+
+	if (call5(false, res, PKVM_IOMMU_MAP, id, iova, phys, size, prot) > 0)
+		return false;
+	if ((int)res[0] != -ENOMEM || below(2))
+		return true;
+	done = res[1];
+	given = give_pages(res[2]);
+	if (given <= 0)
+		return !given;
+	call5(false, res, PKVM_IOMMU_MAP, id, iova + done, phys + done, size - done, prot);
+	if ((int)res[0] == -ENOMEM && !res[1])
+		fail("what -ENOMEM asked for was not enough");
+
+	return true;
+}
+
+static bool do_unmap(void)
+{
+	struct spec_domain *d = &spec.domain[below(SPEC_DOMAINS)];
+	u64 id = some_own_domain(), iova = some_iova(), size = some_size(), res[3];
+
+	/* What is there, or nearly. */
+	if (d->nr && below(6)) {
+		const struct spec_map *m = &d->map[below(d->nr)];
+
+		id = d->id;
+		iova = m->iova;
+		size = m->size;
+		switch (below(8)) {
+		case 0:
+			iova += ENV_PAGE;
+			break;
+		case 1:
+			size += ENV_PAGE;
+			break;
+		case 2:
+			size -= size > ENV_PAGE ? ENV_PAGE : 0;
+			break;
+		case 3:
+			size = ENV_PAGE;
+			break;
+		case 4:
+			iova &= ~0x1fffffULL;
+			size = 1ULL << 21;
+			break;
+		case 5:
+			size = some_size();
+			break;
+		}
+	}
+
+	return call(false, res, PKVM_IOMMU_UNMAP, id, iova, size, rnd()) <= 0;
+}
+
+static bool do_lookup(void)
+{
+	u64 res[3];
+
+	call(false, res, PKVM_IOMMU_LOOKUP, some_own_domain(), some_iova() + below(ENV_PAGE), rnd(),
+	     rnd());
 
 	return true;
 }
@@ -499,7 +764,12 @@ static bool do_page(void)
 	if (tries == 20)
 		return true;
 	ret = env_page_op(op, pfn);
-	note("page %#llx: %s", (unsigned long long)pfn, ops[op].name);
+	note("page %#llx: %s: %d", (unsigned long long)pfn, ops[op].name, ret);
+	if ((op == ENV_DONATE_GUEST || op == ENV_GUEST_UNSHARE) && spec_pinned(&spec, pfn)) {
+		if (ret != -EBUSY)
+			fail("page %#llx changes hands, but is mapped", (unsigned long long)pfn);
+		return true;
+	}
 	if (ret == -EIO) {
 		if (!may_stop || !env_rightly)
 			fail("EL2 stops in %s", env_bug_func);
@@ -547,16 +817,27 @@ static bool do_dma(void)
 		[SMMU_PERMISSION]	= PKVM_IOMMU_FAULT_PERMISSION,
 	};
 	u64 iommu = below(config->nr), sid = some_sid(iommu) & 0xffffffff, pfn = some_pfn();
-	u64 addr = ((pfn & (~0ULL >> 12)) * ENV_PAGE + below(ENV_PAGE)), pa;
+	u64 addr = ((pfn & (~0ULL >> 12)) * ENV_PAGE + below(ENV_PAGE)), pa, right = addr;
 	bool write = below(2), attached, must, never, room;
+	struct smmu_map map;
 	enum smmu_result got;
+	u64 domain = 0;
 
 	/* Only what this hardware can express. */
 	if (!config->nr || spec.iommu[iommu].dead || sid >> config->smmu[iommu].sid_bits)
 		return true;
 	attached = !(sid >> spec.iommu[iommu].sid_bits) && spec_attached(&spec, iommu, sid);
+	if (attached)
+		domain = spec_domain_of(&spec, iommu, sid);
+	if (domain)
+		addr = some_iova() + below(ENV_PAGE);
 	spec_range(&spec, addr & ~(ENV_PAGE - 1), ENV_PAGE, &must, &never);
-	if (addr >= smmu_limit) {
+	if (domain) {
+		must = mapping_says(domain, addr, 1, &map) && (write ? map.write : map.read);
+		/* Stage 1 does not know what is only written. */
+		never = !mapping_says(domain, addr, 1, &map) || (write && !map.write);
+		right = map.pa;
+	} else if (addr >= smmu_limit) {
 		must = false;
 		never = true;
 	} else if (!env_cpu(addr) && !never) {
@@ -569,7 +850,7 @@ static bool do_dma(void)
 	     got, got && !room ? ", not recorded" : "");
 	if (got == SMMU_BYPASS)
 		fail("a device bypasses translation");
-	if (got == SMMU_OK && (!attached || never || pa != addr))
+	if (got == SMMU_OK && (!attached || never || pa != right))
 		fail("a device reaches what it must not");
 	if (got != SMMU_OK && attached && must)
 		fail("a device is refused what it may have");
@@ -636,16 +917,24 @@ static bool do_test(void)
 
 static bool do_garbage(void)
 {
-	u64 res[3], op = below(2) ? 7 + below(4) : rnd() >> below(64);
+	u64 res[3], op = below(2) ? PKVM_IOMMU_LOOKUP + 1 + below(4) : rnd() >> below(64);
 
-	if (op <= PKVM_IOMMU_TEST)
+	if (op <= PKVM_IOMMU_LOOKUP)
 		return true;
 	return call(false, res, op, rnd(), rnd() >> below(64), rnd(), rnd()) <= 0;
 }
 
 static bool one_step(void)
 {
-	switch (below(40)) {
+	switch (below(60)) {
+	case 40 ... 42:
+		return do_domain();
+	case 43 ... 50:
+		return do_map();
+	case 51 ... 57:
+		return do_unmap();
+	case 58:
+		return do_lookup();
 	case 0 ... 6:
 		return do_attach(true);
 	case 7 ... 12:
@@ -861,7 +1150,7 @@ static void aftermath(void)
 		if (below(2)) {
 			for (i = 1; i < 6; i++)
 				args[i] = below(3) ? below(3) : some_pfn();
-			args[0] = below(6);
+			args[0] = below(PKVM_IOMMU_LOOKUP + 1);
 			if (env_hvc(false, args, res))
 				fail("call %llu is answered after a lost command",
 				     (unsigned long long)args[0]);
@@ -895,6 +1184,7 @@ static void one_boot(u64 nr_steps)
 	for (i = 0; i < config->nr; i++)
 		smmu_add(&config->smmu[i]);
 	smmu_range = range_says;
+	smmu_mapping = mapping_says;
 	smmu_limit = ~0ULL;
 	if (config->expect == LOST)
 		breaks = below(nr_steps / 2);

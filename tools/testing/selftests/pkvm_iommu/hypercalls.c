@@ -122,7 +122,7 @@ static void control(const char *when)
 static void test_unknown_ops(void)
 {
 	static const uint64_t ops[] = {
-		PKVM_IOMMU_TEST + 1, 0x100, BIT(31), BIT(32), BIT(32) + 5,
+		PKVM_IOMMU_LOOKUP + 1, 0x100, BIT(31), BIT(32), BIT(32) + 5,
 		BIT(63), ALL_ONES,
 	};
 	size_t i;

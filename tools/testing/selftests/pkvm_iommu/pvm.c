@@ -4,6 +4,8 @@
  * nothing lost. TAP.
  *
  *	pvm		protected VMs work
+ *	pvm busy	the same, while others use memory and domains: what is lost
+ *			cannot be told
  *	pvm refused	protected VMs are refused with EPERM, others work: the
  *			machine has devices that could not be isolated
  */
@@ -143,7 +145,7 @@ static int batch(long *lost)
 	return good;
 }
 
-static void test_cycles(void)
+static void test_cycles(bool busy)
 {
 	uint64_t before[2] = { 0 }, after[2] = { 0 };
 	int i, good = 0, batches = 0;
@@ -159,11 +161,13 @@ static void test_cycles(void)
 	have_pool = pool(before);
 	do {
 		good += batch(&lost);
-	} while (++batches < BATCHES && lost > NOISE_KIB);
+	} while (++batches < BATCHES && lost > NOISE_KIB && !busy);
 	pool(after);
 
 	tap_ok(good == batches * CYCLES, "%d of %d protected VMs in a row", good,
 	       batches * CYCLES);
+	if (busy)
+		return;
 	tap_ok(lost <= NOISE_KIB, "free memory does not shrink");
 	if (have_pool)
 		tap_ok(!memcmp(before, after, sizeof(before)),
@@ -193,7 +197,7 @@ int main(int argc, char **argv)
 	if (argc > 1 && !strcmp(argv[1], "refused"))
 		test_refused();
 	else
-		test_cycles();
+		test_cycles(argc > 1 && !strcmp(argv[1], "busy"));
 	tap_ok(live(false, 2), "an ordinary VM still does");
 	return tap_done();
 }

@@ -36,7 +36,7 @@ static _Atomic uint64_t target[THREADS][VM_PAGES];
 static atomic_uint next_vm, running, died;
 static atomic_ulong donated, wrong;
 static unsigned int nr_vms;
-static _Atomic(const char *) died_at;
+static _Atomic(const char *)died_at;
 static atomic_int died_of;
 
 static void died_here(const char *where, int err)

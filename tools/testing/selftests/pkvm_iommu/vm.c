@@ -179,22 +179,34 @@ static int vm_command(struct vm *vm, uint64_t op, uint64_t addr, uint64_t size)
 	return 0;
 }
 
+/* The guest reports, and goes on to where it waits for the next command. */
+static int vm_result(struct vm *vm, uint64_t *result)
+{
+	struct kvm_run *run = vm->run;
+
+	if (!run->mmio.is_write ||
+	    run->mmio.phys_addr != GUEST_MMIO + GUEST_RESULT)
+		return -EPROTO;
+	memcpy(result, run->mmio.data, sizeof(*result));
+	return vm_run(vm);
+}
+
 static int vm_order(struct vm *vm, uint64_t op, uint64_t offset, uint64_t size,
 		    uint64_t *result)
 {
-	struct kvm_run *run = vm->run;
 	int ret;
 
 	if (vm->vcpu < 0)
 		return -ENXIO;
 	ret = vm_command(vm, op, GUEST_RAM + offset, size);
-	if (ret)
-		return ret;
-	if (run->mmio.phys_addr != GUEST_MMIO + GUEST_RESULT)
-		return -EPROTO;
-	memcpy(result, run->mmio.data, sizeof(*result));
-	/* Back to where it waits for the next command. */
-	return vm_run(vm);
+	return ret ? ret : vm_result(vm, result);
+}
+
+int vm_resume(struct vm *vm, uint64_t *result)
+{
+	int ret = vm_run(vm);
+
+	return ret ? ret : vm_result(vm, result);
 }
 
 int vm_do(struct vm *vm, uint64_t op, size_t page, size_t pages,

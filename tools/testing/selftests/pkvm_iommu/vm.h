@@ -57,6 +57,8 @@ void vm_stop(struct vm *vm);
 /* Run one command: 0 or a negative errno. */
 int vm_do(struct vm *vm, uint64_t op, size_t page, size_t pages,
 	  uint64_t *result);
+/* After a command for which KVM_RUN failed: the guest tries again. */
+int vm_resume(struct vm *vm, uint64_t *result);
 /* What the guest reads at @offset of its memory. */
 int vm_load(struct vm *vm, size_t offset, uint64_t *word);
 /* PSCI SYSTEM_OFF: 0 if KVM reported the shutdown. */

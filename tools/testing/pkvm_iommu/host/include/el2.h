@@ -68,6 +68,13 @@ typedef u64 kvm_pte_t;
 #define PAGE_SIZE		(1UL << PAGE_SHIFT)
 #define PAGE_MASK		(~(PAGE_SIZE - 1))
 #define PTRS_PER_PTE		512
+#define PTRS_PER_PMD		512
+#define PMD_SHIFT		21
+#define PUD_SHIFT		30
+#undef U16_MAX
+#undef U32_MAX
+#define U16_MAX			((u16)~0U)
+#define U32_MAX			((u32)~0U)
 #define MAX_PAGE_ORDER		10
 #define NR_PAGE_ORDERS		(MAX_PAGE_ORDER + 1)
 #define PAGE_ALIGN(addr)	ALIGN(addr, PAGE_SIZE)

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Mapping against donation, on several CPUs: while some threads map and unmap a
+ * page in domains of their own, another gives the page to EL2 and takes it back.
+ * While EL2 has it, nobody may have it mapped; while it is mapped, EL2 may not
+ * get it. TAP.
+ *
+ *	maprace [seconds]
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "tap.h"
+#include "testdev.h"
+
+#define PAGE		4096ULL
+#define MAPPERS		2
+#define IOVA		0x40000000ULL
+#define POOL_MAX	512
+
+struct mapper {
+	pthread_t thread;
+	uint64_t domain;
+	unsigned long mapped, refused, wrong;
+};
+
+static struct mapper mappers[MAPPERS];
+static uint64_t target;			/* physical address of the page */
+static volatile bool stop;
+
+static struct td_res map(uint64_t domain, uint64_t iova, uint64_t phys, uint64_t size)
+{
+	const uint64_t args[6] = {
+		PKVM_IOMMU_MAP, domain, iova, phys, size,
+		PKVM_IOMMU_PROT_READ | PKVM_IOMMU_PROT_WRITE,
+	};
+
+	return td_raw(PKVM_IOMMU_TEST_FN_CALL, args);
+}
+
+static bool topup(uint64_t n)
+{
+	while (n--) {
+		if (td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0).err)
+			return false;
+	}
+	return true;
+}
+
+static void *run_mapper(void *arg)
+{
+	struct mapper *m = arg;
+	struct td_res res;
+
+	while (!stop) {
+		res = map(m->domain, IOVA, target, PAGE);
+		if (!res.err) {
+			m->mapped++;
+			res = td_call(PKVM_IOMMU_LOOKUP, m->domain, IOVA, 0);
+			m->wrong += res.err || res.x2 != target;
+			res = td_call(PKVM_IOMMU_UNMAP, m->domain, IOVA, PAGE);
+			m->wrong += res.err || res.x2 != PAGE || res.x3 != PAGE;
+		} else {
+			m->refused++;
+			m->wrong += res.err != -EPERM;
+		}
+	}
+	return NULL;
+}
+
+/* Takes pages back until the target is among them; gives the others again. */
+static bool take_back(void)
+{
+	static uint64_t others[POOL_MAX];
+	struct td_res res;
+	size_t n = 0;
+	bool found = false;
+
+	while (!found && n < POOL_MAX) {
+		res = td_call(PKVM_IOMMU_RECLAIM, 0, 0, 0);
+		if (res.err)
+			break;
+		found = res.x2 * PAGE == target;
+		if (!found)
+			others[n++] = res.x2;
+	}
+	while (n)
+		td_call(PKVM_IOMMU_TOPUP, others[--n], 1, 0);
+	return found;
+}
+
+int main(int argc, char **argv)
+{
+	time_t end = time(NULL) + (argc > 1 ? atoi(argv[1]) : 15);
+	unsigned long given = 0, busy = 0, wrong = 0, mapped = 0, refused = 0;
+	struct td_res res;
+	size_t i;
+
+	if (td_open())
+		tap_bail("no /dev/pkvm_iommu_test");
+	target = td_alloc();
+	if (!tap_ok(target && topup(32), "a page, and memory for the tables"))
+		return tap_done();
+	for (i = 0; i < MAPPERS; i++) {
+		res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, 0);
+		mappers[i].domain = res.x2;
+		/* Its tables, and the page's count. */
+		res = map(res.x2, IOVA, target, PAGE);
+		tap_ok(!res.err, "domain %llu maps it: %lld",
+		       (unsigned long long)mappers[i].domain, (long long)res.err);
+	}
+	res = td_call(PKVM_IOMMU_TOPUP, target / PAGE, 1, 0);
+	tap_ok(res.err == -EBUSY, "mapped twice, it cannot be given away");
+	for (i = 0; i < MAPPERS; i++)
+		td_call(PKVM_IOMMU_UNMAP, mappers[i].domain, IOVA, PAGE);
+
+	for (i = 0; i < MAPPERS; i++)
+		pthread_create(&mappers[i].thread, NULL, run_mapper, &mappers[i]);
+	while (time(NULL) < end) {
+		res = td_call(PKVM_IOMMU_TOPUP, target / PAGE, 1, 0);
+		if (res.err) {
+			busy++;
+			wrong += res.err != -EBUSY;
+			continue;
+		}
+		given++;
+		/* EL2 has it: in no domain may it be mapped, now or later. */
+		for (i = 0; i < 2 * MAPPERS; i++)
+			wrong += td_call(PKVM_IOMMU_LOOKUP, mappers[i % MAPPERS].domain,
+					 IOVA, 0).err != -ENOTCONN;
+		wrong += !take_back();
+	}
+	stop = true;
+	for (i = 0; i < MAPPERS; i++) {
+		pthread_join(mappers[i].thread, NULL);
+		mapped += mappers[i].mapped;
+		refused += mappers[i].refused;
+		wrong += mappers[i].wrong;
+	}
+	tap_note("mapped %lu times, refused %lu; given %lu times, busy %lu",
+		 mapped, refused, given, busy);
+	tap_ok(mapped > 100, "it was mapped again and again");
+	tap_ok(given > 10, "it was given away again and again");
+	tap_ok(!wrong, "%lu times it was both, or a call failed in another way", wrong);
+
+	for (i = 0; i < MAPPERS; i++) {
+		do {
+			res = td_call(PKVM_IOMMU_DOMAIN_FREE, mappers[i].domain, 0, 0);
+		} while (res.err == -EAGAIN);
+		tap_ok(!res.err, "the domain ends: %lld", (long long)res.err);
+	}
+	tap_ok(!td_call(PKVM_IOMMU_TOPUP, target / PAGE, 1, 0).err,
+	       "no pin is left: it can be given away");
+	return tap_done();
+}
