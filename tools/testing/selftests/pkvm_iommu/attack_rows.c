@@ -506,6 +506,23 @@ static enum outcome detached(const struct row *row)
 	return outcome;
 }
 
+/* The kernel has let go of the device, and its stream; root still drives it. */
+static enum outcome removed(const struct row *row)
+{
+	uint64_t id;
+	enum outcome outcome = edu_iommu(&id);
+
+	(void)row;
+	if (outcome != REACHED)
+		return outcome;
+	if (edu_remove(&edu))
+		return broken("cannot remove the device");
+	outcome = detached_write();
+	if (edu_rescan(&edu))
+		return broken("the device does not come back");
+	return outcome;
+}
+
 enum bad_stream { BEYOND_TABLE, DOUBLE_ATTACH, NOT_ATTACHED, NO_DOMAIN };
 
 static enum outcome bad_stream(const struct row *row)
@@ -739,6 +756,8 @@ const struct row rows[] = {
 	  detached, 0 },
 	{ "detached-write", "DMA write by a stream that was detached",
 	  detached, 1 },
+	{ "removed-write", "DMA write by a device that was removed",
+	  removed, 0 },
 	{ "attach-beyond", "attach a stream beyond the stream table",
 	  bad_stream, BEYOND_TABLE },
 	{ "attach-twice", "attach a stream that is attached",

@@ -113,6 +113,54 @@ int edu_open(struct edu *edu)
 	return 0;
 }
 
+static int write_one(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, "1", 1) == 1 ? 0 : -errno;
+	close(fd);
+	return ret;
+}
+
+int edu_remove(struct edu *edu)
+{
+	unsigned long long base;
+	char path[128];
+	FILE *f;
+	void *bar;
+	int fd, n;
+
+	snprintf(path, sizeof(path), "%s/%s/resource", devices, edu->name);
+	f = fopen(path, "r");
+	if (!f)
+		return -errno;
+	n = fscanf(f, "%llx", &base);
+	fclose(f);
+	if (n != 1)
+		return -EIO;
+	fd = open("/dev/mem", O_RDWR | O_SYNC | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	bar = mmap(NULL, EDU_BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, base);
+	close(fd);
+	if (bar == MAP_FAILED)
+		return -errno;
+	munmap((void *)edu->bar, EDU_BAR_SIZE);
+	edu->bar = bar;
+	snprintf(path, sizeof(path), "%s/%s/remove", devices, edu->name);
+	return write_one(path);
+}
+
+int edu_rescan(struct edu *edu)
+{
+	int ret = write_one("/sys/bus/pci/rescan");
+
+	munmap((void *)edu->bar, EDU_BAR_SIZE);
+	return ret ? ret : edu_open(edu);
+}
+
 static volatile uint64_t *edu_reg(struct edu *edu, unsigned int reg)
 {
 	return (volatile uint64_t *)(edu->bar + reg);

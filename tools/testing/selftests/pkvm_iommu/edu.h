@@ -21,6 +21,10 @@ struct edu {
 
 /* All return 0 or a negative errno. */
 int edu_open(struct edu *edu);
+/* Remove it from the kernel, but keep its registers in hand, as root can. */
+int edu_remove(struct edu *edu);
+/* And have it found again. */
+int edu_rescan(struct edu *edu);
 /* Memory at @phys into the buffer. */
 int edu_fetch(struct edu *edu, uint64_t phys, size_t len);
 /* The buffer into memory at @phys. */
