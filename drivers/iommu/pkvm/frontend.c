@@ -5,7 +5,8 @@
  * It translates the kernel's IOMMU API into hypercalls and knows neither the
  * hardware nor the architecture. The identity domain is the hypervisor's
  * shadow, in which a device reaches what the host itself may reach; it is never
- * bypass. The blocked domain is the state of a stream that is not attached.
+ * bypass. A paging domain is one of the hypervisor's, which checks and pins what
+ * is mapped. The blocked domain is the state of a stream that is not attached.
  *
  * Streams that devices share, as PCI aliases do, are attached once: a stream
  * counts its devices, under streams_mutex. A group's devices change domains

@@ -25,9 +25,11 @@
  * by EL2's PAGE_SIZE, "pages" are of that size.
  *
  * A call that returns an error has changed nothing that the host or a device
- * could notice; %PKVM_IOMMU_BOOT_SEAL is the exception, and says so. A call that
- * returns -ENOMEM reports in x2 how many pages to give with %PKVM_IOMMU_TOPUP
- * before the same call can succeed; it may have used what the pool had.
+ * could notice. The exceptions are those that go on where they stopped, and say
+ * how far they came: %PKVM_IOMMU_BOOT_SEAL, %PKVM_IOMMU_DOMAIN_FREE,
+ * %PKVM_IOMMU_MAP and %PKVM_IOMMU_UNMAP. A call that returns -ENOMEM reports in
+ * x2, %PKVM_IOMMU_MAP in x3, how many pages to give with %PKVM_IOMMU_TOPUP before
+ * the same call can go on; it may have used what the pool had.
  *
  * Errors that mean the same everywhere:
  *
