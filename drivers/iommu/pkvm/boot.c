@@ -19,6 +19,7 @@
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/of.h>
+#include <linux/shrinker.h>
 
 #include "pkvm.h"
 
@@ -27,6 +28,9 @@ unsigned int pkvm_iommu_nr_devs;
 
 struct pkvm_iommu_chunk pkvm_iommu_first_chunk __ro_after_init;
 u64 pkvm_iommu_seal_ns __ro_after_init;
+
+/* Calls that have been given memory, and are about to use it. */
+atomic_t pkvm_iommu_topups;
 
 static bool iommu_off __ro_after_init;
 static bool iommu_isolates __ro_after_init;
@@ -323,14 +327,54 @@ int pkvm_iommu_topup(u64 nr_pages, gfp_t gfp)
 }
 
 /**
- * pkvm_iommu_reclaim() - have all unused memory of the pool back
+ * pkvm_iommu_reclaim() - have unused memory of the pool back
+ * @max: at most so many pages
+ *
+ * Leaves it alone while somebody is giving memory for a call of theirs.
  *
  * Context: any; once pKVM is finalised.
+ * Return: pages that came back.
  */
-void pkvm_iommu_reclaim(void)
+unsigned long pkvm_iommu_reclaim(unsigned long max)
 {
 	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_RECLAIM };
+	unsigned long nr;
 
-	while (!pkvm_iommu_hvc(&hvc))
+	for (nr = 0; nr < max && !atomic_read(&pkvm_iommu_topups) && !pkvm_iommu_hvc(&hvc); nr++)
 		__free_page(pfn_to_page(hvc.res[0]));
+
+	return nr;
+}
+
+static unsigned long shrink_count(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_INFO,
+		.args	= { PKVM_IOMMU_INFO_POOL_FREE },
+	};
+
+	return pkvm_iommu_hvc(&hvc) ? 0 : hvc.res[0];
+}
+
+static unsigned long shrink_scan(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	return pkvm_iommu_reclaim(sc->nr_to_scan) ?: SHRINK_STOP;
+}
+
+/**
+ * pkvm_iommu_shrinker() - give back unused memory of the pool when it is short
+ *
+ * Context: boot, once pKVM is finalised; sleeps.
+ */
+void __init pkvm_iommu_shrinker(void)
+{
+	struct shrinker *shrinker = shrinker_alloc(0, "pkvm-iommu");
+
+	if (!shrinker) {
+		pr_warn("no shrinker: unused memory comes back with the next free domain\n");
+		return;
+	}
+	shrinker->count_objects = shrink_count;
+	shrinker->scan_objects = shrink_scan;
+	shrinker_register(shrinker);
 }

@@ -47,14 +47,28 @@ struct pkvm_iommu_stream {
 	struct iommu_domain *domain;
 };
 
+/*
+ * Where recently mapped addresses lead: what the DMA API asks before it unmaps. A
+ * slot holds one translation, or 0; what is not there the hypervisor looks up.
+ */
+#define CACHE_BITS		7
+#define CACHE_SLOTS		BIT(CACHE_BITS)
+#define CACHE_VALID		BIT_ULL(63)
+#define CACHE_TAG		GENMASK_ULL(62, 36)
+#define CACHE_PFN		GENMASK_ULL(35, 0)
+
 /**
  * struct pkvm_paging_domain - a domain with mappings of its own
  * @domain: the IOMMU core's part
  * @id: the hypervisor's name of it
+ * @queued: CPUs on which some of its mappings wait, see struct pkvm_iommu_batch
+ * @cache: recent translations, see cache_slot()
  */
 struct pkvm_paging_domain {
 	struct iommu_domain	domain;
 	u64			id;
+	atomic_t		queued;
+	u64			cache[CACHE_SLOTS];
 };
 
 /**
@@ -81,16 +95,21 @@ static u64 domain_id(struct iommu_domain *domain)
 	return domain == &identity_domain ? PKVM_IOMMU_DOMAIN_IDENTITY : to_paging(domain)->id;
 }
 
-/* A call that may need memory, which is reported in result @needs. */
-static int call_with_memory(struct pkvm_iommu_hvc *hvc, int needs, gfp_t gfp)
+/* A call that may need memory, as it says in its first result. */
+static int call_with_memory(struct pkvm_iommu_hvc *hvc, gfp_t gfp)
 {
-	int tries, ret;
+	int tries, ret = pkvm_iommu_hvc(hvc);
 
-	for (tries = 0; tries < TOPUP_TRIES; tries++) {
-		ret = pkvm_iommu_hvc(hvc);
-		if (ret != -ENOMEM || pkvm_iommu_topup(hvc->res[needs], gfp))
+	if (ret != -ENOMEM)
+		return ret;
+
+	atomic_inc(&pkvm_iommu_topups);
+	for (tries = 0; tries < TOPUP_TRIES && ret == -ENOMEM; tries++) {
+		if (pkvm_iommu_topup(hvc->res[0], gfp))
 			break;
+		ret = pkvm_iommu_hvc(hvc);
 	}
+	atomic_dec(&pkvm_iommu_topups);
 
 	return ret;
 }
@@ -102,8 +121,23 @@ static int stream_call(struct pkvm_iommu_dev *pdev, u32 sid, enum pkvm_iommu_op 
 		.op	= op,
 		.args	= { pdev->id, sid, domain_id(domain) },
 	};
+	int ret = call_with_memory(&hvc, GFP_KERNEL);
 
-	return call_with_memory(&hvc, 0, GFP_KERNEL);
+	if (op != PKVM_IOMMU_ATTACH || ret || !hvc.res[0])
+		return ret;
+
+	/* The IOMMU has no page tables, and starts with nothing mapped. */
+	hvc.op = PKVM_IOMMU_REPLAY;
+	hvc.args[1] = domain_id(domain);
+	hvc.res[0] = 0;
+	do {
+		hvc.args[2] = hvc.res[0];
+		ret = pkvm_iommu_hvc(&hvc);
+	} while (!ret && hvc.res[0]);
+	if (ret)
+		WARN_ON(stream_call(pdev, sid, PKVM_IOMMU_DETACH, domain));
+
+	return ret;
 }
 
 /*
@@ -229,42 +263,47 @@ static u64 prot_flags(int prot)
 	       (prot & IOMMU_NOEXEC ? PKVM_IOMMU_PROT_NOEXEC : 0);
 }
 
-static int pkvm_iommu_map_pages(struct iommu_domain *domain, unsigned long iova,
-				phys_addr_t paddr, size_t pgsize, size_t pgcount,
-				int prot, gfp_t gfp, size_t *mapped)
+static u64 *cache_slot(struct pkvm_paging_domain *paging, u64 iova)
 {
-	size_t done, size = pgsize * pgcount;
-	int ret = 0, stuck = 0;
+	return paging->cache + (iova >> PAGE_SHIFT) % CACHE_SLOTS;
+}
 
-	for (done = 0; done < size && !ret; ) {
-		struct pkvm_iommu_hvc hvc = {
-			.op	= PKVM_IOMMU_MAP,
-			.args	= { to_paging(domain)->id, iova + done, paddr + done,
-				    size - done, prot_flags(prot) },
-		};
+static u64 cache_tag(u64 iova)
+{
+	return CACHE_VALID | FIELD_PREP(CACHE_TAG, iova >> (PAGE_SHIFT + CACHE_BITS));
+}
 
-		ret = pkvm_iommu_hvc(&hvc);
-		done += hvc.res[0];
-		/* Memory that was given can be taken by others, but not for ever. */
-		stuck = hvc.res[0] ? 0 : stuck + 1;
-		if (ret == -ENOMEM && stuck < TOPUP_TRIES)
-			ret = pkvm_iommu_topup(hvc.res[1], gfp & ~__GFP_ACCOUNT);
+static void cache_add(struct pkvm_paging_domain *paging, u64 iova, u64 phys)
+{
+	WRITE_ONCE(*cache_slot(paging, iova),
+		   cache_tag(iova) | FIELD_PREP(CACHE_PFN, phys >> PAGE_SHIFT));
+}
+
+/* Before it is unmapped. */
+static void cache_forget(struct pkvm_paging_domain *paging, u64 iova, size_t size)
+{
+	size_t n = min(size >> PAGE_SHIFT, CACHE_SLOTS);
+	u64 *slot = cache_slot(paging, iova), *end = paging->cache + CACHE_SLOTS;
+
+	while (n--) {
+		WRITE_ONCE(*slot, 0);
+		if (++slot == end)
+			slot = paging->cache;
 	}
-	*mapped = done;
-
-	return ret;
 }
 
 /* Returns the bytes that had been mapped. */
-static size_t unmap_range(struct iommu_domain *domain, unsigned long iova, size_t size)
+static size_t unmap_range(struct pkvm_paging_domain *paging, unsigned long iova, size_t size,
+			  u64 flags)
 {
 	size_t done = 0, mapped = 0;
 	int ret = 0;
 
+	cache_forget(paging, iova, size);
 	while (done < size && !ret) {
 		struct pkvm_iommu_hvc hvc = {
 			.op	= PKVM_IOMMU_UNMAP,
-			.args	= { to_paging(domain)->id, iova + done, size - done },
+			.args	= { paging->id, iova + done, size - done, flags },
 		};
 
 		ret = pkvm_iommu_hvc(&hvc);
@@ -275,19 +314,310 @@ static size_t unmap_range(struct iommu_domain *domain, unsigned long iova, size_
 	return mapped;
 }
 
+/**
+ * struct pkvm_iommu_batch - mappings that wait for iotlb_sync_map(), on a CPU
+ * @lock: guards it
+ * @domain: whose they are; NULL if there are none
+ * @owner: who makes them: nobody else adds to them, so that an error reaches the
+ *	one whose mapping failed
+ * @first: where the first of them is, though it may have been mapped already
+ * @iova: where the first is that is waiting
+ * @size: bytes of those that are
+ * @prot: as for map_pages()
+ * @gfp: how to allocate what the hypervisor needs for them
+ * @next: the first run that is waiting
+ * @nr: runs
+ * @runs: of memory, one behind the other
+ */
+struct pkvm_iommu_batch {
+	raw_spinlock_t			lock;
+	struct pkvm_paging_domain	*domain;
+	unsigned long			owner;
+	unsigned long			first;
+	unsigned long			iova;
+	size_t				size;
+	int				prot;
+	gfp_t				gfp;
+	unsigned int			next;
+	unsigned int			nr;
+	u64				runs[PKVM_IOMMU_RUNS];
+};
+
+static DEFINE_PER_CPU(struct pkvm_iommu_batch, batches) = {
+	.lock	= __RAW_SPIN_LOCK_UNLOCKED(batches.lock),
+};
+
+/* Whole blocks, as many as a run can hold. */
+#define RUN_MAX			ALIGN_DOWN(PKVM_IOMMU_RUN_PAGES << PAGE_SHIFT, SZ_2M)
+
+static void batch_copy(struct pkvm_iommu_batch *to, const struct pkvm_iommu_batch *from)
+{
+	memcpy(&to->domain, &from->domain, offsetof(struct pkvm_iommu_batch, runs) -
+					   offsetof(struct pkvm_iommu_batch, domain));
+	memcpy(to->runs, from->runs, from->nr * sizeof(u64));
+}
+
+/* One call for what waits; what was mapped waits no more. @needs is for -ENOMEM. */
+static int batch_call(struct pkvm_iommu_batch *batch, u64 *needs)
+{
+	struct pkvm_paging_domain *paging = batch->domain;
+	u64 pages, *run = &batch->runs[batch->next];
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_MAP,
+		.args	= { paging->id, batch->iova, prot_flags(batch->prot) },
+	};
+	size_t size;
+	int ret;
+
+	ret = pkvm_iommu_hvc_runs(&hvc, run, batch->nr - batch->next);
+	*needs = hvc.res[1];
+	size = hvc.res[0];
+	if (size)
+		cache_add(paging, batch->iova, *run & ~PKVM_IOMMU_RUN_PAGES);
+	batch->iova += size;
+	batch->size -= size;
+	if (!batch->size)
+		return ret;
+
+	for (; size; size -= pages << PAGE_SHIFT) {
+		pages = min(size >> PAGE_SHIFT, *run & PKVM_IOMMU_RUN_PAGES);
+		*run += (pages << PAGE_SHIFT) - pages;
+		if (!(*run & PKVM_IOMMU_RUN_PAGES)) {
+			run++;
+			batch->next++;
+		}
+	}
+
+	return ret;
+}
+
+/*
+ * Map the rest of a batch that nobody else has, after a call of batch_call() if
+ * @ret and @needs are its results. On error, nothing is mapped of it, nor of what
+ * was before.
+ */
+static int batch_send(struct pkvm_iommu_batch *batch, int ret, u64 needs)
+{
+	int stuck = 0, topups = 0;
+	size_t left;
+
+	while (batch->size) {
+		/* Memory that was given can be taken by others, but not for ever. */
+		if (ret == -ENOMEM && stuck < TOPUP_TRIES) {
+			if (!topups++)
+				atomic_inc(&pkvm_iommu_topups);
+			ret = pkvm_iommu_topup(needs, batch->gfp & ~__GFP_ACCOUNT);
+		}
+		if (ret)
+			break;
+		left = batch->size;
+		ret = batch_call(batch, &needs);
+		stuck = batch->size < left ? 0 : stuck + 1;
+	}
+	if (topups)
+		atomic_dec(&pkvm_iommu_topups);
+
+	if (ret)
+		unmap_range(batch->domain, batch->first, batch->iova - batch->first, 0);
+
+	return ret;
+}
+
+/* Some of what waits there is for this range. */
+static bool batch_has(const struct pkvm_iommu_batch *batch,
+		      const struct pkvm_paging_domain *paging, unsigned long iova, size_t size)
+{
+	return batch->domain == paging && batch->iova <= iova + size - 1 &&
+	       iova <= batch->iova + batch->size - 1;
+}
+
+/* Take from a CPU what waits there, if some of it is for a range. */
+static bool batch_take(struct pkvm_iommu_batch *batch, struct pkvm_paging_domain *paging,
+		       unsigned long iova, size_t size, struct pkvm_iommu_batch *taken)
+{
+	unsigned long flags;
+	bool found;
+
+	raw_spin_lock_irqsave(&batch->lock, flags);
+	found = batch_has(batch, paging, iova, size);
+	if (found) {
+		batch_copy(taken, batch);
+		batch->domain = NULL;
+		atomic_dec(&paging->queued);
+	}
+	raw_spin_unlock_irqrestore(&batch->lock, flags);
+
+	return found;
+}
+
+/* What waits for a range has to be mapped no more. Returns the bytes. */
+static size_t batches_drop(struct pkvm_paging_domain *paging, unsigned long iova, size_t size)
+{
+	struct pkvm_iommu_batch taken;
+	size_t dropped = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		if (!batch_take(per_cpu_ptr(&batches, cpu), paging, iova, size, &taken))
+			continue;
+		if (taken.iova >= iova && taken.iova - iova + taken.size <= size)
+			dropped += taken.size;
+		else
+			batch_send(&taken, 0, 0);
+	}
+
+	return dropped;
+}
+
+static int pkvm_iommu_iotlb_sync_map(struct iommu_domain *domain, unsigned long iova, size_t size)
+{
+	struct pkvm_iommu_batch *batch = raw_cpu_ptr(&batches), taken;
+	struct pkvm_paging_domain *paging = to_paging(domain);
+	unsigned long flags, end = iova + size;
+	bool all = false;
+	int cpu, ret = 0;
+	u64 needs;
+
+	if (!atomic_read(&paging->queued))
+		return 0;
+
+	/* Mostly all of it waits here, and one call is enough. */
+	taken.size = 0;
+	raw_spin_lock_irqsave(&batch->lock, flags);
+	if (batch_has(batch, paging, iova, size)) {
+		all = batch->first <= iova && batch->iova + batch->size >= end;
+		ret = batch_call(batch, &needs);
+		if (batch->size)
+			batch_copy(&taken, batch);
+		batch->domain = NULL;
+		atomic_dec(&paging->queued);
+	}
+	raw_spin_unlock_irqrestore(&batch->lock, flags);
+	if (taken.size)
+		ret = batch_send(&taken, ret, needs);
+	if (all && !ret)
+		return 0;
+
+	/* Some may wait on other CPUs, where the caller was before. */
+	for_each_possible_cpu(cpu) {
+		if (!ret && batch_take(per_cpu_ptr(&batches, cpu), paging, iova, size, &taken))
+			ret = batch_send(&taken, 0, 0);
+	}
+	if (ret) {
+		batches_drop(paging, iova, size);
+		unmap_range(paging, iova, size, 0);
+	}
+
+	return ret;
+}
+
+/* Leave a run to iotlb_sync_map(), together with those that it continues. */
+static int batch_add(struct pkvm_paging_domain *paging, unsigned long iova, phys_addr_t paddr,
+		     size_t size, int prot, gfp_t gfp)
+{
+	unsigned long flags, owner = (unsigned long)current + interrupt_context_level();
+	struct pkvm_iommu_batch *batch = raw_cpu_ptr(&batches), other;
+	bool mine, send = false;
+	int ret;
+
+	raw_spin_lock_irqsave(&batch->lock, flags);
+	mine = !batch->domain || (batch->domain == paging && batch->owner == owner &&
+				  batch->prot == prot && batch->iova + batch->size == iova);
+	if (!mine) {
+		/* It waits for somebody else, so this run goes alone. */
+		raw_spin_unlock_irqrestore(&batch->lock, flags);
+		batch = &other;
+		batch->domain = NULL;
+	}
+
+	if (!batch->domain) {
+		batch->domain = paging;
+		batch->owner = owner;
+		batch->first = iova;
+		batch->prot = prot;
+		batch->gfp = gfp;
+		batch->next = 0;
+		batch->nr = 0;
+		if (mine)
+			atomic_inc(&paging->queued);
+	} else if (batch->nr == PKVM_IOMMU_RUNS) {
+		batch_copy(&other, batch);
+		batch->nr = 0;
+		send = true;
+	}
+	if (!batch->nr) {
+		batch->iova = iova;
+		batch->size = 0;
+	}
+	batch->runs[batch->nr++] = PKVM_IOMMU_RUN(paddr, size >> PAGE_SHIFT);
+	batch->size += size;
+
+	if (mine) {
+		raw_spin_unlock_irqrestore(&batch->lock, flags);
+		if (!send)
+			return 0;
+	}
+
+	ret = batch_send(&other, 0, 0);
+	if (ret && mine)
+		batch_take(batch, paging, iova, size, &other);
+
+	return ret;
+}
+
+static int pkvm_iommu_map_pages(struct iommu_domain *domain, unsigned long iova,
+				phys_addr_t paddr, size_t pgsize, size_t pgcount,
+				int prot, gfp_t gfp, size_t *mapped)
+{
+	size_t len, size = pgsize * pgcount;
+	int ret;
+
+	for (*mapped = 0; *mapped < size; *mapped += len) {
+		len = min(size - *mapped, RUN_MAX);
+		ret = batch_add(to_paging(domain), iova + *mapped, paddr + *mapped, len, prot, gfp);
+		if (ret)
+			return ret;
+	}
+
+	return 0;
+}
+
 static size_t pkvm_iommu_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 				     size_t pgsize, size_t pgcount,
 				     struct iommu_iotlb_gather *gather)
 {
-	return unmap_range(domain, iova, pgsize * pgcount);
+	struct pkvm_paging_domain *paging = to_paging(domain);
+	size_t size = pgsize * pgcount, dropped = 0;
+
+	/* A mapping that failed halfway is undone before its end was sent. */
+	if (atomic_read(&paging->queued))
+		dropped = batches_drop(paging, iova, size);
+
+	return dropped + unmap_range(paging, iova, size,
+				     iommu_iotlb_gather_queued(gather) ? PKVM_IOMMU_UNMAP_LAZY : 0);
+}
+
+static void pkvm_iommu_flush_iotlb_all(struct iommu_domain *domain)
+{
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_FLUSH,
+		.args	= { to_paging(domain)->id },
+	};
+
+	WARN_ON(pkvm_iommu_hvc(&hvc));
 }
 
 static phys_addr_t pkvm_iommu_iova_to_phys(struct iommu_domain *domain, dma_addr_t iova)
 {
+	struct pkvm_paging_domain *paging = to_paging(domain);
 	struct pkvm_iommu_hvc hvc = {
 		.op	= PKVM_IOMMU_LOOKUP,
-		.args	= { to_paging(domain)->id, iova },
+		.args	= { paging->id, iova },
 	};
+	u64 entry = READ_ONCE(*cache_slot(paging, iova));
+
+	if ((entry & ~CACHE_PFN) == cache_tag(iova))
+		return PFN_PHYS(FIELD_GET(CACHE_PFN, entry)) + offset_in_page(iova);
 
 	return pkvm_iommu_hvc(&hvc) ? 0 : hvc.res[0];
 }
@@ -298,25 +628,29 @@ static void pkvm_iommu_domain_free(struct iommu_domain *domain)
 		.op	= PKVM_IOMMU_DOMAIN_FREE,
 		.args	= { to_paging(domain)->id },
 	};
+	size_t all = domain->geometry.aperture_end + 1;
 	int ret;
 
+	batches_drop(to_paging(domain), 0, all);
 	while ((ret = pkvm_iommu_hvc(&hvc)) == -EAGAIN)
 		cond_resched();
 	/* Whoever had it left something mapped. */
 	if (ret == -EBUSY) {
-		unmap_range(domain, 0, domain->geometry.aperture_end + 1);
+		unmap_range(to_paging(domain), 0, all, 0);
 		while ((ret = pkvm_iommu_hvc(&hvc)) == -EAGAIN)
 			cond_resched();
 	}
 	WARN_ON(ret);
 	kfree(to_paging(domain));
-	pkvm_iommu_reclaim();
+	pkvm_iommu_reclaim(ULONG_MAX);
 }
 
 static const struct iommu_domain_ops paging_ops = {
 	.attach_dev	= pkvm_iommu_attach,
 	.map_pages	= pkvm_iommu_map_pages,
 	.unmap_pages	= pkvm_iommu_unmap_pages,
+	.flush_iotlb_all = pkvm_iommu_flush_iotlb_all,
+	.iotlb_sync_map	= pkvm_iommu_iotlb_sync_map,
 	.iova_to_phys	= pkvm_iommu_iova_to_phys,
 	.free		= pkvm_iommu_domain_free,
 };
@@ -338,8 +672,7 @@ static struct iommu_domain *pkvm_iommu_domain_alloc(struct device *dev)
 	paging = kzalloc_obj(*paging);
 	if (!paging)
 		return ERR_PTR(-ENOMEM);
-
-	ret = call_with_memory(&hvc, 0, GFP_KERNEL);
+	ret = call_with_memory(&hvc, GFP_KERNEL);
 	if (ret) {
 		kfree(paging);
 		return ERR_PTR(ret);
@@ -495,8 +828,22 @@ static bool pkvm_iommu_capable(struct device *dev, enum iommu_cap cap)
 {
 	struct pkvm_iommu_master *master = dev_iommu_priv_get(dev);
 
-	return cap == IOMMU_CAP_CACHE_COHERENCY &&
-	       master->pdev->flags & PKVM_IOMMU_F_COHERENT;
+	switch (cap) {
+	case IOMMU_CAP_CACHE_COHERENCY:
+		return master->pdev->flags & PKVM_IOMMU_F_COHERENT;
+	case IOMMU_CAP_NOEXEC:
+	case IOMMU_CAP_DEFERRED_FLUSH:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int pkvm_iommu_def_domain_type(struct device *dev)
+{
+	struct pkvm_iommu_master *master = dev_iommu_priv_get(dev);
+
+	return master->pdev->identity ? 0 : IOMMU_DOMAIN_DMA;
 }
 
 static const struct iommu_ops pkvm_iommu_ops = {
@@ -505,6 +852,7 @@ static const struct iommu_ops pkvm_iommu_ops = {
 	.release_device		= pkvm_iommu_release_device,
 	.probe_finalize		= pkvm_iommu_probe_finalize,
 	.device_group		= pkvm_iommu_device_group,
+	.def_domain_type	= pkvm_iommu_def_domain_type,
 	.get_resv_regions	= pkvm_iommu_get_resv_regions,
 	.of_xlate		= pkvm_iommu_of_xlate,
 	.domain_alloc_paging	= pkvm_iommu_domain_alloc,
@@ -580,6 +928,10 @@ static irqreturn_t pkvm_iommu_irq(int irq, void *data)
 
 static int __init pkvm_iommu_start(struct pkvm_iommu_dev *pdev)
 {
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_INFO,
+		.args	= { PKVM_IOMMU_INFO_IDENTITY, pdev->id },
+	};
 	int i, ret;
 
 	for (i = 0; i < ARRAY_SIZE(pdev->irqs); i++) {
@@ -594,6 +946,11 @@ static int __init pkvm_iommu_start(struct pkvm_iommu_dev *pdev)
 	}
 	if (!pdev->irqs[0])
 		dev_warn(pdev->dev, "pkvm_iommu: no wired interrupt: faults are not reported\n");
+
+	ret = pkvm_iommu_hvc(&hvc);
+	if (ret)
+		return ret;
+	pdev->identity = hvc.res[0];
 
 	ret = iommu_device_sysfs_add(&pdev->iommu, pdev->dev, NULL, "%s", dev_name(pdev->dev));
 	if (ret)
@@ -618,11 +975,12 @@ static int __init pkvm_iommu_init(void)
 	if (!pkvm_iommu_enabled())
 		return 0;
 
-	pkvm_iommu_reclaim();
+	pkvm_iommu_reclaim(ULONG_MAX);
 	/* What could not be isolated in full may still be in service. */
 	if (pkvm_iommu_hvc(&hvc))
 		return 0;
 
+	pkvm_iommu_shrinker();
 	for (i = 0; i < pkvm_iommu_nr_devs; i++) {
 		if (pkvm_iommu_devs[i]->type == PKVM_IOMMU_TYPE_TEST)
 			continue;

@@ -28,6 +28,7 @@
  * @mem: memory that it was given, or NULL
  * @mem_size: bytes
  * @iommu: handle of the IOMMU core
+ * @identity: its streams can be attached to the identity domain
  * @streams: struct pkvm_iommu_stream by stream id
  * @faults: faults so far, and the last one, for tests
  */
@@ -43,6 +44,7 @@ struct pkvm_iommu_dev {
 	struct page			*mem;
 	size_t				mem_size;
 	struct iommu_device		iommu;
+	bool				identity;
 	struct xarray			streams;
 	struct pkvm_iommu_test_faults	faults;
 };
@@ -50,11 +52,13 @@ struct pkvm_iommu_dev {
 /* All of them, in the order of their ids; constant after boot. */
 extern struct pkvm_iommu_dev *pkvm_iommu_devs[PKVM_IOMMU_MAX];
 extern unsigned int pkvm_iommu_nr_devs;
+extern atomic_t pkvm_iommu_topups;
 
 bool pkvm_iommu_enabled(void);
 int pkvm_iommu_register(struct pkvm_iommu_dev *pdev);
 int pkvm_iommu_topup(u64 nr_pages, gfp_t gfp);
-void pkvm_iommu_reclaim(void);
+void pkvm_iommu_shrinker(void);
+unsigned long pkvm_iommu_reclaim(unsigned long max);
 
 #ifdef CONFIG_PKVM_IOMMU_TEST
 u64 pkvm_iommu_test_flags(u64 flags);

@@ -25,20 +25,20 @@ static int test_call(struct pkvm_iommu_test_call *call)
 		[PKVM_IOMMU_TEST_FN_SHARE_HYP]	 = KVM_HOST_SMCCC_FUNC(__pkvm_host_share_hyp),
 		[PKVM_IOMMU_TEST_FN_UNSHARE_HYP] = KVM_HOST_SMCCC_FUNC(__pkvm_host_unshare_hyp),
 	};
-	struct arm_smccc_res res;
+	union {
+		struct arm_smccc_1_2_regs	regs;
+		u64				x[18];
+	} in, out;
 
 	if (!pkvm_iommu_hypervisor())
 		return -ENODEV;
 	if (call->fn >= ARRAY_SIZE(functions))
 		return -EINVAL;
 
-	arm_smccc_1_1_hvc(functions[call->fn], call->args[0], call->args[1],
-			  call->args[2], call->args[3], call->args[4],
-			  call->args[5], &res);
-	call->res[0] = res.a0;
-	call->res[1] = res.a1;
-	call->res[2] = res.a2;
-	call->res[3] = res.a3;
+	in.x[0] = functions[call->fn];
+	memcpy(&in.x[1], call->args, sizeof(call->args));
+	arm_smccc_1_2_hvc(&in.regs, &out.regs);
+	memcpy(call->res, out.x, sizeof(call->res));
 
 	return 0;
 }

@@ -16,7 +16,7 @@
  *  - ``__pkvm_iommu_call``: enum pkvm_iommu_op. Exists only from then on;
  *    before, SMCCC answers NOT_SUPPORTED.
  *
- * Registers: x1 the operation, x2 to x6 its arguments. On return x0 is the
+ * Registers: x1 the operation, x2 to x17 its arguments. On return x0 is the
  * SMCCC status, which must be checked before anything else; x1 is 0 or a
  * negative errno; x2 and x3 are the operation's results, and 0 where it has
  * none. Arguments that an operation does not name are ignored.
@@ -27,7 +27,7 @@
  * A call that returns an error has changed nothing that the host or a device
  * could notice. The exceptions are those that go on where they stopped, and say
  * how far they came: %PKVM_IOMMU_BOOT_SEAL, %PKVM_IOMMU_DOMAIN_FREE,
- * %PKVM_IOMMU_MAP and %PKVM_IOMMU_UNMAP. A call that returns -ENOMEM reports in
+ * %PKVM_IOMMU_MAP, %PKVM_IOMMU_UNMAP and %PKVM_IOMMU_REPLAY. A call that returns -ENOMEM reports in
  * x2, %PKVM_IOMMU_MAP in x3, how many pages to give with %PKVM_IOMMU_TOPUP before
  * the same call can go on; it may have used what the pool had.
  *
@@ -45,10 +45,12 @@
  * @PKVM_IOMMU_TYPE_SMMU_V3: Arm SMMUv3 (IHI 0070)
  * @PKVM_IOMMU_TYPE_TEST: software only, with CONFIG_PKVM_IOMMU_TEST; protects
  *	nothing and never counts as isolation
+ * @PKVM_IOMMU_TYPE_VIRTIO: virtio-iommu over MMIO (virtio 1.2, 5.13)
  */
 enum pkvm_iommu_type {
 	PKVM_IOMMU_TYPE_SMMU_V3		= 0,
 	PKVM_IOMMU_TYPE_TEST		= 1,
+	PKVM_IOMMU_TYPE_VIRTIO		= 2,
 };
 
 /**
@@ -56,14 +58,14 @@ enum pkvm_iommu_type {
  * @PKVM_IOMMU_BOOT_REGISTER: make an IOMMU known; EL2 reads its ID registers
  *	and decides whether it can be isolated. Changes no hardware state.
  *
- *	Arguments: enum pkvm_iommu_type; address and size of the registers, both
- *	page aligned; flags: %PKVM_IOMMU_F_COHERENT, F_STAGE1, F_LINEAR.
+ *	Arguments: enum pkvm_iommu_type; address and size of the registers (all
+ *	pages that they touch become EL2's); flags: %PKVM_IOMMU_F_COHERENT, F_STAGE1, F_LINEAR.
  *	Results: x2 the IOMMU's id; x3 the bytes of contiguous, naturally aligned
  *	memory that it wants from %PKVM_IOMMU_BOOT_DONATE (0: none).
  *
- *	-EINVAL: unknown type or flag, misaligned or empty or wrapping range.
+ *	-EINVAL: unknown type or flag, empty or wrapping range.
  *	-EPERM: the range is not purely MMIO.
- *	-EEXIST: it overlaps the registers of a registered IOMMU.
+ *	-EEXIST: it shares a page with the registers of a registered IOMMU.
  *	-ENOSPC: more than %PKVM_IOMMU_MAX IOMMUs.
  *	-EBUSY: sealed.
  *	-ENOMEM: EL2 cannot map the registers; x2 is 0, nothing helps.
@@ -116,11 +118,15 @@ enum pkvm_iommu_boot_op {
  *
  *	Arguments: IOMMU id; stream id; domain id (%PKVM_IOMMU_DOMAIN_IDENTITY, or
  *	from %PKVM_IOMMU_DOMAIN_ALLOC).
+ *	Results: x2 on success: 1 if the stream reaches nothing of what is mapped
+ *	before %PKVM_IOMMU_REPLAY, else 0.
  *
  *	-EINVAL: the stream id is beyond what the hardware's stream table holds.
  *	-ENXIO: no such domain.
+ *	-EOPNOTSUPP: the identity domain, and this IOMMU cannot follow what the host
+ *	owns without a window (%PKVM_IOMMU_INFO_IDENTITY).
  *	-EBUSY: the stream is attached (to whichever domain).
- *	-EIO: the IOMMU did not respond at boot.
+ *	-EIO: the IOMMU did not respond at boot, or refuses the stream.
  *	-ENOMEM: see above.
  * @PKVM_IOMMU_DETACH: block a stream. When it returns 0, no DMA of the stream
  *	that began before is still under way, and none begins.
@@ -154,7 +160,7 @@ enum pkvm_iommu_boot_op {
  *	-EAGAIN: there is none.
  * @PKVM_IOMMU_INFO: read one of enum pkvm_iommu_info.
  *
- *	Arguments: which.
+ *	Arguments: which; for some, of which IOMMU.
  *	Results: x2 the value.
  *
  *	-EINVAL: no such value.
@@ -177,33 +183,57 @@ enum pkvm_iommu_boot_op {
  * @PKVM_IOMMU_MAP: let the devices in a domain reach memory. The memory cannot
  *	change owner until it is unmapped again.
  *
- *	Arguments: domain id; I/O virtual address; physical address; bytes;
- *	PKVM_IOMMU_PROT_*.
- *	Results: x2 the bytes that are mapped: also after an error, and less than
- *	asked for without one, because the work of a call is bounded; x3 on
- *	-ENOMEM the pages to give before going on. Blocks are used where both
+ *	Arguments: domain id; I/O virtual address; PKVM_IOMMU_PROT_*; in x5 to x17
+ *	up to %PKVM_IOMMU_RUNS runs of memory (PKVM_IOMMU_RUN()), which are mapped
+ *	one behind the other. The first 0 ends them.
+ *	Results: x2 the bytes that are mapped, from the start: also after an error,
+ *	and less than asked for without one, because the work of a call is bounded;
+ *	x3 on -ENOMEM the pages to give before going on. Blocks are used where both
  *	addresses and what is there allow it.
  *
  *	-ENXIO: no such domain, or the identity domain.
- *	-EINVAL: addresses or size not page aligned, size 0, unknown or no
- *	permission.
- *	-ERANGE: an address lies, or wraps, beyond %PKVM_IOMMU_INFO_LIMIT.
+ *	-EINVAL: the address is not page aligned, no run, a run of no pages, unknown
+ *	or no permission.
+ *	-ERANGE: an address of any run lies, or wraps, beyond
+ *	%PKVM_IOMMU_INFO_LIMIT.
  *	-EEXIST: something is mapped there.
  *	-EPERM: not all of the memory is what the host may reach, or it is part of
  *	an IOMMU's registers.
- *	-EBUSY: a page is mapped more often than can be counted (65535).
+ *	-EBUSY: a page is mapped more often than can be counted
+ *	(%PKVM_IOMMU_PINS_MAX).
+ *	-EIO: an IOMMU did not accept it.
  *	-ENOMEM: see above.
  * @PKVM_IOMMU_UNMAP: the reverse. What was unmapped is not reached any more on
- *	return: every access that was under way has completed.
+ *	return: every access that was under way has completed. Not so with
+ *	%PKVM_IOMMU_UNMAP_LAZY: then devices may reach the memory, and it stays
+ *	the host's, until the domain is flushed. EL2 flushes by itself when it has
+ *	too much to remember, and before it refuses to let memory change owner.
  *
- *	Arguments: domain id; I/O virtual address; bytes.
+ *	Arguments: domain id; I/O virtual address; bytes; flags.
  *	Results: x2 the bytes that have been dealt with, from the start; there,
  *	nothing is mapped any more. Less than asked for without an error: go on
  *	from there. x3 the bytes among them that had been mapped.
  *
  *	-ENXIO, -ERANGE: as above.
- *	-EINVAL: not page aligned, size 0, or a block would have to be split: x2
- *	says where.
+ *	-EINVAL: not page aligned, size 0, unknown flag, or a block would have to be
+ *	split, or on an IOMMU without page tables a run (which there never extends
+ *	beyond a multiple of 2 MiB of I/O virtual addresses): x2 says where.
+ * @PKVM_IOMMU_FLUSH: finish what %PKVM_IOMMU_UNMAP_LAZY left open. On return, what
+ *	was unmapped before the call is not reached any more.
+ *
+ *	Arguments: domain id.
+ *
+ *	-ENXIO: no such domain, or the identity domain.
+ * @PKVM_IOMMU_REPLAY: tell an IOMMU that has no page tables what is mapped in a
+ *	domain, after %PKVM_IOMMU_ATTACH asked for it.
+ *
+ *	Arguments: IOMMU id; domain id; I/O virtual address to go on from, at first 0.
+ *	Results: x2 the address to go on from, 0 when done.
+ *
+ *	-ENXIO, -ERANGE: as above.
+ *	-EINVAL: not page aligned.
+ *	-ENOTCONN: no stream of this IOMMU is attached to the domain.
+ *	-EIO: the IOMMU did not accept it.
  * @PKVM_IOMMU_LOOKUP: where an I/O virtual address leads.
  *
  *	Arguments: domain id; I/O virtual address.
@@ -225,9 +255,24 @@ enum pkvm_iommu_op {
 	PKVM_IOMMU_MAP			= 9,
 	PKVM_IOMMU_UNMAP		= 10,
 	PKVM_IOMMU_LOOKUP		= 11,
+	PKVM_IOMMU_FLUSH		= 12,
+	PKVM_IOMMU_REPLAY		= 13,
 };
 
-/* Fifth argument of PKVM_IOMMU_MAP. */
+/*
+ * A run of memory for PKVM_IOMMU_MAP: its address, page aligned, and in the bits
+ * below its pages. PAGE_SIZE of at least 4096 leaves room for 4095.
+ */
+#define PKVM_IOMMU_RUN(phys, pages)	((phys) | (pages))
+#define PKVM_IOMMU_RUN_PAGES		0xfffULL
+#define PKVM_IOMMU_RUNS			13
+/* Mappings of a page, or of a block, that can be counted. */
+#define PKVM_IOMMU_PINS_MAX		0x7fff
+
+/* Fourth argument of PKVM_IOMMU_UNMAP. */
+#define PKVM_IOMMU_UNMAP_LAZY		(1ULL << 0)
+
+/* Third argument of PKVM_IOMMU_MAP. */
 #define PKVM_IOMMU_PROT_READ		(1ULL << 0)
 #define PKVM_IOMMU_PROT_WRITE		(1ULL << 1)
 /* The device's accesses snoop the CPU caches. */
@@ -317,12 +362,15 @@ enum pkvm_iommu_fault_reason {
  * @PKVM_IOMMU_INFO_SHADOW: pages of the pool that hold the shadow's tables
  * @PKVM_IOMMU_INFO_LIMIT: end of the physical addresses that devices can
  *	reach, in bits
+ * @PKVM_IOMMU_INFO_IDENTITY: 1 if the streams of the IOMMU whose id is in x3 can
+ *	be attached to the identity domain, else 0
  */
 enum pkvm_iommu_info {
 	PKVM_IOMMU_INFO_POOL_FREE	= 0,
 	PKVM_IOMMU_INFO_POOL_TOTAL	= 1,
 	PKVM_IOMMU_INFO_SHADOW		= 2,
 	PKVM_IOMMU_INFO_LIMIT		= 3,
+	PKVM_IOMMU_INFO_IDENTITY	= 4,
 };
 
 /**
@@ -364,12 +412,12 @@ enum pkvm_iommu_test_op {
 /**
  * struct pkvm_iommu_test_call - a raw hypercall
  * @fn: in: PKVM_IOMMU_TEST_FN_*
- * @args: in: x1 to x6
+ * @args: in: x1 to x17
  * @res: out: x0 to x3
  */
 struct pkvm_iommu_test_call {
 	__u64 fn;
-	__u64 args[6];
+	__u64 args[17];
 	__u64 res[4];
 };
 

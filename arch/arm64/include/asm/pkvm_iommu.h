@@ -18,7 +18,9 @@
 #ifdef CONFIG_PKVM_IOMMU
 
 #include <linux/arm-smccc.h>
+#include <linux/build_bug.h>
 #include <linux/errno.h>
+#include <linux/string.h>
 
 #include <asm/kvm_asm.h>
 #include <asm/virt.h>
@@ -76,6 +78,42 @@ static inline int pkvm_iommu_hvc_boot(struct pkvm_iommu_hvc *hvc)
 static inline int pkvm_iommu_hvc(struct pkvm_iommu_hvc *hvc)
 {
 	return __pkvm_iommu_hvc(__pkvm_iommu_call, hvc);
+}
+
+/**
+ * pkvm_iommu_hvc_runs() - operate on runs of memory
+ * @hvc: the operation, its three first arguments, and room for the results
+ * @runs: PKVM_IOMMU_RUN()
+ * @nr: how many, 1 to PKVM_IOMMU_RUNS
+ *
+ * Context and return: as for pkvm_iommu_hvc().
+ */
+static inline int pkvm_iommu_hvc_runs(struct pkvm_iommu_hvc *hvc, const u64 *runs,
+				      unsigned int nr)
+{
+	union {
+		struct arm_smccc_1_2_regs	regs;
+		u64				x[5 + PKVM_IOMMU_RUNS];
+	} in, out;
+
+	BUILD_BUG_ON(sizeof(in.regs) != sizeof(in.x));
+	if (nr == 1) {
+		hvc->args[3] = runs[0];
+		hvc->args[4] = 0;
+		return pkvm_iommu_hvc(hvc);
+	}
+
+	in.x[0] = KVM_HOST_SMCCC_FUNC(__pkvm_iommu_call);
+	in.x[1] = hvc->op;
+	memcpy(&in.x[2], hvc->args, 3 * sizeof(u64));
+	memcpy(&in.x[5], runs, nr * sizeof(u64));
+	if (nr < PKVM_IOMMU_RUNS)
+		in.x[5 + nr] = 0;
+	arm_smccc_1_2_hvc(&in.regs, &out.regs);
+	hvc->res[0] = out.x[2];
+	hvc->res[1] = out.x[3];
+
+	return out.x[0] == SMCCC_RET_SUCCESS ? (int)out.x[1] : -EOPNOTSUPP;
 }
 
 /* Whether there is a hypervisor to register IOMMUs with. */

@@ -576,7 +576,7 @@ static enum outcome topup_guest(const struct row *row)
 static enum outcome topup_shared(const struct row *row)
 {
 	uint64_t phys = td_present() ? td_alloc() : 0;
-	const uint64_t args[6] = { phys / PAGE };
+	const uint64_t args[17] = { phys / PAGE };
 	enum outcome outcome;
 	struct td_res res;
 
@@ -596,7 +596,7 @@ static enum outcome topup_shared(const struct row *row)
 
 static enum outcome boot_late(const struct row *row)
 {
-	const uint64_t args[6] = { row->arg };
+	const uint64_t args[17] = { row->arg };
 	struct td_res res = td_raw(PKVM_IOMMU_TEST_FN_BOOT, args);
 
 	if (res.x0 == SMCCC_NOT_SUPPORTED) {

@@ -122,7 +122,7 @@ static void control(const char *when)
 static void test_unknown_ops(void)
 {
 	static const uint64_t ops[] = {
-		PKVM_IOMMU_LOOKUP + 1, 0x100, BIT(31), BIT(32), BIT(32) + 5,
+		PKVM_IOMMU_REPLAY + 1, 0x100, BIT(31), BIT(32), BIT(32) + 5,
 		BIT(63), ALL_ONES,
 	};
 	size_t i;
@@ -252,7 +252,7 @@ static void test_topup_refused(uint64_t phys)
 	static const uint64_t bad_pfn[] = {
 		BIT(52) - 1, BIT(52), BIT(52) + 1, BIT(63), ALL_ONES,
 	};
-	const uint64_t share[6] = { phys / PAGE };
+	const uint64_t share[17] = { phys / PAGE };
 	struct state before;
 	struct td_res res;
 	size_t i;
@@ -405,7 +405,7 @@ static void test_fault(void)
 static void test_info(void)
 {
 	static const uint64_t bad[] = {
-		PKVM_IOMMU_INFO_LIMIT + 1, BIT(31), BIT(32), BIT(63), ALL_ONES,
+		PKVM_IOMMU_INFO_IDENTITY + 1, BIT(31), BIT(32), BIT(63), ALL_ONES,
 	};
 	struct state s = state();
 	struct td_res res;
@@ -422,6 +422,14 @@ static void test_info(void)
 	       s.value[PKVM_IOMMU_INFO_LIMIT] <= 56,
 	       "devices reach %llu bits", (ull)s.value[PKVM_IOMMU_INFO_LIMIT]);
 	/* Arguments that an operation does not name are ignored. */
+	res = td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_IDENTITY, 0, 0);
+	tap_ok(!res.err && res.x2 == 1 && !res.x3, "its streams can have the identity domain");
+	REFUSE(INFO, PKVM_IOMMU_INFO_IDENTITY, PKVM_IOMMU_MAX, 0, -ENOENT);
+	REFUSE(INFO, PKVM_IOMMU_INFO_IDENTITY, ALL_ONES, 0, -ENOENT);
+	REFUSE(REPLAY, PKVM_IOMMU_MAX, 0, 0, -ENOENT);
+	REFUSE(REPLAY, 0, 0, 0, -ENXIO);
+	REFUSE(REPLAY, 0, 0, 1, -EINVAL);
+	REFUSE(REPLAY, 0, 0, BIT(52), -ERANGE);
 	res = td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_LIMIT, ALL_ONES, ALL_ONES);
 	tap_ok(!res.err && res.x2 == s.value[PKVM_IOMMU_INFO_LIMIT] && !res.x3,
 	       "INFO ignores further arguments");
@@ -463,7 +471,7 @@ static void test_boot_ops(void)
 	size_t i;
 
 	FOR_EACH(i, ops) {
-		const uint64_t args[6] = { ops[i] };
+		const uint64_t args[17] = { ops[i] };
 		struct td_res res = td_raw(PKVM_IOMMU_TEST_FN_BOOT, args);
 
 		tap_ok(res.x0 == SMCCC_NOT_SUPPORTED,

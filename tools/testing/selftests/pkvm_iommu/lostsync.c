@@ -18,7 +18,7 @@
 
 int main(void)
 {
-	const uint64_t args[6] = {
+	const uint64_t args[17] = {
 		PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_WRITE_REG, 0, ARM_SMMU_CR0,
 		CR0_SMMUEN | CR0_EVTQEN,
 	};

@@ -2,7 +2,8 @@
 /*
  * What mapping for DMA costs: the kernel's dma_map_benchmark on the edu device,
  * for QEMU's -icount shift=4: 16 ns per guest instruction, EL2's included.
- * Prints "bench NAME|NUMBER". The device has to be in a DMA domain.
+ * Prints "bench NAME|NUMBER". The device has to be in a DMA domain. The argument
+ * chooses one line.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -73,7 +74,7 @@ static int bind_edu(void)
 	return ret;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
@@ -101,6 +102,8 @@ int main(void)
 			.granule = runs[i].granule, .map_mode = runs[i].mode,
 		};
 
+		if (argc > 1 && strcmp(argv[1], runs[i].name))
+			continue;
 		if (ioctl(fd, DMA_MAP_BENCHMARK, &map)) {
 			printf("# dma_map_benchmark fails for %s\n", runs[i].name);
 			return 1;

@@ -34,12 +34,7 @@ static volatile bool stop;
 
 static struct td_res map(uint64_t domain, uint64_t iova, uint64_t phys, uint64_t size)
 {
-	const uint64_t args[6] = {
-		PKVM_IOMMU_MAP, domain, iova, phys, size,
-		PKVM_IOMMU_PROT_READ | PKVM_IOMMU_PROT_WRITE,
-	};
-
-	return td_raw(PKVM_IOMMU_TEST_FN_CALL, args);
+	return td_map(domain, iova, phys, size, PKVM_IOMMU_PROT_READ | PKVM_IOMMU_PROT_WRITE);
 }
 
 static bool topup(uint64_t n)

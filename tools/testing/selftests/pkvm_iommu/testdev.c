@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #include "phys.h"
@@ -19,13 +20,11 @@ bool td_present(void)
 	return td_fd >= 0;
 }
 
-struct td_res td_raw(uint64_t fn, const uint64_t args[6])
+struct td_res td_raw(uint64_t fn, const uint64_t args[17])
 {
 	struct pkvm_iommu_test_call call = { .fn = fn };
-	int i;
 
-	for (i = 0; i < 6; i++)
-		call.args[i] = args[i];
+	memcpy(call.args, args, sizeof(call.args));
 	if (ioctl(td_fd, PKVM_IOMMU_TEST_CALL, &call))
 		return (struct td_res){ .x0 = TD_BROKEN, .err = TD_BROKEN };
 	return (struct td_res){
@@ -36,13 +35,41 @@ struct td_res td_raw(uint64_t fn, const uint64_t args[6])
 
 struct td_res td_call(uint64_t op, uint64_t a, uint64_t b, uint64_t c)
 {
-	const uint64_t args[6] = { op, a, b, c };
+	const uint64_t args[17] = { op, a, b, c };
 	struct td_res res = td_raw(PKVM_IOMMU_TEST_FN_CALL, args);
 
 	/* x1 means nothing then: callers look at one number only. */
 	if (res.x0)
 		res.err = TD_BROKEN;
 	return res;
+}
+
+struct td_res td_map_runs(uint64_t domain, uint64_t iova, uint64_t prot,
+			  const uint64_t runs[PKVM_IOMMU_RUNS])
+{
+	uint64_t args[17] = { PKVM_IOMMU_MAP, domain, iova, prot };
+	struct td_res res;
+
+	memcpy(&args[4], runs, PKVM_IOMMU_RUNS * sizeof(*runs));
+	res = td_raw(PKVM_IOMMU_TEST_FN_CALL, args);
+	if (res.x0)
+		res.err = TD_BROKEN;
+	return res;
+}
+
+struct td_res td_map(uint64_t domain, uint64_t iova, uint64_t phys, uint64_t size, uint64_t prot)
+{
+	const uint64_t most = 0xe00 * PAGE;	/* seven blocks */
+	uint64_t n, runs[PKVM_IOMMU_RUNS] = { 0 };
+	unsigned int i;
+
+	for (i = 0; i < PKVM_IOMMU_RUNS && size; i++) {
+		n = size < most ? size : most;
+		runs[i] = PKVM_IOMMU_RUN(phys, n / PAGE);
+		phys += n;
+		size -= n;
+	}
+	return td_map_runs(domain, iova, prot, runs);
 }
 
 int64_t td_info(uint64_t which, uint64_t *value)

@@ -23,10 +23,14 @@ struct td_res {
 int td_open(void);
 bool td_present(void);
 
-/* A raw hypercall: @fn is PKVM_IOMMU_TEST_FN_*, @args are x1 to x6. */
-struct td_res td_raw(uint64_t fn, const uint64_t args[6]);
+/* A raw hypercall: @fn is PKVM_IOMMU_TEST_FN_*, @args are x1 to x17. */
+struct td_res td_raw(uint64_t fn, const uint64_t args[17]);
 /* __pkvm_iommu_call(@op, ...). */
 struct td_res td_call(uint64_t op, uint64_t a, uint64_t b, uint64_t c);
+/* PKVM_IOMMU_MAP of runs, the first 0 ends them; td_map() of as much as a call can. */
+struct td_res td_map_runs(uint64_t domain, uint64_t iova, uint64_t prot,
+			  const uint64_t runs[PKVM_IOMMU_RUNS]);
+struct td_res td_map(uint64_t domain, uint64_t iova, uint64_t phys, uint64_t size, uint64_t prot);
 /* enum pkvm_iommu_info; returns x1. */
 int64_t td_info(uint64_t which, uint64_t *value);
 int td_faults(struct pkvm_iommu_test_faults *f);

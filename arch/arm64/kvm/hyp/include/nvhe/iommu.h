@@ -32,22 +32,27 @@ struct kvm_cpu_context;
  * @tag: ASID or VMID, chosen by EL2, the same on every IOMMU; never 0, which
  *	the SMMUv3 driver model reserves for bypass
  * @cfg: what the hardware has to be told of the page table
+ * @lazy: room for what was unmapped lazily, see domain.c
  * @hw: 64 aligned bytes, zeroed, for what the backend tells the hardware of the
  *	domain; see pkvm_iommu_ops::domain_init
- * @ops: the page table; the shadow's is guarded by host_mmu.lock, others by @lock
+ * @ops: the page table, also where no hardware walks it; the shadow's is guarded by host_mmu.lock, others by @lock
  * @lock: guards the page table and @mapped
  * @mapped: leaf entries in the page table
  * @users: calls that are using it, and one for each attached stream; guarded by
  *	the lock of the domain table
  * @freed: tables below this address have been freed, by PKVM_IOMMU_DOMAIN_FREE
+ * @nr_lazy: runs in @lazy; guarded by host_mmu.lock, as are the next two
+ * @lazy_entries: entries of page tables that they were
+ * @lazy_slot: where the domain is in the list of those that have some
  * @streams: attached streams by IOMMU; guarded by the lock of that IOMMU
  *
- * The first five are immutable.
+ * The first six are immutable.
  */
 struct pkvm_iommu_domain {
 	enum io_pgtable_fmt		fmt;
 	u16				tag;
 	const struct io_pgtable_cfg	*cfg;
+	u64				*lazy;
 	void				*hw;
 	struct io_pgtable_ops		*ops;
 
@@ -55,6 +60,9 @@ struct pkvm_iommu_domain {
 	unsigned long			mapped;
 	unsigned long			users;
 	u64				freed;
+	unsigned int			nr_lazy;
+	unsigned int			lazy_entries;
+	unsigned int			lazy_slot;
 	u32				streams[PKVM_IOMMU_MAX];
 };
 
@@ -128,6 +136,29 @@ static inline bool pkvm_iommu_coherent(const struct pkvm_iommu *iommu)
 }
 
 /**
+ * struct pkvm_iommu_mapping - contiguous memory behind contiguous addresses
+ * @iova: I/O virtual address
+ * @phys: physical address
+ * @size: bytes, within one naturally aligned 2 MiB of I/O virtual addresses
+ * @prot: IOMMU_READ and so on, see <linux/iommu.h>
+ * @is_memory: or MMIO of the host
+ * @shift: log2 of the bytes of each entry in the page table; not for backends
+ */
+struct pkvm_iommu_mapping {
+	u64	iova;
+	u64	phys;
+	u64	size;
+	int	prot;
+	bool	is_memory;
+	u8	shift;
+};
+
+static inline unsigned int pkvm_iommu_entries(const struct pkvm_iommu_mapping *map)
+{
+	return map->size >> map->shift;
+}
+
+/**
  * struct pkvm_iommu_ops - what a backend does
  * @isolates: false for software that only pretends
  * @probe: boot. Read the ID registers and fill in what struct pkvm_iommu leaves
@@ -142,11 +173,17 @@ static inline bool pkvm_iommu_coherent(const struct pkvm_iommu *iommu)
  * @stream_prepare: provide what stream_set() needs for @sid. Returns 0 or
  *	-ENOMEM, and then has changed nothing that a device could notice.
  * @stream_set: let @sid through @domain, or block it if @domain is NULL. Has
- *	reached the hardware on return. Cannot fail; the caller has called
- *	@stream_prepare, and never replaces a domain by another.
+ *	reached the hardware on return. The caller has called @stream_prepare, and
+ *	never replaces a domain by another. Returns 0, or -EIO if hardware without
+ *	page tables refuses to let it through; blocking cannot fail.
+ * @map: for hardware that walks no page tables, NULL for others: tell it of @nr
+ *	new mappings in @domain, which has a stream of this IOMMU. Returns 0 or -EIO;
+ *	the caller then has @invalidate take back all of them, told or not.
  * @invalidate: drop all cached translations of [@addr, @addr + @size) of
- *	@domain, or of all of it if @size is 0. On return, every access that
- *	used one of them has completed. Cannot fail.
+ *	@domain, or of all of it if @size is 0; with @map, forget the mappings in
+ *	that range (@size is 0 only after the domain's last stream of this IOMMU was
+ *	blocked, or another one: then there is nothing to forget). On return, every
+ *	access that used one of them has completed. Cannot fail.
  * @fault: take the oldest fault. False if there is none.
  *
  * The core calls everything from @stream_prepare on with pkvm_iommu::lock held,
@@ -161,8 +198,10 @@ struct pkvm_iommu_ops {
 	int (*init)(struct pkvm_iommu *iommu, u64 *why);
 	void (*domain_init)(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain);
 	int (*stream_prepare)(struct pkvm_iommu *iommu, u32 sid);
-	void (*stream_set)(struct pkvm_iommu *iommu, u32 sid,
-			   const struct pkvm_iommu_domain *domain);
+	int (*stream_set)(struct pkvm_iommu *iommu, u32 sid,
+			  const struct pkvm_iommu_domain *domain);
+	int (*map)(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain,
+		   const struct pkvm_iommu_mapping *maps, int nr);
 	void (*invalidate)(struct pkvm_iommu *iommu,
 			   const struct pkvm_iommu_domain *domain,
 			   u64 addr, u64 size);
@@ -170,37 +209,55 @@ struct pkvm_iommu_ops {
 };
 
 extern const struct pkvm_iommu_ops pkvm_smmu_v3_ops;
+extern const struct pkvm_iommu_ops pkvm_iommu_virtio_ops;
 extern const struct pkvm_iommu_ops pkvm_iommu_test_ops;
 
 /* Core, iommu.c */
 extern struct pkvm_iommu pkvm_iommus[PKVM_IOMMU_MAX];
 extern unsigned int pkvm_iommu_nr;
+extern bool pkvm_iommu_all_walk;
 void *pkvm_iommu_alloc_page(void);
 void pkvm_iommu_free_page(void *page);
 void __noreturn pkvm_iommu_lost_command(struct pkvm_iommu *iommu);
 void pkvm_iommu_invalidate_all(const struct pkvm_iommu_domain *domain,
 			       hyp_spinlock_t *lock, u64 addr, u64 size);
 
-void **pkvm_iommu_radix(void **root, u64 index, unsigned int bits, bool alloc);
+int pkvm_iommu_map_one(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain,
+		       const struct pkvm_iommu_mapping *maps, int nr);
+int pkvm_iommu_map_all(const struct pkvm_iommu_domain *domain,
+		       const struct pkvm_iommu_mapping *maps, int nr);
+
+#define PKVM_IOMMU_RADIX_BITS	(PAGE_SHIFT - 3)
+#define PKVM_IOMMU_RADIX_LEVELS(bits)	DIV_ROUND_UP(bits, PKVM_IOMMU_RADIX_BITS)
+void **pkvm_iommu_radix(void **root, u64 index, int levels, bool alloc);
 
 /**
  * struct pkvm_iommu_run - entries that map contiguous memory
  * @phys: where the memory starts
  * @len: bytes
- * @size: bytes of each entry
+ * @shift: log2 of the bytes of each entry
+ * @is_memory: or MMIO of the host
  */
 struct pkvm_iommu_run {
 	u64	phys;
 	u64	len;
-	u64	size;
+	u8	shift;
+	bool	is_memory;
 };
 
 /* The page-table library, io-pgtable.c */
 struct io_pgtable_ops *pkvm_iommu_pgtable_alloc(enum io_pgtable_fmt fmt,
 						const struct io_pgtable_cfg *cfg);
 void pkvm_iommu_pgtable_free(struct io_pgtable_ops *ops);
+int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_mapping *maps,
+			   int nr, bool mark, int *done);
+int pkvm_iommu_pgtable_unmap(struct io_pgtable_ops *ops, u64 iova, u64 max,
+			     struct pkvm_iommu_run *runs, int nr);
 int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,
 			    struct pkvm_iommu_run *runs, int nr);
+void *pkvm_iommu_pgtable_prune(struct io_pgtable_ops *ops, u64 iova);
+bool pkvm_iommu_pgtable_starts(struct io_pgtable_ops *ops, u64 iova);
+int pkvm_iommu_pgtable_prot(struct io_pgtable_ops *ops, u64 iova);
 
 /* Domains other than the shadow, domain.c */
 int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, u16 tag,
@@ -212,14 +269,16 @@ int pkvm_iommu_domain_free(u64 id);
 int pkvm_iommu_map(const u64 *args, u64 *res);
 int pkvm_iommu_unmap(const u64 *args, u64 *res);
 int pkvm_iommu_lookup(const u64 *args, u64 *res);
-int pkvm_iommu_pins_build(u64 phys);
+int pkvm_iommu_flush(u64 id);
+s64 pkvm_iommu_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain, u64 iova);
+int pkvm_iommu_pins_build(u64 phys, u64 size);
 void pkvm_iommu_pins_update(u64 phys, u64 size, bool reachable);
 
 /* The identity domain, shadow.c */
 extern struct pkvm_iommu_domain pkvm_iommu_shadow;
 int pkvm_iommu_shadow_init(enum io_pgtable_fmt fmt, unsigned int bits,
-			   bool coherent);
-u64 pkvm_iommu_region_end(u64 addr, bool *is_memory);
+			   bool coherent, bool walked);
+bool pkvm_iommu_region(u64 addr, u64 *start, u64 *end);
 int pkvm_iommu_shadow_build(void);
 bool pkvm_iommu_shadow_maps(u64 addr);
 

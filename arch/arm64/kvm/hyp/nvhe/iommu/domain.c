@@ -12,12 +12,14 @@
  *
  * A call works on a bounded number of entries and says how far it came. Order:
  *
- *	map:	pin under host_mmu.lock; then map under the domain's lock;
- *		unpin what was not mapped
+ *	map:	pin under host_mmu.lock; then map under the domain's lock, and tell
+ *		hardware that walks no page tables; unpin what was not mapped
  *	unmap:	unmap and invalidate under the domain's lock; then unpin
+ *	lazy:	unmap under the domain's lock; then remember under host_mmu.lock,
+ *		under which the domain is invalidated later, before it is unpinned
  *
- * The two locks are never held together, so a revocation, which holds
- * host_mmu.lock, does not wait for mappings.
+ * host_mmu.lock and a domain's lock are never held together, so a revocation,
+ * which holds the former, does not wait for mappings.
  *
  * Pins are counted per page, or per 2 MiB where a whole block is mapped as one.
  * For the latter, the number of pages that the host cannot reach is kept per
@@ -29,8 +31,10 @@
 #include <nvhe/mem_protect.h>
 #include <nvhe/memory.h>
 
-/* Tables that one call fills, and runs or holes that one call goes through. */
-#define MAP_WALKS		4
+/* Mappings, and entries of last-level tables, that one call makes. */
+#define MAP_MAX			16
+#define MAP_ENTRIES		2048
+/* Runs or holes that one call goes through. */
 #define UNMAP_STEPS		64
 /* GiB of addresses whose tables one call frees. */
 #define FREE_TABLES		2
@@ -38,8 +42,26 @@
 #define UNMAP_RUNS		64
 #define DOMAIN_BITS		16
 
-/* Offset of pkvm_iommu_domain::hw in the domain's page. */
+/* Offsets of pkvm_iommu_domain::hw and ::lazy in the domain's page. */
 #define DOMAIN_HW		2048
+#define DOMAIN_LAZY		(DOMAIN_HW + 64)
+
+/*
+ * What was unmapped lazily: where each run starts, its pages, whether it was a
+ * block, and whether it is memory, and so still pinned. A domain has a page's rest
+ * for them, and flushing it is to be short; and so is flushing all.
+ */
+#define LAZY_MAX		((PAGE_SIZE - DOMAIN_LAZY) / sizeof(u64))
+#define LAZY_ENTRIES		4096
+#define LAZY_DOMAINS		64
+#define LAZY_BLOCK		BIT(11)
+#define LAZY_MEMORY		BIT(10)
+#define LAZY_PAGES		GENMASK(9, 0)
+
+static struct pkvm_iommu_domain *lazy_domains[LAZY_DOMAINS];
+static unsigned int nr_lazy_domains;
+
+static void lazy_flush(struct pkvm_iommu_domain *domain);
 
 /*
  * The domain table: a slot holds a domain, with DOMAIN_DYING once it is out of
@@ -54,71 +76,84 @@ static u64 domain_next = 1;
 static u64 domain_free_id;
 
 /**
- * struct block - a 2 MiB block of memory, in one slot of a radix tree
+ * struct block - a 2 MiB block of memory, in two slots of a radix tree
  * @pins: mappings of the whole block
  * @unreachable: pages in it that the host cannot reach
+ * @pages: mappings of each of its pages, or NULL if there were none yet; four
+ *	blocks have a page of them
  *
  * host_mmu.lock guards it.
  */
 struct block {
 	u32	pins;
 	u32	unreachable;
+	u16	*pages;
 };
 
+#define BLOCK_SLOTS		(sizeof(struct block) / sizeof(void *))
+#define BLOCK_LEVELS		PKVM_IOMMU_RADIX_LEVELS(48 - PMD_SHIFT + 1)
+#define BLOCKS_PER_PAGE		(PAGE_SIZE / sizeof(struct block))
+#define PINS_BLOCKS		(PAGE_SIZE / (PTRS_PER_PTE * sizeof(u16)))
+
 static void *blocks;
-/* Four u16 counts to a slot. */
-static void *page_pins;
 static unsigned long nr_pins;
 
-/* A page of them, and which GiB it covers: most calls are for where the last was. */
+/* A page of them, and where it starts: most calls are for where the last was. */
 static struct block *last_blocks;
-static u64 last_gib;
+static u64 last_blocks_index = U64_MAX;
 
 static struct block *block_of(u64 phys, bool alloc)
 {
-	u64 index = phys >> PMD_SHIFT & (PTRS_PER_PMD - 1);
+	u64 index = phys >> PMD_SHIFT, first = ALIGN_DOWN(index, BLOCKS_PER_PAGE);
+	void **slot;
 
-	BUILD_BUG_ON(sizeof(struct block) != sizeof(void *));
-	if (!last_blocks || last_gib != phys >> PUD_SHIFT) {
-		last_blocks = (struct block *)pkvm_iommu_radix(&blocks, phys >> PMD_SHIFT,
-							       48 - PMD_SHIFT, alloc);
-		if (!last_blocks)
+	if (last_blocks_index != first) {
+		slot = pkvm_iommu_radix(&blocks, first * BLOCK_SLOTS,
+					BLOCK_LEVELS, alloc);
+		if (!slot)
 			return NULL;
-		last_blocks -= index;
-		last_gib = phys >> PUD_SHIFT;
+		last_blocks = (struct block *)slot;
+		last_blocks_index = first;
 	}
 
-	return last_blocks + index;
+	return last_blocks + (index - first);
 }
 
-static u16 *page_pins_of(u64 phys, bool alloc)
+/* The counts of a block's pages. */
+static bool block_pages(struct block *block, u64 phys)
 {
-	u64 pfn = hyp_phys_to_pfn(phys);
-	u16 *slot = (u16 *)pkvm_iommu_radix(&page_pins, pfn >> 2, 48 - PAGE_SHIFT - 2, alloc);
+	unsigned int i, index = phys >> PMD_SHIFT & (PINS_BLOCKS - 1);
+	u16 *pages;
 
-	return slot ? slot + (pfn & 3) : NULL;
-}
+	if (block->pages)
+		return true;
+	pages = pkvm_iommu_alloc_page();
+	if (!pages)
+		return false;
+	for (i = 0, block -= index; i < PINS_BLOCKS; i++)
+		block[i].pages = pages + i * PTRS_PER_PTE;
 
-/* The counts of neighbours are neighbours, but for the end of a page of them. */
-static u16 *next_pins(u16 *pins, u64 phys, bool alloc)
-{
-	if (pins && hyp_phys_to_pfn(phys) & (PAGE_SIZE / sizeof(*pins) - 1))
-		return pins + 1;
-
-	return page_pins_of(phys, alloc);
+	return true;
 }
 
 /**
  * pkvm_iommu_pins_build() - prepare for the memory at an address
- * @phys: address; up to 1 GiB of memory from there is covered
+ * @phys: where memory starts
+ * @size: bytes of it; at most 1 GiB is covered by one call
  *
  * Context: host_mmu.lock held; boot.
  * Return: 0 or -ENOMEM.
  */
-int pkvm_iommu_pins_build(u64 phys)
+int pkvm_iommu_pins_build(u64 phys, u64 size)
 {
-	/* A page of slots covers an aligned GiB. */
-	return block_of(phys, true) ? 0 : -ENOMEM;
+	u64 end = phys + min(size, SZ_1G);
+
+	for (; phys < end; phys = ALIGN(phys + 1, BLOCKS_PER_PAGE * PMD_SIZE)) {
+		if (!block_of(phys, true))
+			return -ENOMEM;
+	}
+
+	return 0;
 }
 
 /**
@@ -140,91 +175,154 @@ void pkvm_iommu_pins_update(u64 phys, u64 size, bool reachable)
 	}
 }
 
+static bool is_pinned(u64 phys, u64 size)
+{
+	/* Nothing above the reach of devices is ever pinned. */
+	u64 end = min(phys + size, BIT(pkvm_iommu_shadow.cfg->ias));
+	struct block *block;
+
+	for (; phys < end && nr_pins; phys += PAGE_SIZE) {
+		block = block_of(phys, false);
+		if (block && (block->pins || (block->pages && block->pages[pte_index(phys)])))
+			return true;
+	}
+
+	return false;
+}
+
 /**
  * pkvm_iommu_check_pins() - may memory change its owner?
  * @phys: where it starts
  * @size: bytes, whole pages
  *
- * Context: host_mmu.lock held.
+ * What is only waiting to be flushed is flushed.
+ *
+ * Context: host_mmu.lock held; takes each pkvm_iommu::lock.
  * Return: 0, or -EBUSY if devices have any of it mapped.
  */
 int pkvm_iommu_check_pins(phys_addr_t phys, u64 size)
 {
-	u64 addr, end;
-	struct block *block;
-	u16 *pins = NULL;
-
-	if (!nr_pins)
+	if (!nr_pins || !is_pinned(phys, size))
 		return 0;
+	if (!nr_lazy_domains)
+		return -EBUSY;
 
-	/* Nothing above the reach of devices is ever pinned. */
-	end = min(phys + size, BIT(pkvm_iommu_shadow.cfg->ias));
+	while (nr_lazy_domains)
+		lazy_flush(lazy_domains[0]);
 
-	for (addr = phys; addr < end; addr += PAGE_SIZE) {
-		pins = next_pins(pins, addr, false);
-		block = block_of(addr, false);
-		if ((pins && *pins) || (block && block->pins))
-			return -EBUSY;
-	}
-
-	return 0;
+	return is_pinned(phys, size) ? -EBUSY : 0;
 }
 
-/* host_mmu.lock held. */
-static void unpin(u64 phys, u64 len, u64 size)
+/*
+ * Add @delta to @n counts; four at a time, where they fill a word. Returns false
+ * if one of them is beyond PKVM_IOMMU_PINS_MAX then, which is its top bit.
+ */
+static bool counts_add(u16 *count, unsigned int n, int delta)
 {
-	u16 *pins = NULL;
+	const u64 ones = 0x0001000100010001, tops = ones << 15;
+	u64 word, all = 0;
 
-	nr_pins -= len / size;
-	for (; len; phys += size, len -= size) {
-		if (size == PAGE_SIZE) {
-			pins = next_pins(pins, phys, false);
-			--*pins;
+	BUILD_BUG_ON(PKVM_IOMMU_PINS_MAX != 0x7fff);
+	while (n) {
+		if (n >= 4 && IS_ALIGNED((u64)count, sizeof(word))) {
+			word = *(u64 *)count + delta * ones;
+			*(u64 *)count = word;
+			count += 4;
+			n -= 4;
 		} else {
-			block_of(phys, false)->pins--;
+			word = *count += delta;
+			count++;
+			n--;
+		}
+		all |= word;
+	}
+
+	return !(all & tops);
+}
+
+/* Pages, or blocks if that is what @shift says. host_mmu.lock held. */
+static void unpin(u64 phys, u64 len, int shift)
+{
+	struct block *block;
+	unsigned int n;
+
+	nr_pins -= len >> shift;
+	for (; len; phys += (u64)n << shift, len -= (u64)n << shift) {
+		block = block_of(phys, false);
+		n = 1;
+		if (shift == PAGE_SHIFT) {
+			n = min_t(u64, len >> PAGE_SHIFT, PTRS_PER_PTE - pte_index(phys));
+			counts_add(block->pages + pte_index(phys), n, -1);
+		} else {
+			block->pins--;
 		}
 	}
 }
 
-/* Pin pages, or one block if that is @size; all or nothing. host_mmu.lock held. */
-static int pin(u64 phys, u64 len, u64 size)
+static bool host_reaches(u64 phys, unsigned int n)
 {
-	struct hyp_page *page, *first = hyp_phys_to_page(phys);
+	struct hyp_page *page = hyp_phys_to_page(phys), *end = page + n;
+
+	for (; page < end; page++) {
+		if (get_host_state(page) == PKVM_NOPAGE)
+			return false;
+	}
+
+	return true;
+}
+
+static int pin_pages(struct block *block, u64 phys, unsigned int n)
+{
+	u16 *counts;
+
+	/* Before anything is allocated for the counts. */
+	if (block->unreachable && !host_reaches(phys, n))
+		return -EPERM;
+	if (!block_pages(block, phys))
+		return -ENOMEM;
+
+	counts = block->pages + pte_index(phys);
+	if (counts_add(counts, n, 1))
+		return 0;
+	counts_add(counts, n, -1);
+
+	return -EBUSY;
+}
+
+static int pin_block(struct block *block)
+{
+	if (block->unreachable)
+		return -EPERM;
+	if (block->pins == PKVM_IOMMU_PINS_MAX)
+		return -EBUSY;
+	block->pins++;
+
+	return 0;
+}
+
+/* All or nothing. host_mmu.lock held. */
+static int pin(u64 phys, u64 len, int shift)
+{
 	struct block *block;
-	u16 *pins = NULL;
+	unsigned int n = 1;
 	int ret = 0;
 	u64 done;
 
-	if (size != PAGE_SIZE) {
-		block = block_of(phys, false);
-		if (block->unreachable)
-			return -EPERM;
-		if (block->pins == U32_MAX)
-			return -EBUSY;
-		block->pins++;
-		nr_pins++;
-		return 0;
-	}
-
-	/* Before anything is allocated for the counts. */
-	for (page = first; page < first + (len >> PAGE_SHIFT); page++) {
-		if (get_host_state(page) == PKVM_NOPAGE)
-			return -EPERM;
-	}
-
-	for (done = 0; done < len; done += PAGE_SIZE) {
-		pins = next_pins(pins, phys + done, true);
-		if (!pins)
-			ret = -ENOMEM;
-		else if (*pins == U16_MAX)
-			ret = -EBUSY;
+	for (done = 0; done < len; done += (u64)n << shift) {
+		block = block_of(phys + done, false);
+		if (shift == PAGE_SHIFT) {
+			n = min_t(u64, (len - done) >> PAGE_SHIFT,
+				  PTRS_PER_PTE - pte_index(phys + done));
+			ret = pin_pages(block, phys + done, n);
+		} else {
+			ret = pin_block(block);
+		}
 		if (ret)
 			break;
-		++*pins;
-		nr_pins++;
+		nr_pins += n;
 	}
 	if (ret)
-		unpin(phys, done, PAGE_SIZE);
+		unpin(phys, done, shift);
 
 	return ret;
 }
@@ -275,7 +373,7 @@ int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, u16 tag,
 
 static void **domain_slot(u64 id, bool alloc)
 {
-	return pkvm_iommu_radix(&domain_table, id, DOMAIN_BITS, alloc);
+	return pkvm_iommu_radix(&domain_table, id, PKVM_IOMMU_RADIX_LEVELS(DOMAIN_BITS), alloc);
 }
 
 /**
@@ -345,6 +443,7 @@ int pkvm_iommu_domain_alloc(u64 *res)
 	if (!domain)
 		return -ENOMEM;
 	domain->hw = (void *)domain + DOMAIN_HW;
+	domain->lazy = (void *)domain + DOMAIN_LAZY;
 	BUILD_BUG_ON(sizeof(*domain) > DOMAIN_HW);
 
 	hyp_spin_lock(&domain_lock);
@@ -385,7 +484,7 @@ static bool domain_free_tables(struct pkvm_iommu_domain *domain)
 
 	while (domain->freed < limit) {
 		pkvm_iommu_pgtable_read(domain->ops, domain->freed, SZ_4K, &run, 1);
-		if (run.size < SZ_1G) {
+		if (run.shift < PUD_SHIFT) {
 			if (tables++ == FREE_TABLES)
 				return false;
 			domain->ops->unmap_pages(domain->ops, domain->freed, SZ_1G, 1, NULL);
@@ -421,6 +520,10 @@ int pkvm_iommu_domain_free(u64 id)
 	if (ret)
 		return ret;
 
+	hyp_spin_lock(&host_mmu.lock);
+	lazy_flush(domain);
+	hyp_spin_unlock(&host_mmu.lock);
+
 	done = domain_free_tables(domain);
 	if (done)
 		pkvm_iommu_pgtable_free(domain->ops);
@@ -441,21 +544,22 @@ int pkvm_iommu_domain_free(u64 id)
 	return 0;
 }
 
+/* The checks that calls on a range have in common; takes a use of the domain. */
 static struct pkvm_iommu_domain *mapping_args(u64 id, u64 iova, u64 size, int *ret)
 {
 	u64 limit = BIT(pkvm_iommu_shadow.cfg->ias);
 	struct pkvm_iommu_domain *domain = NULL;
 
-	*ret = -ENXIO;
 	if (id != PKVM_IOMMU_DOMAIN_IDENTITY)
 		domain = pkvm_iommu_domain_get(id);
-	if (!domain)
+	if (!domain) {
+		*ret = -ENXIO;
 		return NULL;
+	}
 
-	*ret = 0;
 	if (!size || !PAGE_ALIGNED(iova | size))
 		*ret = -EINVAL;
-	else if (iova >= limit || size > limit - iova)
+	else if (!*ret && (iova >= limit || size > limit - iova))
 		*ret = -ERANGE;
 	if (*ret) {
 		pkvm_iommu_domain_put(domain);
@@ -469,9 +573,8 @@ static struct pkvm_iommu_domain *mapping_args(u64 id, u64 iova, u64 size, int *r
 static bool is_host_mmio(u64 phys, u64 size)
 {
 	u64 start, stop;
-	bool is_memory;
 
-	if (pkvm_iommu_region_end(phys, &is_memory) < phys + size || is_memory)
+	if (pkvm_iommu_region(phys, &start, &stop) || stop < phys + size)
 		return false;
 
 	return !pkvm_iommu_next_mmio(phys, &start, &stop) || start >= phys + size;
@@ -486,180 +589,345 @@ static int to_prot(u64 flags)
 	       (flags & PKVM_IOMMU_PROT_NOEXEC ? IOMMU_NOEXEC : 0);
 }
 
-/*
- * What one walk of the table can map from @iova: a block where both addresses,
- * @size and what is in the table allow it, else pages up to the end of the
- * table. Returns the bytes, or a negative errno.
- */
-static s64 map_some(struct pkvm_iommu_domain *domain, u64 iova, u64 phys, u64 size, int prot)
+/* What the host asks to be mapped; its registers are EL2's to read meanwhile. */
+static int runs_size(const u64 *runs, u64 *size)
 {
-	u64 end, pgsize = SZ_4K, len = min(size, ALIGN(iova + 1, SZ_2M) - iova);
+	u64 phys, len, limit = BIT(pkvm_iommu_shadow.cfg->ias);
+	int i, ret = 0;
+
+	for (*size = 0, i = 0; i < PKVM_IOMMU_RUNS && runs[i]; i++) {
+		phys = runs[i] & ~PKVM_IOMMU_RUN_PAGES;
+		len = (runs[i] & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
+		if (!len)
+			return -EINVAL;
+		if (phys >= limit || len > limit - phys)
+			ret = -ERANGE;
+		*size += len;
+	}
+
+	return ret;
+}
+
+/* Whether a block can be mapped at @iova: an empty table may be in its place. */
+static bool block_fits(struct pkvm_iommu_domain *domain, u64 iova)
+{
 	struct pkvm_iommu_run run;
-	size_t mapped = 0;
-	bool is_memory;
-	int ret = 0;
-
-	/* An empty table stays, so a block is only used where there is none. */
-	if (len == SZ_2M && IS_ALIGNED(phys, SZ_2M)) {
-		hyp_spin_lock(&domain->lock);
-		if (!pkvm_iommu_pgtable_read(domain->ops, iova, len, &run, 1) &&
-		    run.size >= SZ_2M)
-			pgsize = SZ_2M;
-		hyp_spin_unlock(&domain->lock);
-	}
-
-	end = pkvm_iommu_region_end(phys, &is_memory);
-	if (end - phys < len) {
-		len = end - phys;
-		pgsize = SZ_4K;
-	}
-
-	if (is_memory) {
-		hyp_spin_lock(&host_mmu.lock);
-		ret = pin(phys, len, pgsize);
-		hyp_spin_unlock(&host_mmu.lock);
-	} else if (is_host_mmio(phys, len)) {
-		prot = (prot & ~IOMMU_CACHE) | IOMMU_MMIO;
-	} else {
-		ret = -EPERM;
-	}
-	if (ret)
-		return ret;
+	void *table = NULL;
+	bool fits = false;
 
 	hyp_spin_lock(&domain->lock);
-	/* A block must not replace a table that has come there since. */
-	if (pgsize == SZ_2M &&
-	    (pkvm_iommu_pgtable_read(domain->ops, iova, len, &run, 1) || run.size < SZ_2M))
-		ret = -EEXIST;
-	else
-		ret = domain->ops->map_pages(domain->ops, iova, phys, pgsize, len / pgsize,
-					     prot, 0, &mapped);
-	domain->mapped += mapped / pgsize;
+	if (!pkvm_iommu_pgtable_read(domain->ops, iova, SZ_2M, &run, 1)) {
+		fits = run.shift >= PMD_SHIFT;
+		if (!fits)
+			table = pkvm_iommu_pgtable_prune(domain->ops, iova);
+	}
+	if (table) {
+		/* IOMMUs may have cached where it is. */
+		pkvm_iommu_invalidate_all(domain, &domain->lock, 0, 0);
+		pkvm_iommu_free_page(table);
+		fits = true;
+	}
 	hyp_spin_unlock(&domain->lock);
 
-	if (ret && is_memory) {
-		hyp_spin_lock(&host_mmu.lock);
-		unpin(phys, len, pgsize);
-		hyp_spin_unlock(&host_mmu.lock);
+	return fits;
+}
+
+/*
+ * Cut runs where a last-level table, or memory, begins or ends; a block where
+ * both addresses and what is in the table allow it. Returns the mappings, which
+ * may not be all.
+ */
+static int runs_split(struct pkvm_iommu_domain *domain, u64 iova, const u64 *runs, int prot,
+		      struct pkvm_iommu_mapping *maps)
+{
+	const int mmio_prot = (prot & ~IOMMU_CACHE) | IOMMU_MMIO;
+	u64 phys, len, start = 0, end = 0, entries = 0;
+	struct pkvm_iommu_mapping *map = maps;
+	bool is_memory = false;
+	int i;
+
+	for (i = 0; i < PKVM_IOMMU_RUNS && runs[i]; i++) {
+		phys = runs[i] & ~PKVM_IOMMU_RUN_PAGES;
+		len = (runs[i] & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
+		for (; len; map++) {
+			if (map == maps + MAP_MAX || entries >= MAP_ENTRIES)
+				return map - maps;
+			if (phys < start || phys >= end)
+				is_memory = pkvm_iommu_region(phys, &start, &end);
+			map->iova = iova;
+			map->phys = phys;
+			map->size = min3(len, ALIGN(iova + 1, SZ_2M) - iova, end - phys);
+			map->shift = PAGE_SHIFT;
+			map->is_memory = is_memory;
+			map->prot = is_memory ? prot : mmio_prot;
+
+			if (map->size == SZ_2M && IS_ALIGNED(phys, SZ_2M) &&
+			    block_fits(domain, iova))
+				map->shift = PMD_SHIFT;
+
+			iova += map->size;
+			phys += map->size;
+			len -= map->size;
+			entries += pkvm_iommu_entries(map);
+		}
 	}
 
-	return ret ?: len;
+	return map - maps;
+}
+
+/* Returns how many are pinned; of MMIO, how many need not be. */
+static int maps_pin(const struct pkvm_iommu_mapping *maps, int nr, int *ret)
+{
+	int i;
+
+	*ret = 0;
+	hyp_spin_lock(&host_mmu.lock);
+	for (i = 0; i < nr; i++) {
+		if (maps[i].is_memory)
+			*ret = pin(maps[i].phys, maps[i].size, maps[i].shift);
+		else if (!is_host_mmio(maps[i].phys, maps[i].size))
+			*ret = -EPERM;
+		if (*ret)
+			break;
+	}
+	hyp_spin_unlock(&host_mmu.lock);
+
+	return i;
+}
+
+static void maps_unpin(const struct pkvm_iommu_mapping *map, int nr)
+{
+	hyp_spin_lock(&host_mmu.lock);
+	for (; nr--; map++) {
+		if (map->is_memory)
+			unpin(map->phys, map->size, map->shift);
+	}
+	hyp_spin_unlock(&host_mmu.lock);
+}
+
+/* Tell hardware that walks no page tables; all or nothing. The domain's lock is held. */
+static int maps_tell(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_mapping *maps,
+		     int nr)
+{
+	const struct pkvm_iommu_mapping *map = maps, *end = maps + nr;
+	struct pkvm_iommu_run run;
+	int ret = 0;
+
+	if (nr)
+		ret = pkvm_iommu_map_all(domain, maps, nr);
+	if (!ret)
+		return 0;
+
+	for (; map < end; map++) {
+		/* Just made, each by entries of one kind. */
+		BUG_ON(pkvm_iommu_pgtable_unmap(domain->ops, map->iova, map->size, &run, 1) != 1);
+		domain->mapped -= pkvm_iommu_entries(map);
+	}
+	end--;
+	pkvm_iommu_invalidate_all(domain, &domain->lock, maps->iova,
+				  end->iova + end->size - maps->iova);
+
+	return ret;
 }
 
 /* PKVM_IOMMU_MAP */
 int pkvm_iommu_map(const u64 *args, u64 *res)
 {
-	u64 iova = args[1], phys = args[2], size = args[3], flags = args[4];
-	u64 limit = BIT(pkvm_iommu_shadow.cfg->ias);
+	u64 size, iova = args[1], flags = args[2];
+	struct pkvm_iommu_mapping maps[MAP_MAX] __uninitialized;
+	int i, nr, pinned, done, err, ret;
 	struct pkvm_iommu_domain *domain;
-	int ret, walks;
-	s64 len = 0;
+	const u64 *runs = args + 3;
 
+	ret = runs_size(runs, &size);
+	if (flags >> 5 || !(flags & (PKVM_IOMMU_PROT_READ | PKVM_IOMMU_PROT_WRITE)))
+		ret = -EINVAL;
 	domain = mapping_args(args[0], iova, size, &ret);
 	if (!domain)
 		return ret;
 
-	if (!PAGE_ALIGNED(phys) || flags >> 5 ||
-	    !(flags & (PKVM_IOMMU_PROT_READ | PKVM_IOMMU_PROT_WRITE)))
-		len = -EINVAL;
-	else if (phys >= limit || size > limit - phys)
-		len = -ERANGE;
+	nr = runs_split(domain, iova, runs, to_prot(flags), maps);
+	pinned = maps_pin(maps, nr, &ret);
 
-	for (walks = 0; len >= 0 && res[0] < size && walks < MAP_WALKS; walks++) {
-		len = map_some(domain, iova + res[0], phys + res[0], size - res[0],
-			       to_prot(flags));
-		if (len > 0)
-			res[0] += len;
+	hyp_spin_lock(&domain->lock);
+	err = pkvm_iommu_pgtable_map(domain->ops, maps, pinned, !pkvm_iommu_all_walk, &done);
+	for (i = 0; i < done; i++)
+		domain->mapped += pkvm_iommu_entries(&maps[i]);
+	if (!pkvm_iommu_all_walk) {
+		int told = maps_tell(domain, maps, done);
+
+		if (told) {
+			err = told;
+			done = 0;
+		}
 	}
+	hyp_spin_unlock(&domain->lock);
 	pkvm_iommu_domain_put(domain);
 
-	/* The most that one walk can use: tables, and two paths to counts of pins. */
-	if (len == -ENOMEM)
-		res[1] = 3 + 7;
+	if (done < pinned)
+		maps_unpin(maps + done, pinned - done);
+	ret = err ?: ret;
+	if (done)
+		res[0] = maps[done - 1].iova + maps[done - 1].size - iova;
 
-	return min(len, 0);
+	/* The most that one mapping can use: tables, and counts of two blocks. */
+	if (ret == -ENOMEM)
+		res[1] = 3 + 2;
+
+	return ret;
 }
 
-/*
- * Unmap from @addr what one walk of the table finds, or go over a hole; @runs are
- * to be unpinned. Returns the bytes, or -EINVAL.
- */
-static s64 unmap_some(struct pkvm_iommu_domain *domain, u64 addr, u64 left,
-		      struct pkvm_iommu_run *runs, int *nr)
+/* Finish what was unmapped lazily. host_mmu.lock held. */
+static void lazy_flush(struct pkvm_iommu_domain *domain)
 {
-	u64 size, len = 0;
-	int i, found;
+	u64 run;
 
-	found = pkvm_iommu_pgtable_read(domain->ops, addr, left, &runs[*nr], UNMAP_RUNS - *nr);
-	size = runs[*nr].size;
-	if (!found)
-		return min(left, runs[*nr].len);
-	if (addr & (size - 1) || left < size)
-		return -EINVAL;
+	if (!domain->nr_lazy)
+		return;
 
-	for (i = 0; i < found; i++)
-		len += runs[*nr + i].len;
-	/* They are there, just seen under the lock. */
-	BUG_ON(domain->ops->unmap_pages(domain->ops, addr, size, len / size, NULL) != len);
-	domain->mapped -= len / size;
-	*nr += found;
+	pkvm_iommu_invalidate_all(domain, &host_mmu.lock, 0, 0);
 
-	return len;
-}
-
-/* Memory is pinned, MMIO is not. */
-static void unpin_run(const struct pkvm_iommu_run *run)
-{
-	u64 phys, len, left = run->len;
-	bool is_memory;
-
-	for (phys = run->phys; left; phys += len, left -= len) {
-		len = min(left, pkvm_iommu_region_end(phys, &is_memory) - phys);
-		if (is_memory)
-			unpin(phys, len, run->size);
+	while (domain->nr_lazy) {
+		run = domain->lazy[--domain->nr_lazy];
+		if (run & LAZY_MEMORY)
+			unpin(run & PAGE_MASK, (run & LAZY_PAGES) << PAGE_SHIFT,
+			      run & LAZY_BLOCK ? PMD_SHIFT : PAGE_SHIFT);
 	}
+	domain->lazy_entries = 0;
+
+	/* The last one in the list takes its place. */
+	nr_lazy_domains--;
+	lazy_domains[domain->lazy_slot] = lazy_domains[nr_lazy_domains];
+	lazy_domains[domain->lazy_slot]->lazy_slot = domain->lazy_slot;
+}
+
+/* Keep a run pinned until the domain is flushed. host_mmu.lock held. */
+static void lazy_add(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_run *run)
+{
+	if (domain->nr_lazy == LAZY_MAX || domain->lazy_entries >= LAZY_ENTRIES)
+		lazy_flush(domain);
+	if (!domain->nr_lazy) {
+		if (nr_lazy_domains == LAZY_DOMAINS)
+			lazy_flush(lazy_domains[0]);
+		domain->lazy_slot = nr_lazy_domains++;
+		lazy_domains[domain->lazy_slot] = domain;
+	}
+	domain->lazy[domain->nr_lazy++] = run->phys | run->len >> PAGE_SHIFT |
+					  (run->shift == PMD_SHIFT ? LAZY_BLOCK : 0) |
+					  (run->is_memory ? LAZY_MEMORY : 0);
+	domain->lazy_entries += run->len >> run->shift;
+}
+
+/* PKVM_IOMMU_FLUSH */
+int pkvm_iommu_flush(u64 id)
+{
+	struct pkvm_iommu_domain *domain = NULL;
+
+	if (id != PKVM_IOMMU_DOMAIN_IDENTITY)
+		domain = pkvm_iommu_domain_get(id);
+	if (!domain)
+		return -ENXIO;
+
+	hyp_spin_lock(&host_mmu.lock);
+	lazy_flush(domain);
+	hyp_spin_unlock(&host_mmu.lock);
+	pkvm_iommu_domain_put(domain);
+
+	return 0;
+}
+
+/* Whether a range of mappings is whole, for hardware that was told of them. */
+static bool unmap_whole(struct pkvm_iommu_domain *domain, u64 iova, u64 size)
+{
+	return pkvm_iommu_pgtable_starts(domain->ops, iova) &&
+	       (iova + size == BIT(domain->cfg->ias) ||
+		pkvm_iommu_pgtable_starts(domain->ops, iova + size));
 }
 
 /* PKVM_IOMMU_UNMAP */
 int pkvm_iommu_unmap(const u64 *args, u64 *res)
 {
-	struct pkvm_iommu_run runs[UNMAP_RUNS];
+	u64 iova = args[1], size = args[2], flags = args[3];
+	struct pkvm_iommu_run runs[UNMAP_RUNS] __uninitialized, *run;
+	int found = 0, nr = 0, steps, ret = 0;
 	struct pkvm_iommu_domain *domain;
-	u64 iova = args[1], size = args[2];
-	int ret, steps, nr = 0;
-	s64 len = 0;
+	bool lazy;
 
+	if (flags & ~PKVM_IOMMU_UNMAP_LAZY)
+		ret = -EINVAL;
 	domain = mapping_args(args[0], iova, size, &ret);
 	if (!domain)
 		return ret;
+	/* What other hardware was told it must be told again, at once. */
+	lazy = flags & PKVM_IOMMU_UNMAP_LAZY && pkvm_iommu_all_walk;
 
 	hyp_spin_lock(&domain->lock);
-	for (steps = 0; steps < UNMAP_STEPS; steps++) {
-		int before = nr;
-
+	if (!pkvm_iommu_all_walk && !unmap_whole(domain, iova, size))
+		found = -EINVAL;
+	for (steps = 0; steps < UNMAP_STEPS && found >= 0; steps++) {
 		if (res[0] == size || nr == UNMAP_RUNS)
 			break;
-		len = unmap_some(domain, iova + res[0], size - res[0], runs, &nr);
-		if (len < 0)
-			break;
-		res[0] += len;
-		if (nr > before)
-			res[1] += len;
+		run = &runs[nr];
+		found = pkvm_iommu_pgtable_unmap(domain->ops, iova + res[0], size - res[0],
+						 run, UNMAP_RUNS - nr);
+		if (!found)
+			res[0] += min(size - res[0], run->len);
+		for (; run < &runs[nr] + found; run++) {
+			res[0] += run->len;
+			res[1] += run->len;
+			domain->mapped -= run->len >> run->shift;
+		}
+		nr += max(found, 0);
 	}
-	if (res[1])
+	if (nr && !lazy)
 		pkvm_iommu_invalidate_all(domain, &domain->lock, iova, res[0]);
 	hyp_spin_unlock(&domain->lock);
-	pkvm_iommu_domain_put(domain);
 
-	/* Now no device reaches any of it. */
 	if (nr) {
 		hyp_spin_lock(&host_mmu.lock);
-		while (nr--)
-			unpin_run(&runs[nr]);
+		for (run = runs; run < runs + nr; run++) {
+			if (lazy)
+				lazy_add(domain, run);
+			else if (run->is_memory)	/* Now no device reaches it. */
+				unpin(run->phys, run->len, run->shift);
+		}
 		hyp_spin_unlock(&host_mmu.lock);
 	}
+	pkvm_iommu_domain_put(domain);
 
-	return min(len, 0);
+	return min(found, 0);
+}
+
+/*
+ * PKVM_IOMMU_REPLAY: what is mapped from @iova on, for an IOMMU that walks no page
+ * tables. Returns 0 or the address to go on from, or a negative errno.
+ */
+s64 pkvm_iommu_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain, u64 iova)
+{
+	struct pkvm_iommu_mapping maps[MAP_MAX] __uninitialized;
+	struct pkvm_iommu_run runs[MAP_MAX] __uninitialized;
+	int i, found, steps, ret = 0;
+
+	hyp_spin_lock(&domain->lock);
+	for (steps = 0; steps < UNMAP_STEPS && !ret && iova < BIT(domain->cfg->ias); steps++) {
+		found = pkvm_iommu_pgtable_read(domain->ops, iova, SZ_2M, runs, MAP_MAX);
+		if (!found)
+			iova += runs->len;
+		for (i = 0; i < found; i++) {
+			maps[i].iova = iova;
+			maps[i].phys = runs[i].phys;
+			maps[i].size = runs[i].len;
+			maps[i].prot = pkvm_iommu_pgtable_prot(domain->ops, iova);
+			iova += runs[i].len;
+		}
+		if (found)
+			ret = pkvm_iommu_map_one(iommu, domain, maps, found);
+	}
+	hyp_spin_unlock(&domain->lock);
+	if (iova >= BIT(domain->cfg->ias))
+		iova = 0;
+
+	return ret ?: iova;
 }
 
 /* PKVM_IOMMU_LOOKUP */
@@ -668,7 +936,7 @@ int pkvm_iommu_lookup(const u64 *args, u64 *res)
 	u64 iova = ALIGN_DOWN(args[1], PAGE_SIZE);
 	struct pkvm_iommu_domain *domain;
 	struct pkvm_iommu_run run;
-	int ret;
+	int ret = 0;
 
 	domain = mapping_args(args[0], iova, PAGE_SIZE, &ret);
 	if (!domain)

@@ -128,6 +128,239 @@ void pkvm_iommu_pgtable_free(struct io_pgtable_ops *ops)
 	arm_lpae_free_pgtable(io_pgtable_ops_to_pgtable(ops));
 }
 
+/*
+ * The entry that maps @iova, or the empty one in which the walk ends. Tables have
+ * a page each, the root as well: pgtable_alloc() sees to that.
+ */
+static arm_lpae_iopte *pgtable_find(struct arm_lpae_io_pgtable *data, u64 iova, int *level)
+{
+	arm_lpae_iopte pte, *ptep, *table = data->pgd;
+	int lvl = data->start_level, shift = ARM_LPAE_LVL_SHIFT(lvl, data);
+
+	for (;; lvl++, shift -= PAGE_SHIFT - 3) {
+		ptep = table + (iova >> shift & (PTRS_PER_PTE - 1));
+		pte = READ_ONCE(*ptep);
+		if (lvl == ARM_LPAE_MAX_LEVELS - 1 || iopte_type(pte) != ARM_LPAE_PTE_TYPE_TABLE)
+			break;
+		table = hyp_phys_to_virt(pte & ARM_LPAE_PTE_ADDR_MASK);
+	}
+	*level = lvl;
+
+	return ptep;
+}
+
+/*
+ * For us, in bits that the architecture leaves to software: the first entry of a
+ * mapping; and that the entry leads to memory.
+ */
+#define PTE_START	BIT(56)
+#define PTE_MEMORY	BIT(57)
+
+static int pgtable_map_one(struct arm_lpae_io_pgtable *data, arm_lpae_iopte prot,
+			   const struct pkvm_iommu_mapping *map, arm_lpae_iopte **ptep, int *lvl)
+{
+	int i, ret, n = pkvm_iommu_entries(map);
+	size_t mapped;
+
+	/* Only the library makes tables. Once they are there, it is done again. */
+	if (!**ptep && ARM_LPAE_LVL_SHIFT(*lvl, data) > map->shift) {
+		ret = data->iop.ops.map_pages(&data->iop.ops, map->iova, map->phys,
+					      BIT(map->shift), n, map->prot, 0, &mapped);
+		if (ret)
+			return ret;
+		*ptep = pgtable_find(data, map->iova, lvl);
+	} else {
+		/* A block that is there, or a table where a block is to be. */
+		if (ARM_LPAE_LVL_SHIFT(*lvl, data) != map->shift)
+			return -EEXIST;
+		for (i = 0; i < n; i++) {
+			if ((*ptep)[i])
+				return -EEXIST;
+		}
+	}
+	__arm_lpae_init_pte(data, map->phys, prot, *lvl, n, *ptep);
+
+	return 0;
+}
+
+/**
+ * pkvm_iommu_pgtable_map() - map memory
+ * @ops: the page table
+ * @maps: what to map; one that fails has nothing mapped
+ * @nr: how many
+ * @mark: mark where each starts, see pkvm_iommu_pgtable_starts()
+ * @done: set to how many were mapped
+ *
+ * Context: the caller guards the page table.
+ * Return: 0, -EEXIST, or -ENOMEM if the pool is empty.
+ */
+int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_mapping *maps,
+			   int nr, bool mark, int *done)
+{
+	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
+	const struct pkvm_iommu_mapping *map = maps, *last = NULL;
+	arm_lpae_iopte prot = 0, *ptep = NULL;
+	int ret = 0, lvl = 0;
+
+	for (; map < maps + nr; last = map++) {
+		if (!last || last->prot != map->prot || last->is_memory != map->is_memory)
+			prot = arm_lpae_prot_to_pte(data, map->prot) |
+			       (map->is_memory ? PTE_MEMORY : 0);
+		/* Mostly in the table of the one before. */
+		if (lvl == ARM_LPAE_MAX_LEVELS - 1 &&
+		    map->iova >> PMD_SHIFT == last->iova >> PMD_SHIFT)
+			ptep += (s64)(map->iova - last->iova) >> PAGE_SHIFT;
+		else
+			ptep = pgtable_find(data, map->iova, &lvl);
+
+		ret = pgtable_map_one(data, prot, map, &ptep, &lvl);
+		if (ret)
+			break;
+		if (mark)
+			WRITE_ONCE(*ptep, *ptep | PTE_START);
+	}
+	/* Before anybody is told of it. */
+	wmb();
+	*done = map - maps;
+
+	return ret;
+}
+
+/**
+ * pkvm_iommu_pgtable_prune() - make room for a block
+ * @ops: the page table
+ * @iova: where, aligned to the size of the block
+ *
+ * Context: the caller guards the page table; and before it frees the page, it
+ * invalidates all of the domain.
+ * Return: the table that was in the way, and is empty; NULL if there is none.
+ */
+void *pkvm_iommu_pgtable_prune(struct io_pgtable_ops *ops, u64 iova)
+{
+	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
+	arm_lpae_iopte pte, *ptep, *table = data->pgd;
+	int lvl, i;
+
+	for (lvl = data->start_level; ; lvl++) {
+		ptep = table + (iova >> ARM_LPAE_LVL_SHIFT(lvl, data) & (PTRS_PER_PTE - 1));
+		pte = *ptep;
+		if (iopte_type(pte) != ARM_LPAE_PTE_TYPE_TABLE)
+			return NULL;
+		table = hyp_phys_to_virt(pte & ARM_LPAE_PTE_ADDR_MASK);
+		if (lvl == ARM_LPAE_MAX_LEVELS - 2)
+			break;
+	}
+	for (i = 0; i < PTRS_PER_PTE; i++) {
+		if (table[i])
+			return NULL;
+	}
+	WRITE_ONCE(*ptep, 0);
+	if (!data->iop.cfg.coherent_walk)
+		__arm_lpae_sync_pte(ptep, 1, &data->iop.cfg);
+
+	return table;
+}
+
+/**
+ * pkvm_iommu_pgtable_starts() - may a range of mappings start, or end, here?
+ * @ops: the page table, in which mappings are marked
+ * @iova: where, within its range
+ *
+ * Context: the page table does not change meanwhile.
+ * Return: true if nothing is mapped at @iova, or a mapping starts there.
+ */
+bool pkvm_iommu_pgtable_starts(struct io_pgtable_ops *ops, u64 iova)
+{
+	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
+	int lvl;
+	arm_lpae_iopte pte = *pgtable_find(data, iova, &lvl);
+
+	return !pte || (pte & PTE_START && IS_ALIGNED(iova, ARM_LPAE_BLOCK_SIZE(lvl, data)));
+}
+
+/**
+ * pkvm_iommu_pgtable_prot() - how something is mapped
+ * @ops: the page table
+ * @iova: where something is mapped
+ *
+ * Context: the page table does not change meanwhile.
+ * Return: IOMMU_READ, IOMMU_WRITE, IOMMU_MMIO.
+ */
+int pkvm_iommu_pgtable_prot(struct io_pgtable_ops *ops, u64 iova)
+{
+	static const int prots[] = { IOMMU_READ, IOMMU_WRITE, IOMMU_READ | IOMMU_WRITE };
+	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
+	const arm_lpae_iopte types = ~(ARM_LPAE_PTE_ADDR_MASK | PTE_START | PTE_MEMORY |
+				       ARM_LPAE_PTE_TYPE_MASK | ARM_LPAE_PTE_XN);
+	int lvl, i, mmio;
+	arm_lpae_iopte pte = *pgtable_find(data, iova, &lvl) & types;
+
+	/* The library's own words, the other way round. */
+	for (mmio = 0; mmio <= IOMMU_MMIO; mmio += IOMMU_MMIO) {
+		for (i = 0; i < ARRAY_SIZE(prots); i++) {
+			if (pte == (arm_lpae_prot_to_pte(data, prots[i] | mmio) & types) ||
+			    pte == (arm_lpae_prot_to_pte(data, prots[i] | mmio | IOMMU_CACHE) & types))
+				return prots[i] | mmio;
+		}
+	}
+
+	return 0;
+}
+
+static int pgtable_runs(struct io_pgtable_ops *ops, u64 iova, u64 max,
+			struct pkvm_iommu_run *run, int nr, bool clear)
+{
+	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
+	int lvl, shift, i = 1, n = 1, found = 1;
+	arm_lpae_iopte pte, next, *ptep;
+	u64 size;
+
+	ptep = pgtable_find(data, iova, &lvl);
+	pte = READ_ONCE(*ptep);
+	shift = ARM_LPAE_LVL_SHIFT(lvl, data);
+	size = BIT(shift);
+	run->shift = shift;
+	if (lvl == ARM_LPAE_MAX_LEVELS - 1)
+		n = min_t(u64, max >> shift,
+			  arm_lpae_max_entries(ARM_LPAE_LVL_IDX(iova, lvl, data), data));
+
+	if (!pte) {
+		while (i < n && !READ_ONCE(ptep[i]))
+			i++;
+		run->len = ((u64)i << shift) - (iova & (size - 1));
+		return 0;
+	}
+	if (clear && (iova & (size - 1) || max < size))
+		return -EINVAL;
+
+	run->phys = (pte & ARM_LPAE_PTE_ADDR_MASK) + (iova & (size - 1));
+	run->len = size;
+	run->is_memory = pte & PTE_MEMORY;
+	if (clear)
+		WRITE_ONCE(*ptep, 0);
+	for (; i < n; i++, pte = next) {
+		next = READ_ONCE(ptep[i]);
+		if (next == pte + size) {
+			run->len += size;
+		} else {
+			if (!next || found == nr)
+				break;
+			found++;
+			run++;
+			run->phys = next & ARM_LPAE_PTE_ADDR_MASK;
+			run->len = size;
+			run->shift = shift;
+			run->is_memory = next & PTE_MEMORY;
+		}
+		if (clear)
+			WRITE_ONCE(ptep[i], 0);
+	}
+	if (clear && !data->iop.cfg.coherent_walk)
+		__arm_lpae_sync_pte(ptep, i, &data->iop.cfg);
+
+	return found;
+}
+
 /**
  * pkvm_iommu_pgtable_read() - find what is behind addresses
  * @ops: the page table
@@ -135,59 +368,34 @@ void pkvm_iommu_pgtable_free(struct io_pgtable_ops *ops)
  * @max: look no further than so many bytes, at least one
  * @runs: filled with what is mapped from @iova on, without a gap, all by entries
  *	of one size. If nothing is mapped there, the first says how far the hole
- *	goes on (len) and the size that an entry has where it begins
+ *	goes on (len) and the shift that an entry has where it begins
  * @nr: room in @runs, at least one
  *
- * Context: the page table does not change meanwhile.
+ * Context: the caller guards the page table.
  * Return: runs found; 0 if @iova is not mapped.
  */
 int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,
 			    struct pkvm_iommu_run *runs, int nr)
 {
-	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
-	arm_lpae_iopte pte, *ptep = data->pgd;
-	struct pkvm_iommu_run *run = runs;
-	int lvl, i, n = 1;
-	u64 size;
+	return pgtable_runs(ops, iova, max, runs, nr, false);
+}
 
-	for (lvl = data->start_level; lvl < ARM_LPAE_MAX_LEVELS; lvl++) {
-		i = ARM_LPAE_LVL_IDX(iova, lvl, data);
-		pte = READ_ONCE(ptep[i]);
-		size = ARM_LPAE_BLOCK_SIZE(lvl, data);
-		run->size = size;
-		if (!pte || iopte_leaf(pte, lvl, data->iop.fmt))
-			break;
-		ptep = iopte_deref(pte, data);
-	}
-
-	if (lvl == ARM_LPAE_MAX_LEVELS - 1)
-		n = min_t(u64, max / size, arm_lpae_max_entries(i, data));
-	ptep += i;
-
-	if (!pte) {
-		for (i = 1; i < n && !READ_ONCE(ptep[i]); i++)
-			;
-		run->len = i * size - (iova & (size - 1));
-		return 0;
-	}
-
-	run->phys = iopte_to_paddr(pte, data) + (iova & (size - 1));
-	run->len = size;
-	for (i = 1; i < n; i++) {
-		u64 phys;
-
-		pte = READ_ONCE(ptep[i]);
-		if (!pte)
-			break;
-		phys = iopte_to_paddr(pte, data);
-		if (run->phys + run->len == phys) {
-			run->len += size;
-			continue;
-		}
-		if (run - runs == nr - 1)
-			break;
-		*++run = (struct pkvm_iommu_run){ phys, size, size };
-	}
-
-	return run - runs + 1;
+/**
+ * pkvm_iommu_pgtable_unmap() - find what is behind addresses, and unmap it
+ * @ops: the page table
+ * @iova: where to start, within its range
+ * @max: at most so many bytes
+ * @runs: what was unmapped, as for pkvm_iommu_pgtable_read()
+ * @nr: room in @runs, at least one
+ *
+ * Tables that become empty stay.
+ *
+ * Context: the caller guards the page table, and invalidates.
+ * Return: runs found; 0 if @iova is not mapped; -EINVAL if @iova or the end lies
+ * within a block.
+ */
+int pkvm_iommu_pgtable_unmap(struct io_pgtable_ops *ops, u64 iova, u64 max,
+			     struct pkvm_iommu_run *runs, int nr)
+{
+	return pgtable_runs(ops, iova, max, runs, nr, true);
 }

@@ -6,8 +6,8 @@
  * Until PKVM_IOMMU_BOOT_SEAL the host is trusted. Afterwards it may issue any
  * call with any register values, from any CPU, at any time. A call either does
  * what <uapi/linux/pkvm_iommu.h> says or returns an errno and has changed
- * nothing. Arguments arrive in registers and are read once; no call reads host
- * memory. Each handler checks everything first and then commits what cannot
+ * nothing. Arguments arrive in registers, which EL2 has saved where the host
+ * cannot change them; no call reads host memory. Each handler checks everything first and then commits what cannot
  * fail. An IOMMU's lock is held only for work that is bounded.
  *
  * The registry is written by boot calls only, which one thread of the trusted
@@ -28,6 +28,8 @@
 
 struct pkvm_iommu pkvm_iommus[PKVM_IOMMU_MAX];
 unsigned int pkvm_iommu_nr;
+/* No IOMMU has to be told what is mapped; and so there is an identity domain. */
+bool pkvm_iommu_all_walk;
 
 /*
  * OPEN -> BUILDING -> SEALED, or from any of the first two to OFF or FAILED.
@@ -166,28 +168,27 @@ static int iommu_reclaim(u64 *res)
 	return 0;
 }
 
-#define RADIX_BITS		(PAGE_SHIFT - 3)
-
 /**
  * pkvm_iommu_radix() - find a slot in a radix tree of pool pages
  * @root: its root, NULL in the beginning
  * @index: which slot
- * @bits: of @index, at the most
+ * @levels: PKVM_IOMMU_RADIX_LEVELS() of the bits that @index can have
  * @alloc: make what is missing, with slots of 0
  *
  * Context: whatever guards the tree is held.
  * Return: the slot; NULL if it does not exist, or the pool is empty.
  */
-void **pkvm_iommu_radix(void **root, u64 index, unsigned int bits, bool alloc)
+void **pkvm_iommu_radix(void **root, u64 index, int levels, bool alloc)
 {
-	int level;
+	int shift = levels * PKVM_IOMMU_RADIX_BITS;
 
-	for (level = DIV_ROUND_UP(max(bits, 1U), RADIX_BITS) - 1; level >= 0; level--) {
+	while (shift) {
 		if (!*root && alloc)
 			*root = pkvm_iommu_alloc_page();
 		if (!*root)
 			return NULL;
-		root = (void **)*root + ((index >> (level * RADIX_BITS)) & (BIT(RADIX_BITS) - 1));
+		shift -= PKVM_IOMMU_RADIX_BITS;
+		root = (void **)*root + (index >> shift & (BIT(PKVM_IOMMU_RADIX_BITS) - 1));
 	}
 
 	return root;
@@ -198,12 +199,13 @@ void **pkvm_iommu_radix(void **root, u64 index, unsigned int bits, bool alloc)
  * hold the domain that a stream is attached to, or NULL. Its pages stay: there
  * are at most as many as the stream table of the hardware itself has.
  */
-#define STREAM_LEVELS		DIV_ROUND_UP(32, RADIX_BITS)
+#define STREAM_LEVELS		PKVM_IOMMU_RADIX_LEVELS(32)
 
 static struct pkvm_iommu_domain **stream_slot(struct pkvm_iommu *iommu, u32 sid, bool alloc)
 {
-	return (struct pkvm_iommu_domain **)pkvm_iommu_radix(&iommu->streams, sid,
-							     iommu->sid_bits, alloc);
+	int levels = PKVM_IOMMU_RADIX_LEVELS(iommu->sid_bits);
+
+	return (struct pkvm_iommu_domain **)pkvm_iommu_radix(&iommu->streams, sid, levels, alloc);
 }
 
 static struct pkvm_iommu *iommu_get(u64 id)
@@ -246,6 +248,8 @@ static int iommu_attach(const u64 *args, u64 *res)
 	slot = stream_slot(iommu, sid, true);
 	if (iommu->dead)
 		ret = -EIO;
+	else if (iommu->ops->map && domain == &pkvm_iommu_shadow)
+		ret = -EOPNOTSUPP;
 	else if (!slot)
 		ret = -ENOMEM;
 	else if (*slot)
@@ -253,10 +257,13 @@ static int iommu_attach(const u64 *args, u64 *res)
 	else
 		ret = iommu->ops->stream_prepare(iommu, sid);
 
+	if (!ret)
+		ret = iommu->ops->stream_set(iommu, sid, domain);
 	if (!ret) {
+		/* Hardware that walks no page tables starts with none. */
+		res[0] = iommu->ops->map && !domain->streams[iommu->id];
 		*slot = domain;
 		domain->streams[iommu->id]++;
-		iommu->ops->stream_set(iommu, sid, domain);
 	}
 	hyp_spin_unlock(&iommu->lock);
 
@@ -367,6 +374,81 @@ void pkvm_iommu_invalidate_all(const struct pkvm_iommu_domain *domain,
 	*this_cpu_ptr(&iommu_held_lock) = NULL;
 }
 
+/**
+ * pkvm_iommu_map_one() - tell an IOMMU without page tables what is mapped
+ * @iommu: that one
+ * @domain: where
+ * @maps: what
+ * @nr: how many
+ *
+ * Context: @domain's lock held; takes @iommu's.
+ * Return: 0, also if it need not know; or the errors of pkvm_iommu_ops::map.
+ */
+int pkvm_iommu_map_one(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain,
+		       const struct pkvm_iommu_mapping *maps, int nr)
+{
+	int ret = 0;
+
+	hyp_spin_lock(&iommu->lock);
+	if (iommu->ops->map && domain->streams[iommu->id])
+		ret = iommu->ops->map(iommu, domain, maps, nr);
+	hyp_spin_unlock(&iommu->lock);
+
+	return ret;
+}
+
+/**
+ * pkvm_iommu_map_all() - tell all IOMMUs without page tables what is mapped
+ * @domain: where
+ * @maps: what
+ * @nr: how many
+ *
+ * Context: @domain's lock held; takes each pkvm_iommu::lock.
+ * Return: 0, or the error of the first that does not accept it.
+ */
+int pkvm_iommu_map_all(const struct pkvm_iommu_domain *domain,
+		       const struct pkvm_iommu_mapping *maps, int nr)
+{
+	struct pkvm_iommu *iommu;
+	int ret = 0;
+
+	for (iommu = pkvm_iommus; iommu < pkvm_iommus + pkvm_iommu_nr && !ret; iommu++)
+		ret = pkvm_iommu_map_one(iommu, domain, maps, nr);
+
+	return ret;
+}
+
+/* PKVM_IOMMU_REPLAY */
+static int iommu_replay(const u64 *args, u64 *res)
+{
+	struct pkvm_iommu *iommu = iommu_get(args[0]);
+	struct pkvm_iommu_domain *domain;
+	s64 ret = 0;
+
+	if (!iommu)
+		return -ENOENT;
+	if (!PAGE_ALIGNED(args[2]))
+		return -EINVAL;
+	if (args[2] >> iommu_limit)
+		return -ERANGE;
+	domain = args[1] == PKVM_IOMMU_DOMAIN_IDENTITY ? NULL : pkvm_iommu_domain_get(args[1]);
+	if (!domain)
+		return -ENXIO;
+
+	hyp_spin_lock(&iommu->lock);
+	if (!domain->streams[iommu->id])
+		ret = -ENOTCONN;
+	hyp_spin_unlock(&iommu->lock);
+	if (!ret)
+		ret = pkvm_iommu_replay(iommu, domain, args[2]);
+	pkvm_iommu_domain_put(domain);
+	if (ret < 0)
+		return ret;
+	res[0] = ret;
+
+	return 0;
+}
+
 static int iommu_fault(const u64 *args, u64 *res)
 {
 	struct pkvm_iommu *iommu = iommu_get(args[0]);
@@ -395,6 +477,8 @@ static int iommu_fault(const u64 *args, u64 *res)
 
 static int iommu_info(const u64 *args, u64 *res)
 {
+	const struct pkvm_iommu *iommu;
+
 	switch (args[0]) {
 	case PKVM_IOMMU_INFO_POOL_FREE:
 		res[0] = READ_ONCE(pool_free);
@@ -407,6 +491,12 @@ static int iommu_info(const u64 *args, u64 *res)
 		return 0;
 	case PKVM_IOMMU_INFO_LIMIT:
 		res[0] = iommu_limit;
+		return 0;
+	case PKVM_IOMMU_INFO_IDENTITY:
+		iommu = iommu_get(args[1]);
+		if (!iommu)
+			return -ENOENT;
+		res[0] = !iommu->ops->map;
 		return 0;
 	}
 
@@ -444,7 +534,7 @@ bool pkvm_iommu_next_mmio(u64 addr, u64 *start, u64 *end)
 
 static int iommu_register(const u64 *args, u64 *res)
 {
-	u64 phys = args[1], size = args[2], flags = args[3], start, end;
+	u64 phys = ALIGN_DOWN(args[1], PAGE_SIZE), size = args[2], flags = args[3], start, end;
 	const struct pkvm_iommu_ops *ops = iommu_backend(args[0]);
 	struct pkvm_iommu *iommu = &pkvm_iommus[pkvm_iommu_nr];
 	unsigned long va = 0;
@@ -452,9 +542,11 @@ static int iommu_register(const u64 *args, u64 *res)
 
 	if (iommu_state != IOMMU_OPEN)
 		return -EBUSY;
-	if (!ops || flags & ~REGISTER_FLAGS || !PAGE_ALIGNED(phys | size) ||
-	    (ops->isolates && !size) || phys + size < phys)
+	if (!ops || flags & ~REGISTER_FLAGS || (ops->isolates && !size) ||
+	    args[1] + size < size || args[1] + size > U64_MAX - PAGE_SIZE)
 		return -EINVAL;
+	/* All of the pages that they touch. */
+	size = size ? PAGE_ALIGN(args[1] + size) - phys : 0;
 	if (pkvm_iommu_nr == PKVM_IOMMU_MAX)
 		return -ENOSPC;
 	if (size && pkvm_iommu_next_mmio(phys, &start, &end) && start < phys + size)
@@ -476,7 +568,7 @@ static int iommu_register(const u64 *args, u64 *res)
 		.ops		= ops,
 		.mmio_phys	= phys,
 		.mmio_size	= size,
-		.mmio		= (void __iomem *)va,
+		.mmio		= (void __iomem *)va + (args[1] - phys),
 		.flags		= flags,
 	};
 	ret = ops->probe(iommu, &res[0]);
@@ -548,8 +640,8 @@ static int seal_open(u64 *res)
 {
 	u32 fmts = BIT(ARM_64_LPAE_S1) | BIT(ARM_64_LPAE_S2);
 	unsigned int bits = min3(host_mmu.pgt.ia_bits, iommu_oas, 48U);
+	bool coherent = true, all_walk = true, any_walks = false;
 	struct pkvm_iommu *iommu;
-	bool coherent = true;
 	int ret;
 
 	if (!pkvm_iommu_nr)
@@ -567,6 +659,8 @@ static int seal_open(u64 *res)
 			return -ENXIO;
 		}
 		coherent &= pkvm_iommu_coherent(iommu);
+		all_walk &= !iommu->ops->map;
+		any_walks |= !iommu->ops->map;
 	}
 	res[1] = 0;
 
@@ -578,10 +672,11 @@ static int seal_open(u64 *res)
 		bits = 39;
 
 	ret = pkvm_iommu_shadow_init(fmts & BIT(ARM_64_LPAE_S2) ?
-				     ARM_64_LPAE_S2 : ARM_64_LPAE_S1, bits, coherent);
+				     ARM_64_LPAE_S2 : ARM_64_LPAE_S1, bits, coherent, any_walks);
 	if (ret)
 		return ret;
 
+	pkvm_iommu_all_walk = all_walk;
 	iommu_limit = bits;
 	iommu_state = IOMMU_BUILDING;
 
@@ -709,14 +804,6 @@ bool pkvm_iommu_in_service(void)
 	return iommu_state == IOMMU_SEALED;
 }
 
-static void get_args(struct kvm_cpu_context *host_ctxt, u64 *args)
-{
-	int i;
-
-	for (i = 0; i < 5; i++)
-		args[i] = cpu_reg(host_ctxt, 2 + i);
-}
-
 static void put_result(struct kvm_cpu_context *host_ctxt, int ret, const u64 *res)
 {
 	cpu_reg(host_ctxt, 1) = ret;
@@ -726,10 +813,10 @@ static void put_result(struct kvm_cpu_context *host_ctxt, int ret, const u64 *re
 
 void handle___pkvm_iommu_boot(struct kvm_cpu_context *host_ctxt)
 {
-	u64 args[5], res[2] = {};
+	const u64 *args = &cpu_reg(host_ctxt, 2);
 	int ret = -EOPNOTSUPP;
+	u64 res[2] = {};
 
-	get_args(host_ctxt, args);
 	switch (cpu_reg(host_ctxt, 1)) {
 	case PKVM_IOMMU_BOOT_REGISTER:
 		ret = iommu_register(args, res);
@@ -746,13 +833,13 @@ void handle___pkvm_iommu_boot(struct kvm_cpu_context *host_ctxt)
 
 void handle___pkvm_iommu_call(struct kvm_cpu_context *host_ctxt)
 {
-	u64 op = cpu_reg(host_ctxt, 1), args[5], res[2] = {};
+	u64 op = cpu_reg(host_ctxt, 1), res[2] = {};
+	const u64 *args = &cpu_reg(host_ctxt, 2);
 	int ret = -EOPNOTSUPP;
 
 	if (READ_ONCE(iommu_lost))
 		iommu_die();
 
-	get_args(host_ctxt, args);
 #ifdef CONFIG_PKVM_IOMMU_TEST
 	if (op == PKVM_IOMMU_TEST) {
 		put_result(host_ctxt, pkvm_iommu_test(args, res), res);
@@ -798,6 +885,12 @@ void handle___pkvm_iommu_call(struct kvm_cpu_context *host_ctxt)
 		break;
 	case PKVM_IOMMU_LOOKUP:
 		ret = pkvm_iommu_lookup(args, res);
+		break;
+	case PKVM_IOMMU_FLUSH:
+		ret = pkvm_iommu_flush(args[0]);
+		break;
+	case PKVM_IOMMU_REPLAY:
+		ret = iommu_replay(args, res);
 		break;
 	}
 	put_result(host_ctxt, ret, res);

@@ -38,9 +38,11 @@ struct pkvm_iommu_domain pkvm_iommu_shadow;
 static struct io_pgtable_ops *shadow_ops;
 static unsigned int shadow_bits;
 static u64 shadow_cursor;
+/* Without an IOMMU that walks it, only the counts of pages are kept. */
+static bool shadow_walked;
 
 int pkvm_iommu_shadow_init(enum io_pgtable_fmt fmt, unsigned int bits,
-			   bool coherent)
+			   bool coherent, bool walked)
 {
 	int ret = pkvm_iommu_domain_init(&pkvm_iommu_shadow, SHADOW_TAG, fmt, bits, coherent);
 
@@ -49,6 +51,7 @@ int pkvm_iommu_shadow_init(enum io_pgtable_fmt fmt, unsigned int bits,
 
 	shadow_ops = pkvm_iommu_shadow.ops;
 	shadow_bits = bits;
+	shadow_walked = walked;
 
 	return 0;
 }
@@ -56,32 +59,48 @@ int pkvm_iommu_shadow_init(enum io_pgtable_fmt fmt, unsigned int bits,
 static int shadow_map(u64 addr, size_t pgsize, size_t count, int prot,
 		      size_t *mapped)
 {
-	*mapped = 0;
+	*mapped = shadow_walked ? 0 : pgsize * count;
+	if (!shadow_walked)
+		return 0;
+
 	return shadow_ops->map_pages(shadow_ops, addr, addr, pgsize, count,
 				     prot, 0, mapped);
 }
 
-/* Where the region that holds @addr ends, and whether it is memory. */
-u64 pkvm_iommu_region_end(u64 addr, bool *is_memory)
+/**
+ * pkvm_iommu_region() - find out what an address is
+ * @addr: the address
+ * @start: where the memory, or what lies between memory, starts
+ * @end: where it ends, or the reach of devices does
+ *
+ * Context: any; memory does not come and go.
+ * Return: true for memory.
+ */
+bool pkvm_iommu_region(u64 addr, u64 *start, u64 *end)
 {
-	u64 end = BIT(shadow_bits);
+	u64 base, stop;
 	int i;
 
-	*is_memory = false;
+	*start = 0;
+	*end = BIT(shadow_bits);
 	for (i = 0; i < hyp_memblock_nr; i++) {
 		/* A page that is partly memory can never be donated. */
-		u64 base = PAGE_ALIGN(hyp_memory[i].base);
-		u64 stop = ALIGN_DOWN(hyp_memory[i].base + hyp_memory[i].size, PAGE_SIZE);
+		base = PAGE_ALIGN(hyp_memory[i].base);
+		stop = ALIGN_DOWN(hyp_memory[i].base + hyp_memory[i].size, PAGE_SIZE);
 
-		if (addr < base)
-			return min(end, base);
-		if (addr < stop) {
-			*is_memory = true;
-			return min(end, stop);
+		if (addr < base) {
+			*end = min(*end, base);
+			return false;
 		}
+		if (addr < stop) {
+			*start = base;
+			*end = min(*end, stop);
+			return true;
+		}
+		*start = stop;
 	}
 
-	return end;
+	return false;
 }
 
 static int build_memory(u64 end, size_t budget, size_t *done)
@@ -90,7 +109,7 @@ static int build_memory(u64 end, size_t budget, size_t *done)
 	struct hyp_page *page, *last, *run;
 	int ret;
 
-	ret = pkvm_iommu_pins_build(shadow_cursor);
+	ret = pkvm_iommu_pins_build(shadow_cursor, count << PAGE_SHIFT);
 	if (!ret)
 		ret = shadow_map(shadow_cursor, PAGE_SIZE, count, PROT_MEMORY, &mapped);
 	if (ret)
@@ -157,9 +176,8 @@ static int build_mmio(u64 end, size_t budget, size_t *done)
 int pkvm_iommu_shadow_build(void)
 {
 	size_t done, budget = SHADOW_BUILD_MAX;
-	bool is_memory;
+	u64 start, end;
 	int ret = 0;
-	u64 end;
 
 	hyp_spin_lock(&host_mmu.lock);
 	while (shadow_cursor < BIT(shadow_bits)) {
@@ -167,9 +185,10 @@ int pkvm_iommu_shadow_build(void)
 			ret = -EAGAIN;
 			break;
 		}
-		end = pkvm_iommu_region_end(shadow_cursor, &is_memory);
-		ret = is_memory ? build_memory(end, budget, &done) :
-				  build_mmio(end, budget, &done);
+		if (pkvm_iommu_region(shadow_cursor, &start, &end))
+			ret = build_memory(end, budget, &done);
+		else
+			ret = build_mmio(end, budget, &done);
 		if (ret)
 			break;
 		budget -= min(budget, done);
@@ -205,7 +224,7 @@ void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable)
 	while (addr < end) {
 		size_t count = (end - addr) >> PAGE_SHIFT;
 
-		if (reachable)
+		if (reachable || !shadow_walked)
 			shadow_map(addr, PAGE_SIZE, count, PROT_MEMORY, &done);
 		else
 			done = shadow_ops->unmap_pages(shadow_ops, addr, PAGE_SIZE,

@@ -492,8 +492,8 @@ static void smmu_make_ste(struct pkvm_iommu *iommu, u64 *ste,
 	}
 }
 
-static void smmu_stream_set(struct pkvm_iommu *iommu, u32 sid,
-			    const struct pkvm_iommu_domain *domain)
+static int smmu_stream_set(struct pkvm_iommu *iommu, u32 sid,
+			   const struct pkvm_iommu_domain *domain)
 {
 	__le64 *ste = smmu_ste(iommu, sid);
 	u64 new[STRTAB_STE_DWORDS] = {};
@@ -514,6 +514,8 @@ static void smmu_stream_set(struct pkvm_iommu *iommu, u32 sid,
 
 	WRITE_ONCE(ste[0], cpu_to_le64(new[0]));
 	smmu_cfgi_ste(iommu, sid, ste);
+
+	return 0;
 }
 
 static void smmu_invalidate(struct pkvm_iommu *iommu,

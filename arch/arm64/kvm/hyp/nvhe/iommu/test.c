@@ -43,10 +43,12 @@ static int test_stream_prepare(struct pkvm_iommu *iommu, u32 sid)
 	return 0;
 }
 
-static void test_stream_set(struct pkvm_iommu *iommu, u32 sid,
-			    const struct pkvm_iommu_domain *domain)
+static int test_stream_set(struct pkvm_iommu *iommu, u32 sid,
+			   const struct pkvm_iommu_domain *domain)
 {
 	__assign_bit(sid, test_streams[iommu->id], domain);
+
+	return 0;
 }
 
 static void test_invalidate(struct pkvm_iommu *iommu,
@@ -120,7 +122,8 @@ int pkvm_iommu_test(const u64 *args, u64 *res)
 	case PKVM_IOMMU_TEST_DONATE:
 		return test_donate(args[1], args[2]);
 	case PKVM_IOMMU_TEST_WRITE_REG:
-		if (args[1] >= pkvm_iommu_nr || args[2] >= pkvm_iommus[args[1]].mmio_size)
+		if (args[1] >= pkvm_iommu_nr || args[2] >= pkvm_iommus[args[1]].mmio_size -
+					offset_in_page(pkvm_iommus[args[1]].mmio))
 			return -ENOENT;
 		writel_relaxed(args[3], pkvm_iommus[args[1]].mmio + ALIGN_DOWN(args[2], 4));
 		return 0;

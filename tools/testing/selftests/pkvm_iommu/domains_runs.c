@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Part of `domains`: many runs in one call, unmapping without waiting, and blocks
+ * where there were pages.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "domains.h"
+
+/* Scattered memory behind neighbouring addresses, by one call. */
+void test_runs(void)
+{
+	const uint64_t w = phys_of((void *)window), p = phys_of((void *)page);
+	uint64_t runs[PKVM_IOMMU_RUNS], at, wrong = 0, elsewhere = td_alloc();
+	struct td_res res;
+	size_t i;
+
+	/* Never neighbours in memory. */
+	FOR_EACH(i, runs)
+		runs[i] = PKVM_IOMMU_RUN(i % 2 ? w : p, 1);
+	res = td_map_runs(b, Y, RW, runs);
+	if (res.err == -ENOMEM && topup(res.x3))
+		res = td_map_runs(b, Y, RW, runs);
+	is(res, 0, PKVM_IOMMU_RUNS * PAGE, 0, "MAP of as many runs as there can be");
+	FOR_EACH(i, runs)
+		wrong += LOOKUP(b, Y + i * PAGE + 8).x2 != (i % 2 ? w : p) + 8;
+	tap_ok(!wrong, "LOOKUP of each: %llu wrong", (ull)wrong);
+	is(LOOKUP(b, Y + i * PAGE), -ENOTCONN, 0, 0, "LOOKUP behind them");
+	is(UNMAP(b, Y, PKVM_IOMMU_RUNS * PAGE), 0, PKVM_IOMMU_RUNS * PAGE,
+	   PKVM_IOMMU_RUNS * PAGE, "UNMAP of all of them");
+
+	/* Across the end of a table. */
+	at = Y + BLOCK - 2 * PAGE;
+	memset(runs, 0, sizeof(runs));
+	runs[0] = PKVM_IOMMU_RUN(p, 1);
+	runs[1] = PKVM_IOMMU_RUN(w, 1);
+	runs[2] = PKVM_IOMMU_RUN(p, 1);
+	res = td_map_runs(b, at, RW, runs);
+	if (res.err == -ENOMEM && topup(res.x3)) {
+		UNMAP(b, at, 3 * PAGE);
+		res = td_map_runs(b, at, RW, runs);
+	}
+	is(res, 0, 3 * PAGE, 0, "MAP of runs across the end of a table");
+	is(LOOKUP(b, at + 2 * PAGE), 0, p, 0, "LOOKUP of the last");
+	is(UNMAP(b, at, 3 * PAGE), 0, 3 * PAGE, 3 * PAGE, "UNMAP of them");
+
+	/* What comes before the run that is refused stays; nothing behind it is mapped. */
+	if (tap_ok(elsewhere && !TOPUP(elsewhere).err, "a page that is EL2's")) {
+		runs[1] = PKVM_IOMMU_RUN(elsewhere, 1);
+		is(td_map_runs(b, Y, RW, runs), -EPERM, PAGE, 0, "MAP with it in the middle");
+		is(LOOKUP(b, Y), 0, p, 0, "LOOKUP of the run before it");
+		is(LOOKUP(b, Y + PAGE), -ENOTCONN, 0, 0, "LOOKUP of its place");
+		is(LOOKUP(b, Y + 2 * PAGE), -ENOTCONN, 0, 0, "LOOKUP of the run behind it");
+		is(UNMAP(b, Y, 3 * PAGE), 0, 3 * PAGE, PAGE, "UNMAP of that");
+		if (!take_back(elsewhere))
+			tap_bail("lost a page");
+	}
+	can_donate(p, true, "after all that");
+
+	/* Runs that end where the first 0 is. */
+	runs[0] = PKVM_IOMMU_RUN(p, 1);
+	runs[1] = 0;
+	is(td_map_runs(b, Y, RW, runs), 0, PAGE, 0, "MAP of one run, others behind its end");
+	is(LOOKUP(b, Y + PAGE), -ENOTCONN, 0, 0, "LOOKUP behind it");
+	is(UNMAP(b, Y, PAGE), 0, PAGE, PAGE, "UNMAP of it");
+}
+
+/* More than EL2 remembers of one domain. */
+#define LAZY_MANY	600
+
+/*
+ * Edu is in A. Between UNMAP_LAZY and FLUSH, a device may or may not reach the
+ * memory; what has to hold is that it stays the host's as long as one may.
+ */
+void test_lazy(uint64_t phys)
+{
+	const uint64_t w = phys_of((void *)window);
+	uint64_t d, i, done, bad = 0;
+
+	map_ok(a, X, phys, PAGE, RW, "a page");
+	dma(X, page, OK, "that IOMMUs have cached");
+	is(UNMAP_LAZY(a, X, PAGE), 0, PAGE, PAGE, "UNMAP_LAZY");
+	is(LOOKUP(a, X), -ENOTCONN, 0, 0, "LOOKUP of it");
+	is(UNMAP_LAZY(a, X, PAGE), 0, PAGE, 0, "UNMAP_LAZY again");
+	is(FLUSH(a), 0, 0, 0, "FLUSH");
+	dma(X, page, PKVM_IOMMU_FAULT_UNMAPPED, "after FLUSH");
+	is(FLUSH(a), 0, 0, 0, "FLUSH of nothing");
+
+	/* Without a FLUSH: the change of owner is what flushes. */
+	map_ok(a, X, phys, PAGE, RW, "it again");
+	dma(X, page, OK, "that IOMMUs have cached again");
+	is(UNMAP_LAZY(a, X, PAGE), 0, PAGE, PAGE, "UNMAP_LAZY");
+	can_donate(phys, true, "that was unmapped lazily");
+	dma(X, page, PKVM_IOMMU_FAULT_UNMAPPED, "after that");
+
+	/* But what is mapped elsewhere stays refused. */
+	map_ok(a, X, phys, PAGE, RW, "it in A");
+	map_ok(b, X, phys, PAGE, RW, "it in B as well");
+	is(UNMAP_LAZY(a, X, PAGE), 0, PAGE, PAGE, "UNMAP_LAZY in A");
+	can_donate(phys, false, "that B maps");
+	is(UNMAP_LAZY(b, X, PAGE), 0, PAGE, PAGE, "UNMAP_LAZY in B");
+	can_donate(phys, true, "that both have unmapped lazily");
+
+	/* Mapped again at the same address before anybody flushed. */
+	map_ok(a, X, phys, PAGE, RW, "it again");
+	dma(X, page, OK, "that is cached");
+	is(UNMAP_LAZY(a, X, PAGE), 0, PAGE, PAGE, "UNMAP_LAZY");
+	map_ok(a, X, phys_of((void *)other), PAGE, RW, "another there");
+	is(FLUSH(a), 0, 0, 0, "FLUSH");
+	dma(X, other, OK, "reaches the other after FLUSH");
+	is(UNMAP_LAZY(a, X, PAGE), 0, PAGE, PAGE, "UNMAP_LAZY of that");
+
+	/* Scattered, so that each is remembered by itself. */
+	for (i = 0; i < LAZY_MANY; i++)
+		bad += map(a, Y + i * PAGE, i % 2 ? w : phys, PAGE, RW, &done) != 0;
+	for (i = 0; i < LAZY_MANY; i++)
+		bad += UNMAP_LAZY(a, Y + i * PAGE, PAGE).x3 != PAGE;
+	tap_ok(!bad, "MAP and UNMAP_LAZY of %d pages", LAZY_MANY);
+	dma(Y, page, PKVM_IOMMU_FAULT_UNMAPPED, "to the first of them");
+	can_donate(phys, true, "that was under half of them");
+
+	/* With the domain goes what it had left open. */
+	d = domain_alloc();
+	map_ok(d, X, phys, PAGE, RW, "a page in a new domain");
+	is(UNMAP_LAZY(d, X, PAGE), 0, PAGE, PAGE, "UNMAP_LAZY in it");
+	is(domain_free(d), 0, 0, 0, "DOMAIN_FREE of it");
+	can_donate(phys, true, "that it had");
+	is(FLUSH(d), -ENXIO, 0, 0, "FLUSH of it");
+}
+
+/* What pages left behind does not keep a block from being one: it needs no table. */
+void test_room_for_blocks(uint8_t *huge)
+{
+	const uint64_t at = Z + 8 * BLOCK;
+	uint64_t phys, free_before, free_after, mapped;
+	volatile uint32_t *last;
+
+	if (!huge) {
+		tap_skip("no huge page", "room for blocks");
+		return;
+	}
+	phys = phys_of(huge);
+	last = (volatile uint32_t *)(huge + BLOCK - PAGE);
+	topup(8);
+	td_info(PKVM_IOMMU_INFO_POOL_FREE, &free_before);
+	map_ok(a, at + PAGE, phys, PAGE, RW, "a page");
+	dma(at + PAGE, (volatile uint32_t *)huge, OK, "to it, by tables that are cached then");
+	unmap_ok(a, at + PAGE, PAGE, "it");
+	map_ok(a, at, phys, BLOCK, RW, "a block");
+	is(UNMAP(a, at, PAGE), -EINVAL, 0, 0, "UNMAP of its first page: it is one");
+	td_info(PKVM_IOMMU_INFO_POOL_FREE, &free_after);
+	/* Of three tables that the page may have needed, the last has come back. */
+	tap_ok(free_before - free_after <= 2, "the table is back: %llu pages used",
+	       (ull)(free_before - free_after));
+	dma(at + BLOCK - PAGE, last, OK, "to the block's last page");
+	can_donate(phys, false, "of the block");
+	unmap_ok(a, at, BLOCK, "the block");
+	dma(at + BLOCK - PAGE, last, PKVM_IOMMU_FAULT_UNMAPPED, "after UNMAP");
+
+	/* A table with something in it stays. */
+	map_ok(a, at + 7 * PAGE, phys, PAGE, RW, "a page again");
+	is(MAP(a, at, phys, BLOCK, RW), -EEXIST, 0, 0, "MAP of a block over it");
+	is(LOOKUP(a, at + 7 * PAGE), 0, phys, 0, "LOOKUP of it");
+	tap_ok(!unmap(a, at, BLOCK, &mapped) && mapped == PAGE, "UNMAP finds just that");
+	can_donate(phys, true, "of the block afterwards");
+}
