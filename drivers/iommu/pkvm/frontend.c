@@ -511,75 +511,90 @@ static int pkvm_iommu_iotlb_sync_map(struct iommu_domain *domain, unsigned long 
 	return ret;
 }
 
-/* Leave a run to iotlb_sync_map(), together with those that it continues. */
-static int batch_add(struct pkvm_paging_domain *paging, unsigned long iova, phys_addr_t paddr,
-		     size_t size, int prot, gfp_t gfp)
+static void batch_start(struct pkvm_iommu_batch *batch, struct pkvm_paging_domain *paging,
+			unsigned long iova, u64 run, int prot, gfp_t gfp)
 {
-	unsigned long flags, owner = (unsigned long)current + interrupt_context_level();
-	struct pkvm_iommu_batch *batch = raw_cpu_ptr(&batches), other;
-	bool mine, send = false;
+	batch->domain = paging;
+	batch->first = iova;
+	batch->iova = iova;
+	batch->size = (run & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
+	batch->prot = prot;
+	batch->gfp = gfp;
+	batch->next = 0;
+	batch->nr = 1;
+	batch->runs[0] = run;
+}
+
+/* There is no room for a run in a batch, whose lock is held, and dropped. */
+static noinline int batch_add_slow(struct pkvm_iommu_batch *batch, unsigned long flags,
+				   bool mine, struct pkvm_paging_domain *paging,
+				   unsigned long iova, u64 run, int prot, gfp_t gfp)
+{
+	struct pkvm_iommu_batch other;
 	int ret;
 
-	raw_spin_lock_irqsave(&batch->lock, flags);
-	mine = !batch->domain || (batch->domain == paging && batch->owner == owner &&
-				  batch->prot == prot && batch->iova + batch->size == iova);
+	/* It waits for somebody else: this run goes alone. */
 	if (!mine) {
-		/* It waits for somebody else, so this run goes alone. */
 		raw_spin_unlock_irqrestore(&batch->lock, flags);
-		batch = &other;
-		batch->domain = NULL;
+		batch_start(&other, paging, iova, run, prot, gfp);
+		return batch_send(&other, 0, 0);
 	}
 
-	if (!batch->domain) {
-		batch->domain = paging;
-		batch->owner = owner;
-		batch->first = iova;
-		batch->prot = prot;
-		batch->gfp = gfp;
-		batch->next = 0;
-		batch->nr = 0;
-		if (mine)
-			atomic_inc(&paging->queued);
-	} else if (batch->nr == PKVM_IOMMU_RUNS) {
-		batch_copy(&other, batch);
-		batch->nr = 0;
-		send = true;
-	}
-	if (!batch->nr) {
-		batch->iova = iova;
-		batch->size = 0;
-	}
-	batch->runs[batch->nr++] = PKVM_IOMMU_RUN(paddr, size >> PAGE_SHIFT);
-	batch->size += size;
-
-	if (mine) {
-		raw_spin_unlock_irqrestore(&batch->lock, flags);
-		if (!send)
-			return 0;
-	}
-
+	batch_copy(&other, batch);
+	batch_start(batch, paging, iova, run, prot, gfp);
+	batch->first = other.first;
+	raw_spin_unlock_irqrestore(&batch->lock, flags);
 	ret = batch_send(&other, 0, 0);
-	if (ret && mine)
-		batch_take(batch, paging, iova, size, &other);
+	if (ret)
+		batch_take(batch, paging, iova, PAGE_SIZE, &other);
 
 	return ret;
+}
+
+/* Leave a run to iotlb_sync_map(), together with those that it continues. */
+static inline int batch_add(struct pkvm_paging_domain *paging, unsigned long iova, u64 run,
+			    int prot, gfp_t gfp)
+{
+	unsigned long flags, owner = (unsigned long)current + interrupt_context_level();
+	struct pkvm_iommu_batch *batch = raw_cpu_ptr(&batches);
+	bool mine;
+
+	raw_spin_lock_irqsave(&batch->lock, flags);
+	mine = batch->domain == paging && batch->owner == owner && batch->prot == prot &&
+	       batch->iova + batch->size == iova;
+	if (mine && batch->nr < PKVM_IOMMU_RUNS) {
+		batch->runs[batch->nr++] = run;
+		batch->size += (run & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
+	} else if (!batch->domain) {
+		batch_start(batch, paging, iova, run, prot, gfp);
+		batch->owner = owner;
+		atomic_inc(&paging->queued);
+	} else {
+		return batch_add_slow(batch, flags, mine, paging, iova, run, prot, gfp);
+	}
+	raw_spin_unlock_irqrestore(&batch->lock, flags);
+
+	return 0;
 }
 
 static int pkvm_iommu_map_pages(struct iommu_domain *domain, unsigned long iova,
 				phys_addr_t paddr, size_t pgsize, size_t pgcount,
 				int prot, gfp_t gfp, size_t *mapped)
 {
-	size_t len, size = pgsize * pgcount;
-	int ret;
+	size_t size = pgsize * pgcount, done = 0, len;
+	int ret = 0;
 
-	for (*mapped = 0; *mapped < size; *mapped += len) {
-		len = min(size - *mapped, RUN_MAX);
-		ret = batch_add(to_paging(domain), iova + *mapped, paddr + *mapped, len, prot, gfp);
+	do {
+		len = min(size - done, RUN_MAX);
+		ret = batch_add(to_paging(domain), iova + done,
+				PKVM_IOMMU_RUN(paddr + done, len >> PAGE_SHIFT), prot, gfp);
 		if (ret)
-			return ret;
-	}
+			break;
+		done += len;
+	} while (done < size);
+	*mapped = done;
 
-	return 0;
+	return ret;
 }
 
 static size_t pkvm_iommu_unmap_pages(struct iommu_domain *domain, unsigned long iova,

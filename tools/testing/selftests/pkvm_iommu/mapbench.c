@@ -74,6 +74,37 @@ static int bind_edu(void)
 	return ret;
 }
 
+#define PIPES		8
+#define PIPE_PAGES	256
+
+/*
+ * Leave the kernel with free pages that have no free neighbours: what two pipes
+ * took in turns, and one of them gives back. So each page of a scatter list is a
+ * segment of its own, whatever the boot has left behind.
+ */
+static int scatter(void)
+{
+	static char page[4096];
+	int i, j, keep[2], give[2], last[PIPES];
+
+	for (i = 0; i < PIPES; i++) {
+		if (pipe(keep) || pipe(give) ||
+		    fcntl(keep[1], F_SETPIPE_SZ, PIPE_PAGES * sizeof(page)) < 0 ||
+		    fcntl(give[1], F_SETPIPE_SZ, PIPE_PAGES * sizeof(page)) < 0)
+			return -1;
+		for (j = 0; j < PIPE_PAGES; j++) {
+			if (write(keep[1], page, sizeof(page)) != sizeof(page) ||
+			    write(give[1], page, sizeof(page)) != sizeof(page))
+				return -1;
+		}
+		last[i] = give[0];
+		close(give[1]);
+	}
+	for (i = 0; i < PIPES; i++)
+		close(last[i]);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -104,6 +135,10 @@ int main(int argc, char **argv)
 
 		if (argc > 1 && strcmp(argv[1], runs[i].name))
 			continue;
+		if (runs[i].mode && scatter()) {
+			printf("# no memory to scatter\n");
+			return 1;
+		}
 		if (ioctl(fd, DMA_MAP_BENCHMARK, &map)) {
 			printf("# dma_map_benchmark fails for %s\n", runs[i].name);
 			return 1;

@@ -217,12 +217,11 @@ int pkvm_iommu_check_pins(phys_addr_t phys, u64 size)
  * Add @delta to @n counts; four at a time, where they fill a word. Returns false
  * if one of them is beyond PKVM_IOMMU_PINS_MAX then, which is its top bit.
  */
-static bool counts_add(u16 *count, unsigned int n, int delta)
+static bool counts_add_many(u16 *count, unsigned int n, int delta)
 {
 	const u64 ones = 0x0001000100010001, tops = ones << 15;
 	u64 word, all = 0;
 
-	BUILD_BUG_ON(PKVM_IOMMU_PINS_MAX != 0x7fff);
 	while (n) {
 		if (n >= 4 && IS_ALIGNED((u64)count, sizeof(word))) {
 			word = *(u64 *)count + delta * ones;
@@ -240,23 +239,33 @@ static bool counts_add(u16 *count, unsigned int n, int delta)
 	return !(all & tops);
 }
 
-/* Pages, or blocks if that is what @shift says. host_mmu.lock held. */
-static void unpin(u64 phys, u64 len, int shift)
+static inline bool counts_add(u16 *count, unsigned int n, int delta)
 {
-	struct block *block;
-	unsigned int n;
+	BUILD_BUG_ON(PKVM_IOMMU_PINS_MAX != 0x7fff);
+	if (n > 1)
+		return counts_add_many(count, n, delta);
+	*count += delta;
+
+	return *count <= PKVM_IOMMU_PINS_MAX;
+}
+
+/* Pages, or the block if that is what @shift says. host_mmu.lock held. */
+static inline void unpin(u64 phys, u64 len, int shift)
+{
+	unsigned int n, i;
 
 	nr_pins -= len >> shift;
-	for (; len; phys += (u64)n << shift, len -= (u64)n << shift) {
-		block = block_of(phys, false);
-		n = 1;
-		if (shift == PAGE_SHIFT) {
-			n = min_t(u64, len >> PAGE_SHIFT, PTRS_PER_PTE - pte_index(phys));
-			counts_add(block->pages + pte_index(phys), n, -1);
-		} else {
-			block->pins--;
-		}
+	if (shift != PAGE_SHIFT) {
+		block_of(phys, false)->pins--;
+		return;
 	}
+	do {
+		i = pte_index(phys);
+		n = min_t(u64, len >> PAGE_SHIFT, PTRS_PER_PTE - i);
+		counts_add(block_of(phys, false)->pages + i, n, -1);
+		phys += (u64)n << PAGE_SHIFT;
+		len -= (u64)n << PAGE_SHIFT;
+	} while (len);
 }
 
 static bool host_reaches(u64 phys, unsigned int n)
@@ -296,33 +305,30 @@ static int pin_block(struct block *block)
 	if (block->pins == PKVM_IOMMU_PINS_MAX)
 		return -EBUSY;
 	block->pins++;
+	nr_pins++;
 
 	return 0;
 }
 
-/* All or nothing. host_mmu.lock held. */
-static int pin(u64 phys, u64 len, int shift)
+/* Pages, or the block if that is what @shift says; all or nothing. host_mmu.lock held. */
+static inline int pin(u64 phys, u64 len, int shift)
 {
-	struct block *block;
-	unsigned int n = 1;
+	unsigned int n;
 	int ret = 0;
 	u64 done;
 
-	for (done = 0; done < len; done += (u64)n << shift) {
-		block = block_of(phys + done, false);
-		if (shift == PAGE_SHIFT) {
-			n = min_t(u64, (len - done) >> PAGE_SHIFT,
-				  PTRS_PER_PTE - pte_index(phys + done));
-			ret = pin_pages(block, phys + done, n);
-		} else {
-			ret = pin_block(block);
-		}
+	if (shift != PAGE_SHIFT)
+		return pin_block(block_of(phys, false));
+
+	for (done = 0; done < len; done += (u64)n << PAGE_SHIFT) {
+		n = min_t(u64, (len - done) >> PAGE_SHIFT, PTRS_PER_PTE - pte_index(phys + done));
+		ret = pin_pages(block_of(phys + done, false), phys + done, n);
 		if (ret)
 			break;
 		nr_pins += n;
 	}
-	if (ret)
-		unpin(phys, done, shift);
+	if (done && ret)
+		unpin(phys, done, PAGE_SHIFT);
 
 	return ret;
 }

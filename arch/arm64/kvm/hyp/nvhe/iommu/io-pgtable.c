@@ -156,31 +156,14 @@ static arm_lpae_iopte *pgtable_find(struct arm_lpae_io_pgtable *data, u64 iova, 
 #define PTE_START	BIT(56)
 #define PTE_MEMORY	BIT(57)
 
-static int pgtable_map_one(struct arm_lpae_io_pgtable *data, arm_lpae_iopte prot,
-			   const struct pkvm_iommu_mapping *map, arm_lpae_iopte **ptep, int *lvl)
+/* Have the library make the tables, by mapping; the entries are then written again. */
+static int pgtable_make(struct arm_lpae_io_pgtable *data, const struct pkvm_iommu_mapping *map)
 {
-	int i, ret, n = pkvm_iommu_entries(map);
+	struct io_pgtable_ops *ops = &data->iop.ops;
 	size_t mapped;
 
-	/* Only the library makes tables. Once they are there, it is done again. */
-	if (!**ptep && ARM_LPAE_LVL_SHIFT(*lvl, data) > map->shift) {
-		ret = data->iop.ops.map_pages(&data->iop.ops, map->iova, map->phys,
-					      BIT(map->shift), n, map->prot, 0, &mapped);
-		if (ret)
-			return ret;
-		*ptep = pgtable_find(data, map->iova, lvl);
-	} else {
-		/* A block that is there, or a table where a block is to be. */
-		if (ARM_LPAE_LVL_SHIFT(*lvl, data) != map->shift)
-			return -EEXIST;
-		for (i = 0; i < n; i++) {
-			if ((*ptep)[i])
-				return -EEXIST;
-		}
-	}
-	__arm_lpae_init_pte(data, map->phys, prot, *lvl, n, *ptep);
-
-	return 0;
+	return ops->map_pages(ops, map->iova, map->phys, BIT(map->shift),
+			      pkvm_iommu_entries(map), map->prot, 0, &mapped);
 }
 
 /**
@@ -200,24 +183,44 @@ int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_m
 	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
 	const struct pkvm_iommu_mapping *map = maps, *last = NULL;
 	arm_lpae_iopte prot = 0, *ptep = NULL;
-	int ret = 0, lvl = 0;
+	int ret = 0, lvl = 0, shift = 0, i, n;
 
 	for (; map < maps + nr; last = map++) {
 		if (!last || last->prot != map->prot || last->is_memory != map->is_memory)
 			prot = arm_lpae_prot_to_pte(data, map->prot) |
 			       (map->is_memory ? PTE_MEMORY : 0);
 		/* Mostly in the table of the one before. */
-		if (lvl == ARM_LPAE_MAX_LEVELS - 1 &&
-		    map->iova >> PMD_SHIFT == last->iova >> PMD_SHIFT)
+		if (shift == PAGE_SHIFT && map->iova >> PMD_SHIFT == last->iova >> PMD_SHIFT) {
 			ptep += (s64)(map->iova - last->iova) >> PAGE_SHIFT;
-		else
+		} else {
 			ptep = pgtable_find(data, map->iova, &lvl);
+			shift = ARM_LPAE_LVL_SHIFT(lvl, data);
+		}
 
-		ret = pgtable_map_one(data, prot, map, &ptep, &lvl);
+		n = pkvm_iommu_entries(map);
+		if (shift == map->shift) {
+			for (i = 0; i < n && !ptep[i]; i++)
+				;
+			ret = i < n ? -EEXIST : 0;
+		} else if (shift > map->shift && !*ptep) {
+			ret = pgtable_make(data, map);
+			ptep = pgtable_find(data, map->iova, &lvl);
+			shift = map->shift;
+		} else {
+			/* A block, or a table where a block is to be. */
+			ret = -EEXIST;
+		}
 		if (ret)
 			break;
+
+		for (i = 0; i < n; i++)
+			WRITE_ONCE(ptep[i], (map->phys + ((u64)i << shift)) | prot |
+					    (shift == PAGE_SHIFT ? ARM_LPAE_PTE_TYPE_PAGE :
+								   ARM_LPAE_PTE_TYPE_BLOCK));
 		if (mark)
-			WRITE_ONCE(*ptep, *ptep | PTE_START);
+			*ptep |= PTE_START;
+		if (!data->iop.cfg.coherent_walk)
+			__arm_lpae_sync_pte(ptep, n, &data->iop.cfg);
 	}
 	/* Before anybody is told of it. */
 	wmb();

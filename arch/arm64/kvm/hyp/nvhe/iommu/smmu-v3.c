@@ -41,10 +41,11 @@
 
 #define CMDQ_BITS		(ilog2(SZ_4K) - CMDQ_ENT_SZ_SHIFT)
 #define EVTQ_BITS		(ilog2(SZ_4K) - EVTQ_ENT_SZ_SHIFT)
-/* Invalidate by so many commands at most; all of the domain beyond. */
+/*
+ * Invalidate by so many commands at most; all of the domain beyond. Ranges are
+ * never beyond: a command covers five bits of their pages.
+ */
 #define INV_MAX_CMDS		32
-/* Pages of one range command with SCALE 0. */
-#define INV_RANGE_PAGES		(CMDQ_TLBI_RANGE_NUM_MAX + 1)
 
 /**
  * struct hyp_smmu - an SMMUv3
@@ -521,28 +522,30 @@ static int smmu_stream_set(struct pkvm_iommu *iommu, u32 sid,
 static void smmu_invalidate(struct pkvm_iommu *iommu,
 			    const struct pkvm_iommu_domain *domain, u64 addr, u64 size)
 {
-	u64 n, end = addr + size, step = to_smmu(iommu)->ril ? INV_RANGE_PAGES : 1;
-	bool stage2 = domain->fmt == ARM_64_LPAE_S2;
+	bool stage2 = domain->fmt == ARM_64_LPAE_S2, ril = to_smmu(iommu)->ril;
 	u16 vmid = stage2 ? domain->tag : 0, asid = stage2 ? 0 : domain->tag;
+	u64 num, scale, pages = size >> PAGE_SHIFT;
 	struct arm_smmu_cmd cmd;
 
 	/* The table's entries are seen before the commands are (3.19). */
-	if (!size || size > INV_MAX_CMDS * step * PAGE_SIZE) {
+	if (!pages || (!ril && pages > INV_MAX_CMDS)) {
 		smmu_add_cmd(iommu, arm_smmu_make_cmd_tlbi(stage2 ? CMDQ_OP_TLBI_S12_VMALL :
 							   CMDQ_OP_TLBI_NH_ASID, asid, vmid));
-	} else {
-		for (; addr < end; addr += n * PAGE_SIZE) {
-			n = min(step, (end - addr) >> PAGE_SHIFT);
-			cmd = arm_smmu_make_cmd_tlbi(stage2 ? CMDQ_OP_TLBI_S2_IPA :
-						     CMDQ_OP_TLBI_NH_VA, asid, vmid);
-			cmd.data[1] = addr | CMDQ_TLBI_1_LEAF;
-			/* A range of one page would be illegal without a level (4.4.1.1). */
-			if (n > 1) {
-				cmd.data[0] |= FIELD_PREP(CMDQ_TLBI_0_NUM, n - 1);
-				cmd.data[1] |= FIELD_PREP(CMDQ_TLBI_1_TG, 1);
-			}
-			smmu_add_cmd(iommu, cmd);
+		pages = 0;
+	}
+	for (; pages; pages -= num << scale, addr += num << (scale + PAGE_SHIFT)) {
+		cmd = arm_smmu_make_cmd_tlbi(stage2 ? CMDQ_OP_TLBI_S2_IPA :
+					     CMDQ_OP_TLBI_NH_VA, asid, vmid);
+		cmd.data[1] = addr | CMDQ_TLBI_1_LEAF;
+		scale = ril ? __ffs(pages) : 0;
+		num = ril ? (pages >> scale) & CMDQ_TLBI_RANGE_NUM_MAX : 1;
+		/* A range of one page would be illegal without a level (4.4.1.1). */
+		if (num << scale > 1) {
+			cmd.data[0] |= FIELD_PREP(CMDQ_TLBI_0_NUM, num - 1) |
+				       FIELD_PREP(CMDQ_TLBI_0_SCALE, scale);
+			cmd.data[1] |= FIELD_PREP(CMDQ_TLBI_1_TG, 1);
 		}
+		smmu_add_cmd(iommu, cmd);
 	}
 	smmu_sync(iommu);
 }
