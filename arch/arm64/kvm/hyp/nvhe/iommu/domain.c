@@ -776,9 +776,11 @@ int pkvm_iommu_map(const u64 *args, u64 *res)
 	if (done)
 		res[0] = maps[done - 1].iova + maps[done - 1].size - iova;
 
-	/* The most that one mapping can use: tables, and counts of two blocks. */
-	if (ret == -ENOMEM)
-		res[1] = 3 + 2;
+	/* The most that can be used: tables, and counts for what is not pinned yet. */
+	if (ret == -ENOMEM) {
+		for (res[1] = 3, i = pinned; i < nr; i++)
+			res[1] += maps[i].size > PAGE_SIZE ? 2 : 1;
+	}
 
 	return ret;
 }
