@@ -895,6 +895,21 @@ static const char *fault_reason(u64 info)
 	return "unknown reason";
 }
 
+/*
+ * Whoever made the domain may have a handler, which must not change what is
+ * attached where: true if the fault is dealt with. And there is a trace event.
+ */
+static bool tell_owner(struct pkvm_iommu_stream *stream, u64 info, u64 address)
+{
+	int flags = info & PKVM_IOMMU_FAULT_WRITE ? IOMMU_FAULT_WRITE : IOMMU_FAULT_READ;
+
+	lockdep_assert_held(&streams_mutex);
+	if (!stream || !stream->attached || stream->domain == &identity_domain)
+		return false;
+
+	return !report_iommu_fault(stream->domain, stream->dev, address, flags);
+}
+
 static void report_fault(struct pkvm_iommu_dev *pdev, u64 info, u64 address)
 {
 	static DEFINE_RATELIMIT_STATE(rs, DEFAULT_RATELIMIT_INTERVAL,
@@ -907,21 +922,21 @@ static void report_fault(struct pkvm_iommu_dev *pdev, u64 info, u64 address)
 	/* Pairs with the test device: the record is there when it is counted. */
 	smp_store_release(&pdev->faults.count, pdev->faults.count + 1);
 
-	if (!__ratelimit(&rs))
-		return;
 	if (FIELD_GET(PKVM_IOMMU_FAULT_REASON, info) == PKVM_IOMMU_FAULT_HARDWARE) {
-		dev_err(pdev->dev, "pkvm_iommu: %s: stream %#x, code %#llx\n",
-			fault_reason(info), sid, address);
+		if (__ratelimit(&rs))
+			dev_err(pdev->dev, "pkvm_iommu: %s: stream %#x, code %#llx\n",
+				fault_reason(info), sid, address);
 		return;
 	}
 
 	mutex_lock(&streams_mutex);
 	stream = xa_load(&pdev->streams, sid);
-	dev_err(pdev->dev, "pkvm_iommu: %s (stream %#x) was refused a %s %#llx: %s%s\n",
-		stream ? dev_name(stream->dev) : "unknown device", sid,
-		info & PKVM_IOMMU_FAULT_WRITE ? "write to" : "read of", address,
-		fault_reason(info),
-		info & PKVM_IOMMU_FAULT_LOST ? "; others were lost" : "");
+	if (!tell_owner(stream, info, address) && __ratelimit(&rs))
+		dev_err(pdev->dev, "pkvm_iommu: %s (stream %#x) was refused a %s %#llx: %s%s\n",
+			stream ? dev_name(stream->dev) : "unknown device", sid,
+			info & PKVM_IOMMU_FAULT_WRITE ? "write to" : "read of", address,
+			fault_reason(info),
+			info & PKVM_IOMMU_FAULT_LOST ? "; others were lost" : "");
 	mutex_unlock(&streams_mutex);
 }
 
