@@ -32,6 +32,8 @@
 #define MSI_IOVA_LENGTH		0x100000
 /* More than one attach can need, should others take what was given for it. */
 #define TOPUP_TRIES		4
+/* Faults are reported for so long at a time, in jiffies. */
+#define FAULT_WORK		(HZ / 100)
 
 /**
  * struct pkvm_iommu_stream - a stream that devices of ours have
@@ -940,17 +942,26 @@ static void report_fault(struct pkvm_iommu_dev *pdev, u64 info, u64 address)
 	mutex_unlock(&streams_mutex);
 }
 
-/* The interrupt may come once for many faults, so there are no more on return. */
+/*
+ * The interrupt may come once for many faults, so there are no more on return.
+ * A device can fault for ever, and this thread goes before all that is not
+ * real-time: so half of the CPU's time is left to others. What does not fit into
+ * the hardware's queue meanwhile is lost, and reported as such.
+ */
 static irqreturn_t pkvm_iommu_irq(int irq, void *data)
 {
 	struct pkvm_iommu_dev *pdev = data;
 	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_FAULT, .args = { pdev->id } };
+	unsigned long pause = jiffies + FAULT_WORK;
 	irqreturn_t ret = IRQ_NONE;
 
 	while (!pkvm_iommu_hvc(&hvc)) {
 		report_fault(pdev, hvc.res[0], hvc.res[1]);
-		cond_resched();
 		ret = IRQ_HANDLED;
+		if (time_after(jiffies, pause)) {
+			schedule_timeout_uninterruptible(FAULT_WORK + 1);
+			pause = jiffies + FAULT_WORK;
+		}
 	}
 
 	return ret;
