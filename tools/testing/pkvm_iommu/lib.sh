@@ -18,6 +18,7 @@ LOGS=$CACHE/logs
 PROGS=$CACHE/selftests		# the static programs for the guest
 BUSYBOX=$CACHE/busybox
 INITRD=$CACHE/initramfs.cpio.gz
+VFIO_INITRD=$CACHE/vfio.cpio.gz	# unpacked after the other, where asked for
 CROSS_COMPILE=${CROSS_COMPILE:-aarch64-linux-gnu-}
 JOBS=${JOBS:-$(nproc)}
 

@@ -3,6 +3,7 @@
 #
 # Makes the guest's initramfs: busybox, our init, and every static program that
 # tools/testing/selftests/pkvm_iommu builds. The kernel brings /dev/console.
+# A second one, which few boots need, has the kernel's own selftests/vfio.
 
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -14,8 +15,21 @@ build_programs() {
 	make -C "$SELFTESTS" OUT="$PROGS" CROSS_COMPILE="$CROSS_COMPILE" -j"$JOBS"
 }
 
+build_vfio() {
+	mkdir -p "$CACHE/vfio"
+	make -C "$TOOLS/vfio" TREE="$(tree)" OUT="$CACHE/vfio" \
+		CROSS_COMPILE="$CROSS_COMPILE" -j"$JOBS"
+}
+
+# archive DIR FILE
+archive() {
+	(cd "$1" && find . | sort | cpio -o -H newc -R 0:0 --quiet) |
+		gzip -1 -n >"$2.tmp"
+	mv "$2.tmp" "$2"
+}
+
 pack() {
-	d=$1
+	d=$1/all
 	mkdir -p "$d/bin" "$d/dev" "$d/proc" "$d/sys" "$d/tmp" "$d/root"
 	cp "$BUSYBOX" "$d/bin/busybox"
 	cp "$TOOLS/init" "$d/init"
@@ -26,14 +40,20 @@ pack() {
 	done
 	[ ! -d "$PROGS" ] || find "$PROGS" -maxdepth 1 -type f -perm -100 \
 		-exec cp {} "$d/bin/" \;
-	(cd "$d" && find . | sort | cpio -o -H newc -R 0:0 --quiet) |
-		gzip -1 -n >"$INITRD.tmp"
-	mv "$INITRD.tmp" "$INITRD"
+	archive "$d" "$INITRD"
+
+	d=$1/vfio
+	mkdir -p "$d/bin" "$d/vfio"
+	cp "$TOOLS/vfio/vfio" "$d/bin/vfio"
+	chmod 755 "$d/bin/vfio"
+	cp "$CACHE"/vfio/*_test "$d/vfio/"
+	archive "$d" "$VFIO_INITRD"
 }
 
 unset MAKEFLAGS MFLAGS MAKELEVEL KERNEL 2>/dev/null || :
 lock
 [ ! -f "$SELFTESTS/Makefile" ] || step "test programs" build_programs
+step "the kernel's selftests/vfio" build_vfio
 SCRATCH=$(mktemp -d "$CACHE/scratch.XXXXXX")
 trap 'rm -rf "$SCRATCH"' EXIT
 trap 'exit 1' INT TERM

@@ -381,6 +381,10 @@ one_config() (
 		timeout=*)	limit=${o#*=} ;;
 		expect=*)	expect=${o#*=} ;;
 		log=*)		log=$(echo "${o#*=}" | tr '_' ' ') ;;
+		initrd=vfio)
+			cat "$INITRD" "$VFIO_INITRD" >"$LOGS/$name.initrd"
+			INITRD=$LOGS/$name.initrd
+			;;
 		dtb=*)		devices="$devices -dtb $(device_tree "$name" "${o#*=}")" ;;
 		*)		echo "not ok - $name: option $o in configs" ;;
 		esac
