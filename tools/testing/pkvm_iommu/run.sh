@@ -319,24 +319,28 @@ trim() {
 	echo "$1" | sed 's/^[ 	]*//; s/[ 	]*$//'
 }
 
-# real_devices NAME: what `devices` tests: fresh disks and two networks, whose
+# real_devices NAME: what `devices` tests: fresh disks and three networks, whose
 # TFTP server has something to fetch.
 real_devices() {
 	rm -rf "$LOGS/$1.tftp"
 	mkdir -p "$LOGS/$1.tftp"
 	head -c 1000000 /dev/urandom >"$LOGS/$1.tftp/blob"
 	(cd "$LOGS/$1.tftp" && sha256sum blob >blob.sum)
-	for rd_disk in nvme virtio; do
+	for rd_disk in nvme virtio ahci usb; do
 		rm -f "$LOGS/$1.$rd_disk"
 		truncate -s 64M "$LOGS/$1.$rd_disk"
+		echo "-drive if=none,id=$rd_disk,format=raw,cache=unsafe,file=$LOGS/$1.$rd_disk"
 	done
-	echo "-drive if=none,id=d0,format=raw,cache=unsafe,file=$LOGS/$1.nvme" \
-		"-device nvme,serial=pkvm,drive=d0" \
-		"-drive if=none,id=d1,format=raw,cache=unsafe,file=$LOGS/$1.virtio" \
-		"-device virtio-blk-pci,drive=d1,iommu_platform=on,disable-legacy=on" \
-		"-netdev user,id=n0,tftp=$LOGS/$1.tftp -device e1000e,netdev=n0,romfile=" \
-		"-netdev user,id=n1,tftp=$LOGS/$1.tftp" \
-		"-device virtio-net-pci,netdev=n1,romfile=,iommu_platform=on,disable-legacy=on"
+	for rd_net in e1000e virtio igb; do
+		echo "-netdev user,id=net-$rd_net,tftp=$LOGS/$1.tftp"
+	done
+	echo "-device nvme,serial=pkvm,drive=nvme" \
+		"-device virtio-blk-pci,drive=virtio,iommu_platform=on,disable-legacy=on" \
+		"-device ich9-ahci,id=ahci -device ide-hd,drive=ahci,bus=ahci.0" \
+		"-device qemu-xhci,id=xhci -device usb-storage,drive=usb,bus=xhci.0" \
+		"-device e1000e,netdev=net-e1000e,romfile=" \
+		"-device virtio-net-pci,netdev=net-virtio,romfile=,iommu_platform=on,disable-legacy=on" \
+		"-device igb,netdev=net-igb,romfile="
 }
 
 # device_tree NAME EDIT: the machine's device tree, changed by one of the edits
