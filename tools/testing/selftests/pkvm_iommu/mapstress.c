@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Whether the kernel's dma_map_benchmark works on the edu device, and what it
+ * leaves behind. TAP.
+ *
+ *	mapstress TYPE...	in domains of these types, as sysfs has them
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dmabench.h"
+#include "phys.h"
+#include "tap.h"
+#include "testdev.h"
+
+/* Pages of the pool that are in use. */
+static int64_t pool_used(void)
+{
+	uint64_t total, unused;
+
+	if (td_info(PKVM_IOMMU_INFO_POOL_TOTAL, &total) ||
+	    td_info(PKVM_IOMMU_INFO_POOL_FREE, &unused))
+		tap_bail("the hypervisor does not tell of its pool");
+	return total - unused;
+}
+
+/* An empty domain takes pages, and gives back all of them. */
+static void stress_domains(int nr, char **types)
+{
+	bool good, used_more = true;
+	int64_t used;
+	int i;
+
+	/* The first also needs a place in the list of domains, which stays. */
+	good = !dmabench_write("iommu_group/type", types[0]) &&
+	       !dmabench_write("iommu_group/type", "identity");
+	used = pool_used();
+	for (i = 0; i < 20 * nr; i++) {
+		good &= !dmabench_write("iommu_group/type", types[i % nr]);
+		used_more &= pool_used() > used;
+		good &= !dmabench_write("iommu_group/type", "identity");
+	}
+	tap_ok(good && used_more && pool_used() == used,
+	       "%d domains leave no page behind (%lld, %lld)", i, (long long)used,
+	       (long long)pool_used());
+}
+
+/* Records of the kernel's log since the last call that tell of an error. */
+static int log_errors(int log)
+{
+	char record[8192];
+	int errors = 0;
+	ssize_t n;
+
+	while ((n = read(log, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
+		if (n <= 0)	/* overwritten before it was read */
+			continue;
+		record[n] = 0;
+		/* facility 0 is the kernel's own, its levels up to 3 are errors */
+		if (strtoul(record, NULL, 10) > 3)
+			continue;
+		if (errors++ < 10)
+			tap_note("kernel: %.*s", (int)strcspn(strchr(record, ';'), "\n"),
+				 strchr(record, ';') + 1);
+	}
+	return errors;
+}
+
+static void stress_one(int fd, const char *type, uint32_t granule, uint8_t mode)
+{
+	static const char * const dirs[] = { "both ways", "to the device", "from the device" };
+	uint32_t dir;
+
+	for (dir = 0; dir < 3; dir++) {
+		struct map_benchmark map = {
+			.threads = 4, .seconds = 1, .node = -1, .dma_bits = 32,
+			.granule = granule, .map_mode = mode, .dma_dir = dir,
+		};
+		int ret = ioctl(fd, DMA_MAP_BENCHMARK, &map);
+
+		/* Averages are 0 if nothing was ever mapped. */
+		tap_ok(!ret && (map.avg_map_100ns || map.avg_unmap_100ns),
+		       "%s, %s%u pages, %s, 4 threads: map %.1f us, unmap %.1f us", type,
+		       mode ? "list of " : "", granule, dirs[dir],
+		       map.avg_map_100ns / 10.0, map.avg_unmap_100ns / 10.0);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const uint32_t single[] = { 1, 16, 256, 512 }, list[] = { 1, 16, 256 };
+	int fd, i, nr = argc - 1, log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	int64_t used, counts;
+	char **types = argv + 1;
+	size_t g;
+
+	if (log < 0 || lseek(log, 0, SEEK_END) || td_open() || dmabench_find() || !nr)
+		tap_bail("needs /dev/kmsg, /dev/pkvm_iommu_test, an edu device, and a type");
+	tap_ok(!dmabench_write("iommu_group/type", "identity"), "identity domain");
+	stress_domains(nr, types);
+	used = pool_used();
+	/* Counts of pins stay, two bytes for each page that ever was mapped. */
+	counts = sysconf(_SC_PHYS_PAGES) * 2 / PAGE + 4;
+
+	for (i = 0; i < nr; i++) {
+		tap_ok(!dmabench_write("iommu_group/type", types[i]), "%s domain", types[i]);
+		fd = dmabench_bind();
+		tap_ok(fd >= 0, "%s: the driver probes", types[i]);
+		for (g = 0; g < sizeof(single) / sizeof(single[0]); g++)
+			stress_one(fd, types[i], single[g], 0);
+		for (g = 0; g < sizeof(list) / sizeof(list[0]); g++)
+			stress_one(fd, types[i], list[g], 1);
+		close(fd);
+		tap_ok(!dmabench_unbind(), "%s: the driver leaves", types[i]);
+		tap_ok(pool_used() > used, "%s: the domain has page tables", types[i]);
+		tap_ok(!dmabench_write("iommu_group/type", "identity"), "identity domain");
+		tap_ok(pool_used() <= used + counts,
+		       "%s: the domain leaves nothing but counts of pins (%lld, %lld)",
+		       types[i], (long long)used, (long long)pool_used());
+		tap_ok(!log_errors(log), "%s: no error in the kernel's log", types[i]);
+	}
+	return tap_done();
+}
