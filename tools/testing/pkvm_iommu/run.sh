@@ -343,6 +343,15 @@ real_devices() {
 		"-device igb,netdev=net-igb,romfile="
 }
 
+# What `storm` tests: a disk, and devices to fault (one more is always there).
+storm_devices() {
+	echo "-drive if=none,id=null,driver=null-co,size=64M,read-zeroes=on" \
+		"-device nvme,serial=pkvm,drive=null"
+	for sd_edu in 1 2 3 4 5 6 7; do
+		echo "-device edu,id=edu$sd_edu,dma_mask=0xffffffffffffffff"
+	done
+}
+
 # device_tree NAME EDIT: the machine's device tree, changed by one of the edits
 # below; prints the file.
 device_tree() {
@@ -375,7 +384,10 @@ one_config() (
 	MEM=$(field "$(trim "$5")" "$MEM")
 	append=$(field "$(trim "$6")" "")
 	devices=$(field "$(trim "$7")" "")
-	[ "$devices" != real ] || devices=$(real_devices "$name")
+	case $devices in
+	real)	devices=$(real_devices "$name") ;;
+	storm)	devices=$(storm_devices) ;;
+	esac
 	programs=$(trim "$8" | tr -d ' ')
 	limit=120
 	expect=

@@ -35,7 +35,7 @@ static int edu_file(struct edu *edu, const char *file, int flags)
 	return open(path, flags | O_CLOEXEC);
 }
 
-static int edu_find(struct edu *edu)
+static int edu_find(struct edu *edu, unsigned int nth)
 {
 	DIR *dir = opendir(devices);
 	struct dirent *d;
@@ -57,7 +57,7 @@ static int edu_find(struct edu *edu)
 		if (fd < 0)
 			continue;
 		if (pread(fd, id, sizeof(id), 0) == sizeof(id) &&
-		    id[0] == EDU_VENDOR && id[1] == EDU_DEVICE)
+		    id[0] == EDU_VENDOR && id[1] == EDU_DEVICE && !nth--)
 			ret = 0;
 		close(fd);
 	}
@@ -92,12 +92,12 @@ static int edu_enable(struct edu *edu)
 	return ret;
 }
 
-int edu_open(struct edu *edu)
+int edu_open_nth(struct edu *edu, unsigned int nth)
 {
 	void *bar;
 	int fd, ret;
 
-	ret = edu_find(edu);
+	ret = edu_find(edu, nth);
 	if (!ret)
 		ret = edu_enable(edu);
 	if (ret)
@@ -111,6 +111,11 @@ int edu_open(struct edu *edu)
 		return -errno;
 	edu->bar = bar;
 	return 0;
+}
+
+int edu_open(struct edu *edu)
+{
+	return edu_open_nth(edu, 0);
 }
 
 static int write_one(const char *path)

@@ -21,6 +21,8 @@ struct edu {
 
 /* All return 0 or a negative errno. */
 int edu_open(struct edu *edu);
+/* The @nth of several, from 0. */
+int edu_open_nth(struct edu *edu, unsigned int nth);
 /* Remove it from the kernel, but keep its registers in hand, as root can. */
 int edu_remove(struct edu *edu);
 /* And have it found again. */
