@@ -58,7 +58,7 @@ check_patch_style() {
 
 check_shell() {
 	csh_rc=0
-	for csh in "$TOOLS"/*.sh "$TOOLS/init"; do
+	for csh in "$TOOLS"/*.sh "$TOOLS"/init "$TOOLS"/devices "$TOOLS"/kunit "$TOOLS"/vfio/vfio; do
 		sh -n "$csh" || csh_rc=1
 	done
 	return $csh_rc
