@@ -127,10 +127,10 @@ int main(void)
 			tap_bail("no thread");
 	stormy = work(disk, SECONDS);
 	td_faults(&after);
-	said = messages(log);
 	stop = true;
 	for (i = 0; i < nr; i++)
 		pthread_join(threads[i], NULL);
+	said = messages(log);
 
 	tap_note("%u devices, %.0f faults a second, %u messages", nr,
 		 (double)(after.count - before.count) / SECONDS, said);
