@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The software SMMUv3, see smmu.h: what it may remember of page tables, and what
+ * makes it forget.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "smmu-priv.h"
+
+static void add_value(struct values *vals, u64 v)
+{
+	int i;
+
+	for (i = 0; i < vals->nr; i++) {
+		if (vals->v[i] == v)
+			return;
+	}
+	if (vals->nr == MAX_VALUES)
+		fail("more than %d values of a word: nothing is invalidated", MAX_VALUES);
+	vals->v[vals->nr++] = v;
+}
+
+void word_values(struct watch *w, int index, struct values *vals)
+{
+	int i;
+
+	vals->nr = 0;
+	if (!w->unlinked) {
+		add_value(vals, w->seen[0][index]);
+		add_value(vals, w->seen[1][index]);
+	}
+	for (i = 0; i < w->nr_stale; i++) {
+		if (w->stale[i].index == index)
+			add_value(vals, w->stale[i].val);
+	}
+}
+
+static void add_stale(struct watch *w, int index, u64 val)
+{
+	int i;
+
+	for (i = 0; i < w->nr_stale; i++) {
+		if (w->stale[i].index == index && w->stale[i].val == val)
+			return;
+	}
+	if (w->nr_stale == w->max_stale) {
+		w->max_stale = w->max_stale * 2 + 8;
+		w->stale = realloc(w->stale, w->max_stale * sizeof(*w->stale));
+	}
+	w->stale[w->nr_stale++] = (struct stale) { index, val };
+	smmu_stats.stale++;
+}
+
+void drop_stale(struct watch *w, int first, int last)
+{
+	int i, kept = 0;
+
+	for (i = 0; i < w->nr_stale; i++) {
+		if (w->stale[i].index < first || w->stale[i].index > last)
+			w->stale[kept++] = w->stale[i];
+	}
+	w->nr_stale = kept;
+}
+
+void check_owned(struct smmu *s, u64 pa, const char *what)
+{
+	if (!env_el2_owns(pa / ENV_PAGE))
+		fail("smmu %d: %s at %#llx, which EL2 does not own", s->id, what,
+		     (unsigned long long)pa);
+}
+
+static bool interesting(u64 start, u64 size)
+{
+	int i;
+
+	if (start < ENV_END && start + size > ENV_RAM0)
+		return true;
+	for (i = 0; i < nr_smmus; i++) {
+		if (start < smmus[i].c.base + smmus[i].c.size &&
+		    start + size > smmus[i].c.base)
+			return true;
+	}
+
+	return false;
+}
+
+void add_table(struct smmu *s, struct ctx *ctx, u64 pa, int level, u64 base);
+
+static void follow(struct smmu *s, struct watch *w, int index, u64 val)
+{
+	u64 size = BIT(level_shift(w->level)), base = w->base + index * size;
+
+	/* A root may be less than a page. */
+	if (base < smmu_limit && is_table(val, w->level) &&
+	    (w->ctx->domain || interesting(base, size)))
+		add_table(s, w->ctx, val & ADDR_MASK, w->level + 1, base);
+}
+
+void add_table(struct smmu *s, struct ctx *ctx, u64 pa, int level, u64 base)
+{
+	struct watch *w;
+	int i, v;
+
+	for (w = ctx->tables; w; w = w->next) {
+		if (w->pa == pa && w->level == level && w->base == base && !w->unlinked)
+			return;
+	}
+	check_owned(s, pa, "page table");
+	w = calloc(1, sizeof(*w));
+	*w = (struct watch) { .pa = pa, .kind = TABLE, .base = base, .level = level,
+			      .ctx = ctx, .next = ctx->tables, .changed = true };
+	ctx->tables = w;
+	memcpy(w->seen[0], env_cpu(pa), ENV_PAGE);
+	memcpy(w->seen[1], s->c.coherent ? env_cpu(pa) : env_poc(pa), ENV_PAGE);
+	for (i = 0; i < 512; i++) {
+		for (v = 0; v < 2; v++)
+			follow(s, w, i, w->seen[v][i]);
+	}
+}
+
+void free_watches(struct watch **list)
+{
+	struct watch *w;
+
+	while ((w = *list)) {
+		*list = w->next;
+		free(w->stale);
+		free(w);
+	}
+}
+
+/* Of the page of a context descriptor, only that is the SMMU's. */
+static bool has_word(struct watch *w, int index)
+{
+	return w->kind != CDS || index / 8 == w->base % ENV_PAGE / 64;
+}
+
+/* What is at hand may have been read, and what changed may be remembered. */
+void observe_watch(struct smmu *s, struct watch *w)
+{
+	const u64 *now[2] = { env_cpu(w->pa), s->c.coherent ? env_cpu(w->pa) : env_poc(w->pa) };
+	bool cached = w->kind == TABLE ? w->ctx->filled : enabled(s);
+	int i, v;
+
+	if (w->unlinked)
+		return;
+	for (v = 0; v < (s->c.coherent ? 1 : 2); v++) {
+		if (!memcmp(now[v], w->seen[v], ENV_PAGE))
+			continue;
+		for (i = 0; i < 512; i++) {
+			u64 old = w->seen[v][i];
+
+			if (old == now[v][i] || !has_word(w, i))
+				continue;
+			w->changed = true;
+			if (cached && (w->kind != TABLE || (old & 1)))
+				add_stale(w, i, old);
+			w->seen[v][i] = now[v][i];
+			if (s->c.coherent)
+				w->seen[1][i] = now[v][i];
+			if (w->kind == TABLE)
+				follow(s, w, i, now[v][i]);
+		}
+	}
+}
+
+/* Invalidation: takes effect at the CMD_SYNC that follows. */
+
+/* Tables of @ctx as memory has them now, with nothing remembered. */
+static void refill(struct smmu *s, struct ctx *ctx)
+{
+	free_watches(&ctx->tables);
+	ctx->nr_roots = 0;
+	ctx->filled = false;
+	ctx->reached = false;
+}
+
+static void inv_ctx(struct smmu *s, struct ctx *ctx, bool globals_stay)
+{
+	struct watch *w;
+	int i;
+
+	/* Global entries are not tagged with an address space. */
+	for (w = globals_stay ? ctx->tables : NULL; w; w = w->next) {
+		for (i = 0; i < w->nr_stale; i++) {
+			if (is_leaf(w->stale[i].val, w->level) && !(w->stale[i].val & BIT(11)))
+				return;
+		}
+	}
+	refill(s, ctx);
+}
+
+/*
+ * Find the tables that nothing leads to any more, now that no pointer to them
+ * is remembered. What they translated may still be: all but [@addr, @addr + @size).
+ */
+static void sweep(struct smmu *s, struct ctx *ctx, u64 addr, u64 size)
+{
+	struct watch *w, *old = ctx->tables;
+	int i, v;
+
+	ctx->tables = NULL;
+	for (i = 0; i < ctx->nr_roots; i++)
+		add_table(s, ctx, ctx->roots[i].pa, ctx->roots[i].level, 0);
+	/* @old has the memory of each: follow that, and put it in place. */
+	for (w = old; w; w = w->next) {
+		for (i = 0; i < w->nr_stale; i++)
+			follow(s, w, w->stale[i].index, w->stale[i].val);
+	}
+	while ((w = old)) {
+		struct watch *new;
+		u64 span = BIT(level_shift(w->level));
+
+		old = w->next;
+		for (new = ctx->tables; new; new = new->next) {
+			if (new->pa == w->pa && new->level == w->level && new->base == w->base &&
+			    !new->unlinked)
+				break;
+		}
+		for (i = 0; !new && !w->unlinked && i < 512; i++) {
+			u64 start = w->base + i * span;
+
+			for (v = 0; v < 2; v++) {
+				if (is_leaf(w->seen[v][i], w->level) &&
+				    (start + span <= addr || start >= addr + size))
+					add_stale(w, i, w->seen[v][i]);
+			}
+		}
+		if (new) {
+			for (i = 0; i < w->nr_stale; i++)
+				add_stale(new, w->stale[i].index, w->stale[i].val);
+		} else if (w->nr_stale) {
+			w->unlinked = w->changed = true;
+			w->next = ctx->tables;
+			ctx->tables = w;
+			continue;
+		}
+		free(w->stale);
+		free(w);
+	}
+}
+
+static void inv_addr(struct smmu *s, struct ctx *ctx, u64 addr, u64 size, bool leaf)
+{
+	struct watch *w;
+	int i, kept;
+
+	for (w = ctx->tables; w; w = w->next) {
+		u64 span = BIT(level_shift(w->level));
+
+		for (i = kept = 0; i < w->nr_stale; i++) {
+			u64 start = w->base + w->stale[i].index * span;
+
+			if (start < addr + size && start + span > addr &&
+			    (!leaf || is_leaf(w->stale[i].val, w->level)))
+				continue;
+			w->stale[kept++] = w->stale[i];
+		}
+		w->nr_stale = kept;
+	}
+	if (!leaf)
+		sweep(s, ctx, addr, size);
+}
+
+/* Range commands, with IDR3.RIL (4.4.1.1): NUM, SCALE and TG; TG is 4K, or there is none. */
+bool is_range(struct cmd *c)
+{
+	return BITS(c->w[1], 11, 10);
+}
+
+u64 inv_size(struct cmd *c)
+{
+	u64 pages = 1;
+
+	if (is_range(c))
+		pages = (BITS(c->w[0], 16, 12) + 1) << BITS(c->w[0], 24, 20);
+
+	return pages * ENV_PAGE;
+}
+
+void apply_cmd(struct smmu *s, struct cmd *c)
+{
+	u32 sid = BITS(c->w[0], 63, 32), first, last;
+	u16 asid = BITS(c->w[0], 63, 48), vmid = BITS(c->w[0], 47, 32);
+	u64 addr = c->w[1] & ~(ENV_PAGE - 1);
+	bool leaf = c->w[1] & 1;
+	struct ctx *ctx;
+	struct watch *w;
+	unsigned int range;
+
+	smmu_stats.invalidations++;
+	switch (c->w[0] & 0xff) {
+	case 0x03:	/* CFGI_STE; without Leaf, its L1 too */
+		for (w = s->config; w; w = w->next) {
+			if (w->kind == STES && sid / 64 == w->base / 64)
+				drop_stale(w, sid % 64 * 8, sid % 64 * 8 + 7);
+			if (w->kind == L1STD && !leaf && (sid >> strtab_split(s)) / 512 == w->base / 512)
+				drop_stale(w, (sid >> strtab_split(s)) % 512, (sid >> strtab_split(s)) % 512);
+		}
+		break;
+	case 0x04:	/* CFGI_STE_RANGE; all of them with 31 */
+		range = c->w[1] & 0x1f;
+		first = range == 31 ? 0 : sid & ~(BIT(range + 1) - 1);
+		last = range == 31 ? ~0U : first + BIT(range + 1) - 1;
+		for (w = s->config; w; w = w->next) {
+			if (range == 31 || (w->base >= first && w->base + 63 <= last))
+				drop_stale(w, 0, 511);
+		}
+		if (range == 31) {
+			s->boot_config = false;
+			drop_cds(s, 0, true);
+		}
+		break;
+	case 0x05:	/* CFGI_CD */
+	case 0x06:	/* CFGI_CD_ALL */
+		for (w = s->config; w; w = w->next) {
+			if (w->kind == CDS)
+				drop_stale(w, 0, 511);
+		}
+		drop_cds(s, sid, false);
+		break;
+	case 0x20:	/* TLBI_EL2_ALL */
+		s->boot_el2 = false;
+		break;
+	case 0x30:	/* TLBI_NSNH_ALL */
+		s->boot_tlb = false;
+		for (ctx = s->ctxs; ctx; ctx = ctx->next)
+			refill(s, ctx);
+		break;
+	case 0x10:	/* TLBI_NH_ALL */
+	case 0x11:	/* TLBI_NH_ASID */
+	case 0x12:	/* TLBI_NH_VA */
+	case 0x28:	/* TLBI_S12_VMALL */
+	case 0x2a:	/* TLBI_S2_IPA */
+		for (ctx = s->ctxs; ctx; ctx = ctx->next) {
+			u32 op = c->w[0] & 0xff;
+
+			/* Stage 1 has VMID 0 here; without stage 2 there is none. */
+			if (ctx->s2 ? op < 0x28 || ctx->tag != vmid :
+				      op == 0x2a || (s->c.s2 && vmid))
+				continue;
+			if (!ctx->s2 && (op == 0x11 || op == 0x12) && ctx->tag != asid)
+				continue;
+			if (op == 0x12 || op == 0x2a)
+				inv_addr(s, ctx, addr, inv_size(c), leaf);
+			else
+				inv_ctx(s, ctx, op == 0x11);
+		}
+		break;
+	}
+}

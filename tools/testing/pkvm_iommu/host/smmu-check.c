@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The software SMMUv3, see smmu.h: whether what it may do is allowed. */
+#include "smmu-priv.h"
+
+static void check_entry(struct smmu *s, struct watch *w, int index)
+{
+	u64 size = BIT(level_shift(w->level)), addr = w->base + index * size, pa;
+	bool must, never, table = false;
+	struct values vals;
+	int i;
+
+	if (addr >= smmu_limit)
+		return;
+	word_values(w, index, &vals);
+	for (i = 0; i < vals.nr; i++)
+		table |= is_table(vals.v[i], w->level);
+	if (table && vals.nr == 1)
+		return;
+	smmu_range(addr, size, &must, &never);
+	for (i = 0; i < vals.nr; i++) {
+		u64 pte = vals.v[i];
+
+		if (is_table(pte, w->level))
+			continue;
+		if (!is_leaf(pte, w->level)) {
+			if (must)
+				fail("smmu %d: %#llx is the host's, but a device may not reach it",
+				     s->id, (unsigned long long)addr);
+			continue;
+		}
+		pa = pte & ADDR_MASK & ~(size - 1);
+		if (pa != addr)
+			fail("smmu %d: %#llx leads to %#llx", s->id, (unsigned long long)addr,
+			     (unsigned long long)pa);
+		if (never)
+			fail("smmu %d: a device may still reach %#llx, which is not the host's",
+			     s->id, (unsigned long long)addr);
+		if (must && !(pte_readable(w->ctx, pte) && pte_writable(w->ctx, pte)))
+			fail("smmu %d: %#llx lacks permissions: %#llx", s->id,
+			     (unsigned long long)addr, (unsigned long long)pte);
+	}
+}
+
+/* The same for a domain that has mappings of its own: neither more nor less than those. */
+static void check_mapping(struct smmu *s, struct watch *w, int index)
+{
+	u64 size = BIT(level_shift(w->level)), addr = w->base + index * size, pa;
+	struct smmu_map map;
+	struct values vals;
+	bool any;
+	int i;
+
+	word_values(w, index, &vals);
+	if (!vals.nr)
+		return;
+	any = smmu_mapping(w->ctx->domain, addr, size, &map);
+	for (i = 0; i < vals.nr; i++) {
+		u64 pte = vals.v[i];
+
+		if (is_table(pte, w->level))
+			continue;
+		if (!is_leaf(pte, w->level)) {
+			if (any)
+				fail("smmu %d: %#llx is mapped, but a device may not reach it",
+				     s->id, (unsigned long long)addr);
+			continue;
+		}
+		pa = pte & ADDR_MASK & ~(size - 1);
+		if (!any)
+			fail("smmu %d: %#llx leads to %#llx, but is not mapped", s->id,
+			     (unsigned long long)addr, (unsigned long long)pa);
+		if (!map.all || map.pa != pa)
+			fail("smmu %d: %#llx leads to %#llx, but is mapped elsewhere", s->id,
+			     (unsigned long long)addr, (unsigned long long)pa);
+		/* Stage 1 does not know what is only written. */
+		if (map.write != pte_writable(w->ctx, pte) ||
+		    (map.read || w->ctx->s2 ? map.read != pte_readable(w->ctx, pte) : false))
+			fail("smmu %d: %#llx has other permissions: %#llx", s->id,
+			     (unsigned long long)addr, (unsigned long long)pte);
+	}
+}
+
+/* A table whose walk may still give [@pa, @pa + @size), whatever the address. */
+static bool leads_to(struct watch *w, u64 pa, u64 size)
+{
+	u64 span = BIT(level_shift(w->level));
+	struct values vals;
+	int i, v;
+
+	for (i = 0; i < 512; i++) {
+		if (w->base + i * span >= smmu_limit)
+			break;
+		if (!w->nr_stale && !w->seen[0][i] && !w->seen[1][i])
+			continue;
+		word_values(w, i, &vals);
+		for (v = 0; v < vals.nr; v++) {
+			u64 out = vals.v[v] & ADDR_MASK & ~(span - 1);
+
+			if (is_leaf(vals.v[v], w->level) && out < pa + size && out + span > pa)
+				return true;
+		}
+	}
+
+	return false;
+}
+
+void smmu_check_reach(int id, bool all)
+{
+	struct smmu *s = &smmus[id];
+	struct ctx *ctx;
+	struct watch *w;
+	int i, nr;
+
+	observe_smmu(s, SMMU_EVERYTHING);
+	for (ctx = s->ctxs; ctx; ctx = ctx->next) {
+		if (!ctx->reached)
+			continue;
+		for (i = 0; i < ctx->nr_roots; i++) {
+			if (BIT(ctx->roots[i].bits) != smmu_limit)
+				fail("smmu %d: a table of %d bits", s->id, ctx->roots[i].bits);
+		}
+		for (w = ctx->tables; w; w = w->next) {
+			if (!all && !w->changed)
+				continue;
+			w->changed = false;
+			nr = 512;
+			if (w->level < 3 && (smmu_limit - w->base) >> level_shift(w->level) < 512)
+				nr = (smmu_limit - w->base) >> level_shift(w->level);
+			for (i = 0; i < nr; i++) {
+				if (ctx->domain)
+					check_mapping(s, w, i);
+				else
+					check_entry(s, w, i);
+			}
+		}
+	}
+}
+
+/*
+ * A range has just left the host, or come back. In the identity domain, the
+ * entries to look at are those of the same address; in others, all are.
+ */
+void smmu_check_revoked(u64 pfn, u64 nr, bool reachable)
+{
+	struct smmu *s;
+	struct ctx *ctx;
+	struct watch *w;
+	struct values vals;
+	u64 i;
+	int v;
+
+	for (s = smmus; s < smmus + nr_smmus; s++) {
+		observe_smmu(s, SMMU_EVERYTHING);
+		for (ctx = s->ctxs; ctx; ctx = ctx->next) {
+			if (reachable || !ctx->reached)
+				continue;
+			for (w = ctx->tables; w; w = w->next) {
+				if (ctx->domain && leads_to(w, pfn * ENV_PAGE, nr * ENV_PAGE))
+					fail("smmu %d: page %#llx was revoked, but is still mapped",
+					     s->id, (unsigned long long)pfn);
+				if (ctx->domain || w->level < 3)
+					continue;
+				for (i = pfn; i < pfn + nr; i++) {
+					if (i / 512 != w->base / ENV_PAGE / 512)
+						continue;
+					word_values(w, i % 512, &vals);
+					for (v = 0; v < vals.nr; v++) {
+						if (is_leaf(vals.v[v], 3))
+							fail("smmu %d: page %#llx was revoked, but a device may still reach it",
+							     s->id, (unsigned long long)i);
+					}
+				}
+			}
+		}
+	}
+}
+
+static void check_pinned(struct smmu *s, struct watch *w, int index)
+{
+	u64 span = BIT(level_shift(w->level)), pa;
+	struct values vals;
+	int i;
+
+	word_values(w, index, &vals);
+	for (i = 0; i < vals.nr; i++) {
+		pa = vals.v[i] & ADDR_MASK & ~(span - 1);
+		if (is_leaf(vals.v[i], w->level) && env_is_ram(pa) && !env_pinned(pa))
+			fail("smmu %d: a device may reach %#llx, which is mapped but not pinned",
+			     s->id, (unsigned long long)pa);
+	}
+}
+
+/* Memory that a device may reach through a mapping is pinned, in the worst case too. */
+void smmu_check_pinned(void)
+{
+	struct watch *w;
+	struct smmu *s;
+	struct ctx *ctx;
+	int i;
+
+	for (s = smmus; s < smmus + nr_smmus; s++) {
+		observe_smmu(s, SMMU_EVERYTHING);
+		for (ctx = s->ctxs; ctx; ctx = ctx->next) {
+			for (w = ctx->domain ? ctx->tables : NULL; w; w = w->next) {
+				u64 span = BIT(level_shift(w->level));
+
+				for (i = 0; i < 512 && w->base + i * span < smmu_limit; i++) {
+					if (w->nr_stale || w->seen[0][i] || w->seen[1][i])
+						check_pinned(s, w, i);
+				}
+			}
+		}
+	}
+}
+
+/* A page of EL2 goes to the host. */
+void smmu_check_freed(u64 pa)
+{
+	struct smmu *s;
+	struct ctx *ctx;
+	struct watch *w;
+
+	for (s = smmus; s < smmus + nr_smmus; s++) {
+		observe_smmu(s, SMMU_EVERYTHING);
+		for (w = s->config; w; w = w->next) {
+			if (w->pa == pa)
+				fail("smmu %d: page %#llx is given away, but holds configuration",
+				     s->id, (unsigned long long)pa);
+		}
+		for (ctx = s->ctxs; ctx; ctx = ctx->next) {
+			for (w = ctx->tables; w; w = w->next) {
+				if (w->pa == pa && !w->unlinked)
+					fail("smmu %d: page %#llx is given away, but may be walked",
+					     s->id, (unsigned long long)pa);
+			}
+		}
+		if (s->strtab && ((REG(s, CMDQ_BASE) & 0x000fffffffffffe0ULL) / ENV_PAGE == pa / ENV_PAGE ||
+				  (REG(s, EVTQ_BASE) & 0x000fffffffffffe0ULL) / ENV_PAGE == pa / ENV_PAGE))
+			fail("smmu %d: page %#llx is given away, but is a queue", s->id,
+			     (unsigned long long)pa);
+	}
+}
+
+void smmu_check_stream(int id, u32 sid, bool attached, u64 domain)
+{
+	struct smmu *s = &smmus[id];
+	struct outcome out;
+	int i;
+
+	out = judge_stream(s, sid);
+	if (out.bypass)
+		fail("smmu %d: stream %#x may bypass", id, sid);
+	if (!attached && out.nr_ctx)
+		fail("smmu %d: stream %#x is not attached, but may translate", id, sid);
+	/* Its memory may become something else. */
+	for (i = 0; !attached && i < s->nr_cds; i++) {
+		if (s->cds[i].sid == sid)
+			fail("smmu %d: stream %#x is not attached, but its descriptor may be cached",
+			     id, sid);
+	}
+	if (attached && (out.blocked || out.nr_ctx != 1))
+		fail("smmu %d: stream %#x is attached, but may be blocked, or in %d domains",
+		     id, sid, out.nr_ctx);
+	if (attached && out.ctx->domain != domain)
+		fail("smmu %d: stream %#x of domain %llu is in domain %llu", id, sid,
+		     (unsigned long long)domain, (unsigned long long)out.ctx->domain);
+}
+
+void smmu_check_enabled(int id)
+{
+	struct smmu *s = &smmus[id];
+
+	if (!s->taken)
+		fail("smmu %d: its registers are the host's", id);
+	if (!enabled(s) || !(REG(s, GBPA) & GBPA_ABORT))
+		fail("smmu %d: not enabled", id);
+	if (s->boot_config || s->boot_tlb || s->boot_el2)
+		fail("smmu %d: caches from before boot are not invalidated", id);
+	if (s->nr_pending)
+		fail("smmu %d: commands without CMD_SYNC", id);
+	if (!(REG(s, CR2) & BIT(2)))
+		fail("smmu %d: takes part in the CPUs' TLB broadcasts", id);
+	if (!(REG(s, CR2) & BIT(1)))
+		fail("smmu %d: does not record unknown streams", id);
+}

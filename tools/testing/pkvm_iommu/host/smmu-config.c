@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The software SMMUv3, see smmu.h: what its configuration may say of a stream. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "smmu-priv.h"
+
+/* A stream table entry, or the words of a context descriptor. */
+struct entry {
+	u64 w[8];
+};
+
+static void add_sid(struct smmu *s, u32 sid)
+{
+	int i;
+
+	for (i = 0; i < s->nr_sids; i++) {
+		if (s->sids[i] == sid)
+			return;
+	}
+	if (s->nr_sids == COUNT(s->sids))
+		fail("smmu %d: too many streams", s->id);
+	s->sids[s->nr_sids++] = sid;
+}
+
+static struct watch *config_watch(struct smmu *s, enum kind kind, u64 pa, u64 base)
+{
+	struct watch *w;
+	int i;
+
+	for (w = s->config; w; w = w->next) {
+		if (w->kind == kind && w->pa == pa && w->base == base)
+			return w;
+	}
+	check_owned(s, pa, kind == CDS ? "context descriptor" : "stream table");
+	w = calloc(1, sizeof(*w));
+	*w = (struct watch) { .pa = pa, .kind = kind, .base = base, .next = s->config };
+	s->config = w;
+	memcpy(w->seen[0], env_cpu(pa), ENV_PAGE);
+	memcpy(w->seen[1], s->c.coherent ? env_cpu(pa) : env_poc(pa), ENV_PAGE);
+	for (i = 0; kind == STES && i < 64; i++) {
+		if (w->seen[0][i * 8] | w->seen[1][i * 8])
+			add_sid(s, base + i);
+	}
+
+	return w;
+}
+
+unsigned int smmu_table_bits(int id)
+{
+	return BITS(REG(&smmus[id], STRTAB_BASE_CFG), 5, 0);
+}
+
+/*
+ * The pages that may hold the entry of @sid. Returns how many, and whether
+ * there may be none.
+ */
+static int ste_pages(struct smmu *s, u32 sid, u64 *pas, bool *none)
+{
+	struct values vals;
+	struct watch *l1;
+	u64 pa, index;
+	int i, nr = 0;
+
+	*none = false;
+	if (!two_level(s)) {
+		pas[0] = (strtab_base(s) + sid * 64ULL) & ~(ENV_PAGE - 1);
+		return 1;
+	}
+	index = sid >> strtab_split(s);
+	pa = strtab_base(s) + index * 8;
+	l1 = config_watch(s, L1STD, pa & ~(ENV_PAGE - 1), index & ~511ULL);
+	word_values(l1, index % 512, &vals);
+	for (i = 0; i < vals.nr; i++) {
+		u64 span = vals.v[i] & 0x1f, l2 = vals.v[i] & 0x000fffffffffffc0ULL;
+
+		if (!span) {
+			*none = true;
+			continue;
+		}
+		if (span != strtab_split(s) + 1)
+			fail("smmu %d: level-1 descriptor %#llx has a span of %d", s->id,
+			     (unsigned long long)vals.v[i], (int)span);
+		if (l2 & (BIT(span - 1 + 6) - 1))
+			fail("smmu %d: level-2 table %#llx is not aligned", s->id,
+			     (unsigned long long)l2);
+		pas[nr++] = l2;
+	}
+
+	return nr;
+}
+
+/* Call @fn for each combination of the words of @nr words at @index of @w. */
+static void combine(struct watch *w, int index, struct entry *e, int word, int nr,
+		    void (*fn)(struct smmu *s, struct entry *e, void *arg),
+		    struct smmu *s, void *arg)
+{
+	struct values vals;
+	int i;
+
+	if (word == nr) {
+		fn(s, e, arg);
+		return;
+	}
+	word_values(w, index + word, &vals);
+	for (i = 0; i < vals.nr; i++) {
+		e->w[word] = vals.v[i];
+		/* Without V, the rest is not looked at. */
+		if (!word && !(vals.v[i] & (w->kind == CDS ? BIT(31) : 1)))
+			fn(s, e, arg);
+		else
+			combine(w, index, e, word + 1, nr, fn, s, arg);
+	}
+}
+
+static void found_ctx(struct smmu *s, struct outcome *out, bool s2, u16 tag,
+		      u64 pa, int level, int bits)
+{
+	struct ctx *ctx;
+	int i;
+
+	for (ctx = s->ctxs; ctx; ctx = ctx->next) {
+		if (ctx->s2 == s2 && ctx->tag == tag)
+			break;
+	}
+	if (!ctx) {
+		ctx = calloc(1, sizeof(*ctx));
+		*ctx = (struct ctx) { .s2 = s2, .tag = tag, .next = s->ctxs };
+		s->ctxs = ctx;
+	}
+	if (!ctx->live)
+		ctx->domain = smmu_attaching;
+	ctx->live = true;
+	for (i = 0; i < ctx->nr_roots; i++) {
+		if (ctx->roots[i].pa == pa && ctx->roots[i].level == level &&
+		    ctx->roots[i].bits == bits)
+			break;
+	}
+	if (i == ctx->nr_roots) {
+		if (i == COUNT(ctx->roots))
+			fail("smmu %d: tag %d has %d tables", s->id, tag, i);
+		ctx->roots[ctx->nr_roots++] = (struct root) { pa, level, bits };
+		add_table(s, ctx, pa, level, 0);
+	}
+	ctx->reached = true;
+	ctx->filled = true;
+	if (out->ctx != ctx)
+		out->nr_ctx++;
+	out->ctx = ctx;
+}
+
+/* Levels and size of a table with @bits of input; concatenation is not used. */
+static int start_level(int bits)
+{
+	return 4 - (bits - 12 + 8) / 9;
+}
+
+static void judge_cd(struct smmu *s, struct entry *e, void *arg)
+{
+	struct outcome *out = arg;
+	int bits = 64 - BITS(e->w[0], 5, 0);
+
+	/* V, AArch64, 4K, little endian, an input size that exists (5.4). */
+	if (!(e->w[0] & BIT(31)) || !(e->w[0] & BIT(41)) || BITS(e->w[0], 7, 6) ||
+	    e->w[0] & BIT(15) || bits > 48 || bits < 25) {
+		out->blocked = true;
+		return;
+	}
+	if (!(e->w[0] & BIT(30)))
+		fail("smmu %d: context descriptor %#llx uses TTB1", s->id,
+		     (unsigned long long)e->w[0]);
+	if (e->w[0] & BIT(44))
+		fail("smmu %d: context descriptor %#llx stalls", s->id,
+		     (unsigned long long)e->w[0]);
+	found_ctx(s, out, false, BITS(e->w[0], 63, 48), e->w[1] & 0x000ffffffffffff0ULL,
+		  start_level(bits), bits);
+}
+
+static void add_cd(struct smmu *s, u32 sid, u64 pa)
+{
+	int i;
+
+	for (i = 0; i < s->nr_cds; i++) {
+		if (s->cds[i].sid == sid && s->cds[i].pa == pa)
+			return;
+	}
+	if (s->nr_cds == COUNT(s->cds))
+		fail("smmu %d: too many context descriptors", s->id);
+	s->cds[s->nr_cds].sid = sid;
+	s->cds[s->nr_cds++].pa = pa;
+}
+
+void drop_cds(struct smmu *s, u32 sid, bool all)
+{
+	int i, kept = 0;
+
+	for (i = 0; i < s->nr_cds; i++) {
+		if (!all && s->cds[i].sid != sid)
+			s->cds[kept++] = s->cds[i];
+	}
+	s->nr_cds = kept;
+}
+
+/* Descriptors that no stream has, in whatever way, are of no interest. */
+void forget_cds(struct smmu *s)
+{
+	struct watch *w, **p = &s->config;
+	int i;
+
+	while ((w = *p)) {
+		for (i = 0; i < s->nr_cds && s->cds[i].pa != w->base; i++)
+			;
+		if (w->kind != CDS || i < s->nr_cds) {
+			p = &w->next;
+			continue;
+		}
+		*p = w->next;
+		free(w->stale);
+		free(w);
+	}
+}
+
+static void judge_ste(struct smmu *s, struct entry *e, void *arg)
+{
+	struct outcome *out = arg;
+	int config = BITS(e->w[0], 3, 1), bits, level, i;
+	struct entry cd;
+	u64 pa;
+
+	if (!(e->w[0] & 1) || !(config & 4)) {
+		out->blocked = true;
+		return;
+	}
+	if (BITS(e->w[1], 29, 28))
+		fail("smmu %d: a stream table entry enables ATS", s->id);
+	/* SHCFG: 0 is non-shareable, and is right only where it is ignored. */
+	if (s->c.ovr && BITS(e->w[1], 45, 44) != 1)
+		fail("smmu %d: a stream table entry overrides shareability", s->id);
+
+	switch (config) {
+	case 4:
+		out->bypass = true;
+		break;
+	case 5:
+		if (!s->c.s1) {
+			out->blocked = true;
+			break;
+		}
+		if (BITS(e->w[0], 63, 59))
+			fail("smmu %d: a stream table entry has substreams", s->id);
+		if (BITS(e->w[1], 31, 30))
+			fail("smmu %d: a stream table entry is not of EL1", s->id);
+		pa = e->w[0] & 0x00ffffffffffffc0ULL;
+		add_cd(s, out->sid, pa);
+		/* What is cached for the stream serves whatever its entry says. */
+		for (i = 0; i < s->nr_cds; i++) {
+			pa = s->cds[i].pa;
+			if (s->cds[i].sid == out->sid)
+				combine(config_watch(s, CDS, pa & ~(ENV_PAGE - 1), pa),
+					pa % ENV_PAGE / 8, &cd, 0, 2, judge_cd, s, out);
+		}
+		break;
+	case 6:
+		bits = 64 - BITS(e->w[2], 37, 32);
+		level = 2 - (int)BITS(e->w[2], 39, 38);
+		/* AArch64, 4K, little endian, a level that fits the size (5.2). */
+		if (!s->c.s2 || !(e->w[2] & BIT(51)) || BITS(e->w[2], 47, 46) ||
+		    e->w[2] & BIT(52) || bits > 48 || bits < 25 || level < 0 ||
+		    level != start_level(bits)) {
+			out->blocked = true;
+			break;
+		}
+		if (e->w[2] & BIT(57))
+			fail("smmu %d: a stream table entry stalls", s->id);
+		found_ctx(s, out, true, BITS(e->w[2], 15, 0),
+			  e->w[3] & 0x000ffffffffffff0ULL, level, bits);
+		break;
+	case 7:
+		fail("smmu %d: a stream table entry nests", s->id);
+	}
+}
+
+struct outcome judge_stream(struct smmu *s, u32 sid)
+{
+	struct outcome out = { .sid = sid };
+	struct entry e;
+	u64 pas[MAX_VALUES];
+	bool none;
+	int i, nr;
+
+	if (s->boot_config && enabled(s))
+		out.bypass = true;
+	if (!enabled(s)) {
+		if (!(REG(s, GBPA) & GBPA_ABORT))
+			out.bypass = true;
+		out.blocked = true;
+		return out;
+	}
+	if (sid >> smmu_table_bits(s->id)) {
+		out.blocked = true;
+		return out;
+	}
+	nr = ste_pages(s, sid, pas, &none);
+	if (none)
+		out.blocked = true;
+	for (i = 0; i < nr; i++) {
+		unsigned int per_page = ENV_PAGE / 64, in_page = sid % per_page;
+
+		combine(config_watch(s, STES, pas[i], sid - in_page), in_page * 8, &e, 0, 8,
+			judge_ste, s, &out);
+	}
+
+	return out;
+}
+
+/* After a change of the configuration: who reaches which tables now? */
+void judge_all(struct smmu *s)
+{
+	struct ctx *ctx;
+	int i;
+
+	for (ctx = s->ctxs; ctx; ctx = ctx->next)
+		ctx->reached = false;
+	for (i = 0; i < s->nr_sids; i++) {
+		struct outcome out = judge_stream(s, s->sids[i]);
+
+		if (out.bypass)
+			fail("smmu %d: stream %#x may bypass", s->id, s->sids[i]);
+		/* Blocked for certain: of no interest until its entry changes. */
+		if (!out.ctx)
+			s->sids[i--] = s->sids[--s->nr_sids];
+	}
+	for (ctx = s->ctxs; ctx; ctx = ctx->next)
+		ctx->live = ctx->reached;
+}
+
+static bool observe_config(struct smmu *s, u64 pa)
+{
+	struct watch *w;
+	bool changed = false;
+	int i;
+
+	for (w = s->config; w; w = w->next) {
+		if (pa != SMMU_EVERYTHING && (pa & ~(ENV_PAGE - 1)) != w->pa)
+			continue;
+		if (!memcmp(env_cpu(w->pa), w->seen[0], ENV_PAGE) &&
+		    !memcmp(env_poc(w->pa), w->seen[1], ENV_PAGE))
+			continue;
+		if (w->kind == CDS && !memcmp((char *)env_cpu(w->pa) + w->base % ENV_PAGE,
+					      (char *)w->seen[0] + w->base % ENV_PAGE, 64) &&
+		    !memcmp((char *)env_poc(w->pa) + w->base % ENV_PAGE,
+			    (char *)w->seen[1] + w->base % ENV_PAGE, 64))
+			continue;
+		for (i = 0; i < 512; i++) {
+			if (w->seen[0][i] == env_cpu(w->pa)[i])
+				continue;
+			if (w->kind == STES)
+				add_sid(s, w->base + i / 8);
+			/* A table is linked: the first leads to all of its entries. */
+			if (w->kind == L1STD)
+				add_sid(s, (w->base + i) << strtab_split(s));
+		}
+		observe_watch(s, w);
+		changed = true;
+	}
+
+	return changed;
+}
+
+void observe_smmu(struct smmu *s, u64 pa)
+{
+	struct ctx *ctx;
+	struct watch *w;
+
+	if (!s->strtab)
+		return;
+	if (observe_config(s, pa) && enabled(s))
+		judge_all(s);
+	for (ctx = s->ctxs; ctx; ctx = ctx->next) {
+		for (w = ctx->tables; w; w = w->next) {
+			if (pa == SMMU_EVERYTHING || (pa & ~(ENV_PAGE - 1)) == w->pa)
+				observe_watch(s, w);
+		}
+	}
+}
+
+void smmu_observe_all(u64 pa)
+{
+	int i;
+
+	for (i = 0; i < nr_smmus; i++)
+		observe_smmu(&smmus[i], pa);
+}
+
