@@ -187,27 +187,23 @@ bool boot_all(void)
  */
 void aftermath(void)
 {
-	u64 args[6], res[3], i, n, pfn;
-	enum env_op op;
+	u64 res[3], i, n;
+	struct act a;
 
 	for (n = 0; n < 60; n++) {
+		a = (struct act) { .kind = ACT_SYNC, .chance = noise(), .a = { below(2) } };
 		if (!below(20))
-			smmu_break_sync(0, below(2));
+			act(&a, res);
 		if (below(2)) {
+			a.kind = ACT_CALL;
 			for (i = 1; i < 6; i++)
-				args[i] = below(3) ? below(3) : some_pfn();
-			args[0] = below(PKVM_IOMMU_LOOKUP + 1);
-			if (env_hvc(false, args, res))
-				fail("call %llu is answered after a lost command",
-				     (unsigned long long)args[0]);
+				a.a[i] = below(3) ? below(3) : some_pfn();
+			a.a[0] = below(PKVM_IOMMU_LOOKUP + 1);
 		} else {
-			op = below(2) ? ENV_DONATE_GUEST : ENV_GUEST_UNSHARE;
-			pfn = some_pfn();
-			if (!spec_page(&spec, pfn))
-				continue;
-			if (!env_page_op(op, pfn) && pfn * ENV_PAGE < smmu_limit)
-				fail("page %#llx is revoked after a lost command",
-				     (unsigned long long)pfn);
+			a.kind = ACT_PAGE;
+			a.a[0] = below(2) ? ENV_DONATE_GUEST : ENV_GUEST_UNSHARE;
+			a.a[1] = some_pfn();
 		}
+		act(&a, res);
 	}
 }

@@ -53,7 +53,8 @@ echo "# seed $SEED, $STEPS steps for each configuration, ${CC:-cc}"
 row "build" make -s -C "$HERE" TREE="$TREE" O="$O" ${CC:+CC="$CC"} "$O/walk-san"
 if [ $failed -eq 0 ]; then
 	for config in $("$O/walk-san" --list); do
-		row "$config" "$O/walk-san" --config "$config" --seed "$SEED" --steps "$STEPS"
+		row "$config" "$O/walk-san" --config "$config" --seed "$SEED" --steps "$STEPS" \
+			--save "$O/$config.trace"
 	done
 fi
 echo "1..$nr"

@@ -524,6 +524,12 @@ bool env_pinned(u64 pa)
 	return pkvm_iommu_check_pins(pa, PAGE_SIZE);
 }
 
+bool env_host_owns(u64 pfn)
+{
+	return pfn < ENV_END >> PAGE_SHIFT && env_is_ram(pfn << PAGE_SHIFT) &&
+	       check_state(pfn, 1, PKVM_PAGE_OWNED, PKVM_NOPAGE);
+}
+
 bool env_el2_owns(u64 pfn)
 {
 	return env_is_ram(pfn << PAGE_SHIFT) &&
@@ -611,7 +617,7 @@ bool env_hvc(bool boot, const u64 *args, u64 *res)
 	int i;
 
 	memset(&ctxt, 0xa5, sizeof(ctxt));
-	for (i = 0; i < 6; i++)
+	for (i = 0; i < ENV_ARGS; i++)
 		ctxt.regs.regs[1 + i] = args[i];
 	env_stoppable = true;
 	if (setjmp(env_stop)) {

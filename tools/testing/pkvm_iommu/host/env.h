@@ -65,6 +65,7 @@ void env_init(bool coherent, unsigned int ia_bits);
 int env_page_op(enum env_op op, uint64_t pfn);
 bool env_is_ram(uint64_t pa);			/* whole page of memory */
 bool env_host_reaches(uint64_t pfn);		/* by EL2's own record */
+bool env_host_owns(uint64_t pfn);		/* alone */
 bool env_el2_owns(uint64_t pfn);
 uint64_t *env_cpu(uint64_t pa);			/* memory as the CPUs see it */
 uint64_t *env_poc(uint64_t pa);			/* as an SMMU that does not snoop does */
@@ -74,7 +75,8 @@ void env_no_locks(void);			/* none is held */
 void env_fail_ownership(bool fail);		/* the audit at the seal fails */
 bool env_protected_vms(void);			/* EL2 would allow them */
 bool env_in_service(void);
-/* A hypercall: @args x1 to x6; @res x1 to x3. True unless EL2 stopped. */
+#define ENV_ARGS	17
+/* A hypercall: @args x1 to x17; @res x1 to x3. True unless EL2 stopped. */
 bool env_hvc(bool boot, const uint64_t *args, uint64_t *res);
 /*
  * If env_hvc() or env_page_op() says that EL2 stopped: whether it did so on

@@ -63,7 +63,7 @@ while IFS='	' read -r name file expr; do
 		continue
 	fi
 	rc=0
-	timeout "$LIMIT" "$O/mut/walk-opt" --steps "$STEPS" >"$O/log" 2>&1 || rc=$?
+	timeout "$LIMIT" "$O/mut/walk-opt" --no-shrink --steps "$STEPS" >"$O/log" 2>&1 || rc=$?
 	if [ $rc -eq 0 ]; then
 		echo "SURVIVED  $name"
 		survived=$((survived + 1))

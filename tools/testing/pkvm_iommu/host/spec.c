@@ -6,6 +6,7 @@
 
 #include <linux/pkvm_iommu.h>
 
+#include "env.h"
 #include "spec.h"
 
 typedef uint64_t u64;
@@ -156,6 +157,43 @@ static void give(struct spec *s, u64 pfn, u64 nr, enum spec_page to)
 {
 	while (nr--)
 		*spec_page(s, pfn++) = to;
+}
+
+/* Page ownership, as far as it is not the layer's. */
+
+static const struct {
+	enum spec_page from, to;
+} page_ops[ENV_OPS] = {
+	[ENV_SHARE_HYP]		= { SPEC_HOST, SPEC_HOST_SHARED },
+	[ENV_UNSHARE_HYP]	= { SPEC_HOST_SHARED, SPEC_HOST },
+	[ENV_DONATE_GUEST]	= { SPEC_HOST, SPEC_GUEST },
+	[ENV_RECLAIM_GUEST]	= { SPEC_GUEST, SPEC_HOST },
+	[ENV_GUEST_SHARE]	= { SPEC_GUEST, SPEC_BORROWED },
+	[ENV_GUEST_UNSHARE]	= { SPEC_BORROWED, SPEC_GUEST },
+};
+
+enum spec_page spec_page_from(int op)
+{
+	return page_ops[op].from;
+}
+
+const char *spec_page_op(struct spec *s, int op, u64 pfn, int ret)
+{
+	unsigned char *page = spec_page(s, pfn);
+	u64 res[3] = { ret };
+	struct allowed a = {};
+	const char *wrong;
+	bool ok;
+
+	if_so(&a, !page || *page != page_ops[op].from, EPERM);
+	if_so(&a, !a.nr && !reachable(page_ops[op].to) && spec_pinned(s, pfn), EBUSY);
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (ok)
+		*page = page_ops[op].to;
+
+	return NULL;
 }
 
 /* Streams. */

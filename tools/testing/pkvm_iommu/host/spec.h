@@ -108,8 +108,13 @@ const struct spec_map *spec_mapped(struct spec *s, uint64_t domain, uint64_t iov
 				   uint64_t size, bool *all);
 bool spec_pinned(struct spec *s, uint64_t pfn);
 
+/* The state of a page that an ENV_* (env.h) of a host or a guest starts from. */
+enum spec_page spec_page_from(int op);
+/* Judge what came of one. */
+const char *spec_page_op(struct spec *s, int op, uint64_t pfn, int ret);
+
 /*
- * Judge the answer @res (x1 to x3) to the call @args (x1 to x6), and take the
+ * Judge the answer @res (x1 to x3) to the call @args (x1 to x17), and take the
  * step. Returns NULL, or what is wrong with it.
  */
 const char *spec_boot(struct spec *s, const uint64_t *args, const uint64_t *res);

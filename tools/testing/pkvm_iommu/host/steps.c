@@ -16,8 +16,7 @@ static int give_pages(u64 n)
 		pfn = host_page();
 		if (!pfn)
 			return 0;
-		scribble(pfn);
-		if (call(false, res, PKVM_IOMMU_TOPUP, pfn, 1, rnd(), rnd()) > 0)
+		if (call(false, res, PKVM_IOMMU_TOPUP, pfn, 1) > 0)
 			return -1;
 	}
 
@@ -34,21 +33,18 @@ bool do_attach(bool attach)
 	if (!attach && below(4) && iommu < (u64)spec.nr_iommus &&
 	    !(sid >> spec.iommu[iommu].sid_bits))
 		domain = spec_domain_of(&spec, iommu, sid);
-	smmu_attaching = domain;
 	if (call(false, res, attach ? PKVM_IOMMU_ATTACH : PKVM_IOMMU_DETACH, iommu, sid,
-		 domain, rnd()) > 0)
+		 domain) > 0)
 		return false;
-	check_one(iommu, sid);
 	/* Give just what it asks for, and ask again: the specification insists. */
 	if ((int)res[0] == -ENOMEM && attach && below(2)) {
 		int given = give_pages(res[1]);
 
 		if (given <= 0)
 			return !given;
-		if (call(false, res, PKVM_IOMMU_ATTACH, iommu, sid, domain, rnd()) > 0)
+		if (call(false, res, PKVM_IOMMU_ATTACH, iommu, sid, domain) > 0)
 			return false;
-		check_one(iommu, sid);
-	}
+		}
 
 	return true;
 }
@@ -64,7 +60,7 @@ static bool drain(u64 id)
 	if (!id || d == spec.domain + SPEC_DOMAINS || d->dying)
 		return true;
 	for (i = 0; i < 4; i++) {
-		if (call5(false, res, PKVM_IOMMU_MAP, id, i << 30, 0x9000000, ENV_PAGE, 3) > 0)
+		if (call(false, res, PKVM_IOMMU_MAP, id, i << 30, 0x9000000, ENV_PAGE, 3) > 0)
 			return false;
 	}
 	/* Each call gets somewhere, but for a block that it may not split. */
@@ -72,7 +68,7 @@ static bool drain(u64 id)
 		end = d->map[0].iova + d->map[0].size;
 		end = below(2) ? end : (end + 0x1fffff) & ~0x1fffffULL;
 		if (call(false, res, PKVM_IOMMU_UNMAP, id, d->map[0].iova & ~0x1fffffULL,
-			 end - (d->map[0].iova & ~0x1fffffULL), rnd()) > 0)
+			 end - (d->map[0].iova & ~0x1fffffULL)) > 0)
 			return false;
 	}
 	if (d->nr)
@@ -81,7 +77,7 @@ static bool drain(u64 id)
 		struct spec_stream st = spec.stream[i];
 
 		if (st.attached && st.domain == id &&
-		    call(false, res, PKVM_IOMMU_DETACH, st.iommu, st.sid, id, rnd()) > 0)
+		    call(false, res, PKVM_IOMMU_DETACH, st.iommu, st.sid, id) > 0)
 			return false;
 	}
 
@@ -96,13 +92,13 @@ static bool do_domain(void)
 	for (i = 0; i < SPEC_DOMAINS; i++)
 		n += !!spec.domain[i].id;
 	if (n < SPEC_DOMAINS && below(n + 1) < 2) {
-		if (call(false, res, PKVM_IOMMU_DOMAIN_ALLOC, rnd(), rnd(), rnd(), rnd()) > 0)
+		if (call(false, res, PKVM_IOMMU_DOMAIN_ALLOC) > 0)
 			return false;
 		if ((int)res[0] == -ENOMEM && below(2)) {
 			given = give_pages(res[1]);
 			if (given <= 0)
 				return !given;
-			call(false, res, PKVM_IOMMU_DOMAIN_ALLOC, rnd(), rnd(), rnd(), rnd());
+			call(false, res, PKVM_IOMMU_DOMAIN_ALLOC);
 		}
 		return true;
 	}
@@ -110,7 +106,7 @@ static bool do_domain(void)
 	if (!below(4) && !drain(id))
 		return false;
 	for (i = 0; i < 2000; i++) {
-		if (call(false, res, PKVM_IOMMU_DOMAIN_FREE, id, rnd(), rnd(), rnd()) != -EAGAIN ||
+		if (call(false, res, PKVM_IOMMU_DOMAIN_FREE, id) != -EAGAIN ||
 		    !below(3))
 			return true;
 	}
@@ -134,7 +130,7 @@ static bool do_map(void)
 	}
 	phys = some_phys(iova);
 
-	if (call5(false, res, PKVM_IOMMU_MAP, id, iova, phys, size, prot) > 0)
+	if (call(false, res, PKVM_IOMMU_MAP, id, iova, phys, size, prot) > 0)
 		return false;
 	if ((int)res[0] != -ENOMEM || below(2))
 		return true;
@@ -142,7 +138,7 @@ static bool do_map(void)
 	given = give_pages(res[2]);
 	if (given <= 0)
 		return !given;
-	call5(false, res, PKVM_IOMMU_MAP, id, iova + done, phys + done, size - done, prot);
+	call(false, res, PKVM_IOMMU_MAP, id, iova + done, phys + done, size - done, prot);
 	if ((int)res[0] == -ENOMEM && !res[1])
 		fail("what -ENOMEM asked for was not enough");
 
@@ -184,45 +180,32 @@ static bool do_unmap(void)
 		}
 	}
 
-	return call(false, res, PKVM_IOMMU_UNMAP, id, iova, size, rnd()) <= 0;
+	return call(false, res, PKVM_IOMMU_UNMAP, id, iova, size) <= 0;
 }
 
 static bool do_lookup(void)
 {
 	u64 res[3];
 
-	call(false, res, PKVM_IOMMU_LOOKUP, some_own_domain(), some_iova() + below(ENV_PAGE), rnd(),
-	     rnd());
+	call(false, res, PKVM_IOMMU_LOOKUP, some_own_domain(), some_iova() + below(ENV_PAGE));
 
 	return true;
 }
 
 bool do_topup(void)
 {
-	u64 pfn = some_pfn(), nr = some_number(PKVM_IOMMU_TOPUP_MAX), res[3], i;
+	u64 res[3];
 
-	for (i = 0; i < nr && i < 40; i++) {
-		unsigned char *page = spec_page(&spec, pfn + i);
-
-		if (page && *page == SPEC_HOST)
-			scribble(pfn + i);
-	}
-
-	return call(false, res, PKVM_IOMMU_TOPUP, pfn, nr, rnd(), rnd()) <= 0;
+	return call(false, res, PKVM_IOMMU_TOPUP, some_pfn(), some_number(PKVM_IOMMU_TOPUP_MAX)) <= 0;
 }
 
 bool do_reclaim(u64 times)
 {
-	static const u64 zero[512];
 	u64 res[3];
 
 	for (; times; times--) {
-		if (call(false, res, PKVM_IOMMU_RECLAIM, rnd(), rnd(), rnd(), rnd()))
+		if (call(false, res, PKVM_IOMMU_RECLAIM))
 			break;
-		if (memcmp(env_cpu(res[1] * ENV_PAGE), zero, ENV_PAGE) ||
-		    memcmp(env_poc(res[1] * ENV_PAGE), zero, ENV_PAGE))
-			fail("page %#llx comes back with contents", (unsigned long long)res[1]);
-		scribble(res[1]);
 	}
 
 	return true;
@@ -230,62 +213,36 @@ bool do_reclaim(u64 times)
 
 bool do_page(void)
 {
-	/* From which state, and to which. */
-	static const struct {
-		enum spec_page from, to;
-		const char *name;
-	} ops[ENV_OPS] = {
-		[ENV_SHARE_HYP]		= { SPEC_HOST, SPEC_HOST_SHARED, "share" },
-		[ENV_UNSHARE_HYP]	= { SPEC_HOST_SHARED, SPEC_HOST, "unshare" },
-		[ENV_DONATE_GUEST]	= { SPEC_HOST, SPEC_GUEST, "donate to guest" },
-		[ENV_RECLAIM_GUEST]	= { SPEC_GUEST, SPEC_HOST, "reclaim from guest" },
-		[ENV_GUEST_SHARE]	= { SPEC_GUEST, SPEC_BORROWED, "guest shares" },
-		[ENV_GUEST_UNSHARE]	= { SPEC_BORROWED, SPEC_GUEST, "guest unshares" },
-	};
-	enum env_op op = below(ENV_OPS);
+	struct act a = { .kind = ACT_PAGE, .chance = noise(), .a = { below(ENV_OPS) } };
 	unsigned char *page;
-	u64 pfn;
-	int tries, ret;
+	u64 res[3];
+	int tries;
 
+	/* Mostly from a state that is right. */
 	for (tries = 0; tries < 20; tries++) {
-		pfn = some_pfn();
-		page = spec_page(&spec, pfn);
-		if (page && *page == ops[op].from)
-			break;
+		a.a[1] = some_pfn();
+		page = spec_page(&spec, a.a[1]);
+		if (page && *page == spec_page_from(a.a[0]))
+			return act(&a, res) <= 0;
 	}
-	if (tries == 20)
-		return true;
-	ret = env_page_op(op, pfn);
-	note("page %#llx: %s: %d", (unsigned long long)pfn, ops[op].name, ret);
-	if ((op == ENV_DONATE_GUEST || op == ENV_GUEST_UNSHARE) && spec_pinned(&spec, pfn)) {
-		if (ret != -EBUSY)
-			fail("page %#llx changes hands, but is mapped", (unsigned long long)pfn);
-		return true;
-	}
-	if (ret == -EIO) {
-		if (!may_stop || !env_rightly)
-			fail("EL2 stops in %s", env_bug_func);
-		return false;
-	}
-	if (ret)
-		fail("the environment refuses: %d", ret);
-	env_no_locks();
-	*page = ops[op].to;
 
-	return true;
+	return below(4) || act(&a, res) <= 0;
 }
 
 static bool do_fault(u64 times)
 {
+	/* The event queue was not reached; service failure mode; both. */
+	static const u64 errors[] = { 1 << 2, 1 << 8, 1 << 2 | 1 << 8 };
 	u64 res[3], iommu;
 
 	for (; times; times--) {
 		iommu = some_iommu();
 		if (iommu < (u64)config->nr && !below(20)) {
-			smmu_raise_gerror(iommu, 1 << 2);
-			spec.iommu[iommu].errors = 1 << 2;
+			struct act a = { .kind = ACT_GERROR, .a = { iommu, errors[below(3)] } };
+
+			act(&a, res);
 		}
-		call(false, res, PKVM_IOMMU_FAULT, iommu, rnd(), rnd(), rnd());
+		call(false, res, PKVM_IOMMU_FAULT, iommu);
 	}
 
 	return true;
@@ -295,66 +252,26 @@ bool do_info(void)
 {
 	u64 res[3];
 
-	call(false, res, PKVM_IOMMU_INFO, below(10) ? below(4) : rnd() >> below(64), rnd(),
-	     rnd(), rnd());
+	call(false, res, PKVM_IOMMU_INFO, below(10) ? below(4) : rnd() >> below(64));
 
 	return true;
 }
 
 static bool do_dma(void)
 {
-	static const int reasons[] = {
-		[SMMU_BLOCKED]		= PKVM_IOMMU_FAULT_BLOCKED,
-		[SMMU_UNMAPPED]		= PKVM_IOMMU_FAULT_UNMAPPED,
-		[SMMU_PERMISSION]	= PKVM_IOMMU_FAULT_PERMISSION,
-	};
-	u64 iommu = below(config->nr), sid = some_sid(iommu) & 0xffffffff, pfn = some_pfn();
-	u64 addr = ((pfn & (~0ULL >> 12)) * ENV_PAGE + below(ENV_PAGE)), pa, right = addr;
-	bool write = below(2), attached, must, never, room;
-	struct smmu_map map;
-	enum smmu_result got;
-	u64 domain = 0;
+	u64 iommu = below(config->nr), sid = some_sid(iommu) & 0xffffffff, res[3];
+	struct act a = { .kind = ACT_DMA, .chance = noise(), .a = { iommu, sid } };
 
 	/* Only what this hardware can express. */
 	if (!config->nr || spec.iommu[iommu].dead || sid >> config->smmu[iommu].sid_bits)
 		return true;
-	attached = !(sid >> spec.iommu[iommu].sid_bits) && spec_attached(&spec, iommu, sid);
-	if (attached)
-		domain = spec_domain_of(&spec, iommu, sid);
-	if (domain)
-		addr = some_iova() + below(ENV_PAGE);
-	spec_range(&spec, addr & ~(ENV_PAGE - 1), ENV_PAGE, &must, &never);
-	if (domain) {
-		must = mapping_says(domain, addr, 1, &map) && (write ? map.write : map.read);
-		/* Stage 1 does not know what is only written. */
-		never = !mapping_says(domain, addr, 1, &map) || (write && !map.write);
-		right = map.pa;
-	} else if (addr >= smmu_limit) {
-		must = false;
-		never = true;
-	} else if (!env_cpu(addr) && !never) {
-		return true;	/* MMIO: smmu_check_reach() looks at that */
-	}
-	room = smmu_event_room(iommu);
-	got = smmu_dma(iommu, sid, addr, write, &pa);
-	note("dma of stream %#llx of %llu: %s %#llx: %d%s", (unsigned long long)sid,
-	     (unsigned long long)iommu, write ? "write" : "read", (unsigned long long)addr,
-	     got, got && !room ? ", not recorded" : "");
-	if (got == SMMU_BYPASS)
-		fail("a device bypasses translation");
-	if (got == SMMU_OK && (!attached || never || pa != right))
-		fail("a device reaches what it must not");
-	if (got != SMMU_OK && attached && must)
-		fail("a device is refused what it may have");
-	if (got != SMMU_OK) {
-		struct spec_fault f = { .sid = sid, .reason = reasons[got],
-					.write = write && got != SMMU_BLOCKED,
-					.addr = got == SMMU_BLOCKED ? 0 : addr };
+	a.a[2] = (some_pfn() & (~0ULL >> 12)) * ENV_PAGE + below(ENV_PAGE);
+	if (!(sid >> spec.iommu[iommu].sid_bits) && spec_attached(&spec, iommu, sid) &&
+	    spec_domain_of(&spec, iommu, sid))
+		a.a[2] = some_iova() + below(ENV_PAGE);
+	a.a[3] = below(2);
 
-		spec_fault(&spec, iommu, f, room);
-	}
-
-	return true;
+	return act(&a, res) <= 0;
 }
 
 /* What devices can provoke but by an address. */
@@ -373,24 +290,16 @@ static bool do_strange(void)
 		{ 0xe0, PKVM_IOMMU_FAULT_UNKNOWN, false },
 	};
 	unsigned int which = below(COUNT(strange));
-	u64 iommu = below(config->nr);
-	struct spec_fault f = { .sid = some_sid(iommu), .reason = strange[which].reason };
-	bool write = below(2), room;
-	u64 addr = rnd();
+	u64 iommu = below(config->nr), res[3];
+	struct act a = { .kind = ACT_EVENT, .chance = noise(),
+			 .a = { iommu, some_sid(iommu) & 0xffffffff, strange[which].event,
+				strange[which].reason, strange[which].address, noise(),
+				below(2) } };
 
 	if (!config->nr || spec.iommu[iommu].dead)
 		return true;
-	if (strange[which].address) {
-		f.write = write;
-		f.addr = addr;
-	}
-	room = smmu_event_room(iommu);
-	smmu_event(iommu, f.sid, strange[which].event, addr, write);
-	note("event %#x of stream %#x of %llu%s", strange[which].event, f.sid,
-	     (unsigned long long)iommu, room ? "" : ", not recorded");
-	spec_fault(&spec, iommu, f, room);
 
-	return true;
+	return act(&a, res) <= 0;
 }
 
 static bool do_test(void)
@@ -399,10 +308,10 @@ static bool do_test(void)
 
 	if (below(2))
 		call(false, res, PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_SHADOW,
-		     (some_pfn() & (~0ULL >> 12)) * ENV_PAGE, rnd(), rnd());
+		     (some_pfn() & (~0ULL >> 12)) * ENV_PAGE);
 	else
 		call(false, res, PKVM_IOMMU_TEST, below(2) ? PKVM_IOMMU_TEST_STREAM :
-		     PKVM_IOMMU_TEST_INVALIDATIONS, iommu, some_sid(iommu), rnd());
+		     PKVM_IOMMU_TEST_INVALIDATIONS, iommu, some_sid(iommu));
 
 	return true;
 }
@@ -413,7 +322,7 @@ static bool do_garbage(void)
 
 	if (op <= PKVM_IOMMU_LOOKUP)
 		return true;
-	return call(false, res, op, rnd(), rnd() >> below(64), rnd(), rnd()) <= 0;
+	return call(false, res, op, rnd() >> below(64)) <= 0;
 }
 
 bool one_step(void)

@@ -33,19 +33,77 @@ extern const struct config configs[];
 extern const unsigned int nr_configs;
 extern const struct config *config;	/* of this boot */
 extern struct spec spec;
-extern bool may_stop;		/* an IOMMU lost a command: EL2 may end */
 
-/* walk.c */
-u64 rnd(void);
-u64 below(u64 n);
+/* act.c */
+
+enum act_kind {
+	ACT_BOOT,		/* x1 to x17 of a call during boot; is not recorded */
+	ACT_CALL,		/* and after it */
+	ACT_PAGE,		/* enum env_op, pfn */
+	ACT_DMA,		/* IOMMU, stream, address, write */
+	ACT_EVENT,		/* IOMMU, stream, event, reason, has address, address, write */
+	ACT_GERROR,		/* IOMMU, bits */
+	ACT_SYNC,		/* whether CMD_SYNC of IOMMU 0 is lost from here on */
+};
+
+#define ARGS	ENV_ARGS
+
+struct act {
+	enum act_kind kind;
+	unsigned int group;	/* those at the same time have the same, 0: alone */
+	unsigned int cpu;	/* within the group, in order */
+	u64 chance;		/* what the hardware chooses */
+	u64 a[ARGS];
+};
+
+/* The acts of a boot, for the parent process: what happened before a failure. */
+#define MAX_ACTS	(1 << 18)
+struct record {
+	bool on;
+	u64 nr;
+	u64 calls;		/* of all boots */
+	char failure[256];	/* without its numbers */
+	struct act act[MAX_ACTS];
+};
+
+#define STOPPED		1	/* instead of an errno: EL2 has, rightly */
+
+extern struct record *record;
+extern const char *const page_op_names[ENV_OPS];
+extern u64 act_counts[16], act_answers[2];	/* calls per operation; that failed or not */
+extern u64 act_nr;
+extern bool act_tracing;
+extern const char *act_repeat;	/* the command that repeats it all */
+extern bool may_stop;		/* an IOMMU lost a command: EL2 may end */
+extern bool ended;		/* it has, on some CPU */
+
 void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void scribble(u64 pfn);
-int call5(bool boot, u64 *res, u64 op, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
-int call(bool boot, u64 *res, u64 op, u64 a1, u64 a2, u64 a3, u64 a4);
+int act_args(const struct act *a);
+void act_words(const struct act *a, char *to, size_t size);
+/* Do it, and judge it. Returns x1 or the like, or STOPPED. */
+int act(const struct act *a, u64 *res);
+/* A call with these arguments; the others have to be ignored, and are anything. */
+#define call(boot, res, ...)						\
+	call_some(boot, res, COUNT(((u64[]) { __VA_ARGS__ })), (u64[]) { __VA_ARGS__ })
+int call_some(bool boot, u64 *res, int nr, const u64 *args);
+void act_prepare(const struct act *a);
+void act_finish(const struct act *a, const u64 *res);
 bool mapping_says(u64 domain, u64 iova, u64 size, struct smmu_map *map);
+void scribble(u64 pfn);
 bool is_smmu(int id);
 void check_all(bool thorough);
-void check_one(u64 iommu, u64 sid);
+
+/* engine.c */
+u64 rnd(void);			/* what the walk chooses */
+u64 below(u64 n);
+u64 noise(void);		/* what does not matter */
+extern u64 smmu_chance;		/* what the hardware chooses */
+extern const unsigned char *engine_choices;	/* if not NULL, instead of chance */
+extern size_t engine_nr_choices;
+/* Boot; returns false if the layer is not in service, rightly. */
+bool engine_boot(const struct config *c, u64 seed);
+void engine_walk(u64 nr_steps, bool up);
+void engine_replay(const struct act *acts, u64 nr);
 
 /* args.c */
 #define WHOLE_BLOCK	0x40200000ULL
