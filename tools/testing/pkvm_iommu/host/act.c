@@ -112,11 +112,19 @@ bool mapping_says(u64 domain, u64 iova, u64 size, struct smmu_map *map)
 	return true;
 }
 
+bool lingers_says(u64 domain, u64 iova, u64 size, const struct smmu_map *map)
+{
+	u64 prot = (map->read ? PKVM_IOMMU_PROT_READ : 0) | (map->write ? PKVM_IOMMU_PROT_WRITE : 0);
+	u64 mask = PKVM_IOMMU_PROT_WRITE | (map->only_write ? PKVM_IOMMU_PROT_READ : 0);
+
+	return spec_was_mapped(&spec, domain, iova, size, map->pa, prot, mask);
+}
+
 /* In words. */
 
 static const char *const names[] = {
 	"attach", "detach", "topup", "reclaim", "fault", "info", "test", "domain alloc",
-	"domain free", "map", "unmap", "lookup",
+	"domain free", "map", "unmap", "lookup", "flush", "replay",
 };
 
 const char *const page_op_names[ENV_OPS] = {
@@ -141,11 +149,18 @@ static const char *call_name(const struct act *a)
 /* How many arguments it names. */
 int act_args(const struct act *a)
 {
-	static const int named[] = { 3, 3, 2, 0, 1, 2, 3, 0, 1, 5, 3, 2 };
+	static const int named[] = { 3, 3, 2, 0, 1, 2, 3, 0, 1, 4, 4, 2, 1, 3 };
 	static const int boot_named[] = { 4, 3, 1 };
+	int last;
 
 	if (a->kind == ACT_BOOT)
 		return a->a[0] < COUNT(boot_named) ? boot_named[a->a[0]] : ARGS - 1;
+	if (a->kind == ACT_CALL && a->a[0] == PKVM_IOMMU_MAP) {
+		/* The first 0 ends its runs. */
+		for (last = 4; last < ARGS - 1 && a->a[last]; last++)
+			;
+		return last;
+	}
 	if (a->kind == ACT_CALL)
 		return a->a[0] < COUNT(named) ? named[a->a[0]] : ARGS - 1;
 
@@ -370,6 +385,16 @@ static int act_dma(const struct act *a, const char *words)
 		return 0;	/* MMIO: smmu_check_reach() looks at that */
 	}
 	got = dma(a, &pa, &f, &room);
+	/* What lingers: the old address, or the old permissions. */
+	if (domain && spec_may_linger(&spec, domain, addr)) {
+		must = false;
+		if (got == SMMU_OK && spec_was_mapped(&spec, domain, addr, 1, pa,
+						      write ? PKVM_IOMMU_PROT_WRITE : 0,
+						      write ? PKVM_IOMMU_PROT_WRITE : 0)) {
+			never = false;
+			right = pa;
+		}
+	}
 	note("%s: %d%s", words, got, got && !room ? ", not recorded" : "");
 	if (got == SMMU_OK && (!attached || never || pa != right))
 		fail("a device reaches what it must not");

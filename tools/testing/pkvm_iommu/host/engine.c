@@ -97,6 +97,7 @@ bool engine_boot(const struct config *c, u64 seed)
 		smmu_add(&c->smmu[i]);
 	smmu_range = range_says;
 	smmu_mapping = mapping_says;
+	smmu_lingers = lingers_says;
 	smmu_limit = ~0ULL;
 
 	up = boot_all();

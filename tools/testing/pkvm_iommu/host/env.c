@@ -519,11 +519,6 @@ bool env_host_reaches(u64 pfn)
 	return get_host_state(hyp_phys_to_page(pfn << PAGE_SHIFT)) != PKVM_NOPAGE;
 }
 
-bool env_pinned(u64 pa)
-{
-	return pkvm_iommu_check_pins(pa, PAGE_SIZE);
-}
-
 bool env_host_owns(u64 pfn)
 {
 	return pfn < ENV_END >> PAGE_SHIFT && env_is_ram(pfn << PAGE_SHIFT) &&

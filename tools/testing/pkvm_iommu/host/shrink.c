@@ -138,7 +138,7 @@ void shrink(const struct config *c, u64 seed, u64 boot_nr, int status, const cha
 	double end = now() + SECONDS;
 
 	seed = boot_seed(seed, boot_nr);
-	if (!nr)
+	if (!nr || nr > MAX_ACTS)
 		return;
 	acts = malloc(nr * sizeof(*acts));
 	rest = malloc(nr * sizeof(*acts));

@@ -45,7 +45,7 @@ static void check_entry(struct smmu *s, struct watch *w, int index)
 static void check_mapping(struct smmu *s, struct watch *w, int index)
 {
 	u64 size = BIT(level_shift(w->level)), addr = w->base + index * size, pa;
-	struct smmu_map map;
+	struct smmu_map map, was;
 	struct values vals;
 	bool any;
 	int i;
@@ -66,6 +66,12 @@ static void check_mapping(struct smmu *s, struct watch *w, int index)
 			continue;
 		}
 		pa = pte & ADDR_MASK & ~(size - 1);
+		/* Stage 1 does not know what is only written. */
+		was = (struct smmu_map) { .pa = pa, .read = pte_readable(w->ctx, pte),
+					  .write = pte_writable(w->ctx, pte),
+					  .only_write = w->ctx->s2 };
+		if (smmu_lingers(w->ctx->domain, addr, size, &was))
+			continue;
 		if (!any)
 			fail("smmu %d: %#llx leads to %#llx, but is not mapped", s->id,
 			     (unsigned long long)addr, (unsigned long long)pa);

@@ -9,6 +9,7 @@ int nr_smmus;
 struct smmu_stats smmu_stats;
 void (*smmu_range)(u64 pa, u64 size, bool *must, bool *never);
 bool (*smmu_mapping)(u64 domain, u64 iova, u64 size, struct smmu_map *map);
+bool (*smmu_lingers)(u64 domain, u64 iova, u64 size, const struct smmu_map *map);
 u64 smmu_attaching;
 u64 smmu_limit;
 

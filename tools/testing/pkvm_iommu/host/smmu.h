@@ -90,10 +90,17 @@ extern void (*smmu_range)(uint64_t pa, uint64_t size, bool *must, bool *never);
  */
 struct smmu_map {
 	bool all, read, write;
+	bool only_write;		/* it could be */
 	uint64_t pa;
 };
 extern bool (*smmu_mapping)(uint64_t domain, uint64_t iova, uint64_t size,
 			    struct smmu_map *map);
+/*
+ * Whether all of a range may lead to what was mapped there until a lazy unmap,
+ * with these permissions. Set by the walk.
+ */
+extern bool (*smmu_lingers)(uint64_t domain, uint64_t iova, uint64_t size,
+			    const struct smmu_map *map);
 /* The domain of the ATTACH that is about to be called. */
 extern uint64_t smmu_attaching;
 /* Input addresses from here on are out of scope. */

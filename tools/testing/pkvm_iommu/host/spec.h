@@ -61,13 +61,22 @@ struct spec_map {
 	uint64_t iova, phys, size, prot;
 };
 
+struct spec_maps {
+	struct spec_map *map;
+	int nr, max;
+};
+
 #define SPEC_DOMAINS	8
 
 struct spec_domain {
 	uint64_t id;			/* 0: none */
 	bool dying;			/* FREE has begun */
-	struct spec_map *map;
-	int nr, max;
+	struct spec_maps is;		/* mapped */
+	/*
+	 * Was mapped, until a lazy unmap. EL2 may have flushed it since, or not: it
+	 * does not say. It is the host's still.
+	 */
+	struct spec_maps was;
 };
 
 struct spec {
@@ -106,6 +115,12 @@ uint64_t spec_domain_of(struct spec *s, int iommu, uint32_t sid);
  */
 const struct spec_map *spec_mapped(struct spec *s, uint64_t domain, uint64_t iova,
 				   uint64_t size, bool *all);
+/* Whether all of a range may still lead to @phys, with the @mask of @prot. */
+bool spec_was_mapped(struct spec *s, uint64_t domain, uint64_t iova, uint64_t size,
+		     uint64_t phys, uint64_t prot, uint64_t mask);
+/* Whether anything may be left of what was mapped at @iova. */
+bool spec_may_linger(struct spec *s, uint64_t domain, uint64_t iova);
+/* Mapped, and so what nobody may take from the host. */
 bool spec_pinned(struct spec *s, uint64_t pfn);
 
 /* The state of a page that an ENV_* (env.h) of a host or a guest starts from. */

@@ -8,7 +8,7 @@
 #include "walk.h"
 
 /* Give the pool so many pages: 1, or 0 if there are none, or -1 if EL2 has stopped. */
-static int give_pages(u64 n)
+int give_pages(u64 n)
 {
 	u64 res[3], pfn;
 
@@ -45,149 +45,6 @@ bool do_attach(bool attach)
 		if (call(false, res, PKVM_IOMMU_ATTACH, iommu, sid, domain) > 0)
 			return false;
 		}
-
-	return true;
-}
-
-/* Leave a domain with nothing but tables, in several places. */
-static bool drain(u64 id)
-{
-	struct spec_domain *d;
-	u64 res[3], i, end;
-
-	for (d = spec.domain; d < spec.domain + SPEC_DOMAINS && d->id != id; d++)
-		;
-	if (!id || d == spec.domain + SPEC_DOMAINS || d->dying)
-		return true;
-	for (i = 0; i < 4; i++) {
-		if (call(false, res, PKVM_IOMMU_MAP, id, i << 30, 0x9000000, ENV_PAGE, 3) > 0)
-			return false;
-	}
-	/* Each call gets somewhere, but for a block that it may not split. */
-	for (i = 0; d->nr && i < 2000; i++) {
-		end = d->map[0].iova + d->map[0].size;
-		end = below(2) ? end : (end + 0x1fffff) & ~0x1fffffULL;
-		if (call(false, res, PKVM_IOMMU_UNMAP, id, d->map[0].iova & ~0x1fffffULL,
-			 end - (d->map[0].iova & ~0x1fffffULL)) > 0)
-			return false;
-	}
-	if (d->nr)
-		fail("domain %llu cannot be emptied", (unsigned long long)id);
-	for (i = 0; i < (u64)spec.nr_streams; i++) {
-		struct spec_stream st = spec.stream[i];
-
-		if (st.attached && st.domain == id &&
-		    call(false, res, PKVM_IOMMU_DETACH, st.iommu, st.sid, id) > 0)
-			return false;
-	}
-
-	return true;
-}
-
-static bool do_domain(void)
-{
-	u64 res[3], id;
-	int i, n = 0, given;
-
-	for (i = 0; i < SPEC_DOMAINS; i++)
-		n += !!spec.domain[i].id;
-	if (n < SPEC_DOMAINS && below(n + 1) < 2) {
-		if (call(false, res, PKVM_IOMMU_DOMAIN_ALLOC) > 0)
-			return false;
-		if ((int)res[0] == -ENOMEM && below(2)) {
-			given = give_pages(res[1]);
-			if (given <= 0)
-				return !given;
-			call(false, res, PKVM_IOMMU_DOMAIN_ALLOC);
-		}
-		return true;
-	}
-	id = some_domain();
-	if (!below(4) && !drain(id))
-		return false;
-	for (i = 0; i < 2000; i++) {
-		if (call(false, res, PKVM_IOMMU_DOMAIN_FREE, id) != -EAGAIN ||
-		    !below(3))
-			return true;
-	}
-	fail("the end of a domain takes no end");
-}
-
-static bool do_map(void)
-{
-	const struct spec_domain *d = &spec.domain[below(SPEC_DOMAINS)];
-	u64 id = some_own_domain(), iova = some_iova(), phys, size = some_size();
-	u64 prot = below(20) ? 1 + below(31) : rnd() >> below(64), res[3], done;
-	int given;
-
-	/* Behind, or upon, what there is. */
-	if (d->nr && below(2)) {
-		const struct spec_map *m = &d->map[below(d->nr)];
-
-		id = d->id;
-		iova = below(8) ? m->iova + m->size : m->iova;
-		size = below(2) ? size : (1 + below(3)) * ENV_PAGE;
-	}
-	phys = some_phys(iova);
-
-	if (call(false, res, PKVM_IOMMU_MAP, id, iova, phys, size, prot) > 0)
-		return false;
-	if ((int)res[0] != -ENOMEM || below(2))
-		return true;
-	done = res[1];
-	given = give_pages(res[2]);
-	if (given <= 0)
-		return !given;
-	call(false, res, PKVM_IOMMU_MAP, id, iova + done, phys + done, size - done, prot);
-	if ((int)res[0] == -ENOMEM && !res[1])
-		fail("what -ENOMEM asked for was not enough");
-
-	return true;
-}
-
-static bool do_unmap(void)
-{
-	struct spec_domain *d = &spec.domain[below(SPEC_DOMAINS)];
-	u64 id = some_own_domain(), iova = some_iova(), size = some_size(), res[3];
-
-	/* What is there, or nearly. */
-	if (d->nr && below(6)) {
-		const struct spec_map *m = &d->map[below(d->nr)];
-
-		id = d->id;
-		iova = m->iova;
-		size = m->size;
-		switch (below(8)) {
-		case 0:
-			iova += ENV_PAGE;
-			break;
-		case 1:
-			size += ENV_PAGE;
-			break;
-		case 2:
-			size -= size > ENV_PAGE ? ENV_PAGE : 0;
-			break;
-		case 3:
-			size = ENV_PAGE;
-			break;
-		case 4:
-			iova &= ~0x1fffffULL;
-			size = 1ULL << 21;
-			break;
-		case 5:
-			size = some_size();
-			break;
-		}
-	}
-
-	return call(false, res, PKVM_IOMMU_UNMAP, id, iova, size) <= 0;
-}
-
-static bool do_lookup(void)
-{
-	u64 res[3];
-
-	call(false, res, PKVM_IOMMU_LOOKUP, some_own_domain(), some_iova() + below(ENV_PAGE));
 
 	return true;
 }
@@ -252,7 +109,7 @@ bool do_info(void)
 {
 	u64 res[3];
 
-	call(false, res, PKVM_IOMMU_INFO, below(10) ? below(4) : rnd() >> below(64));
+	call(false, res, PKVM_IOMMU_INFO, below(10) ? below(5) : rnd() >> below(64), some_iommu());
 
 	return true;
 }
@@ -318,9 +175,9 @@ static bool do_test(void)
 
 static bool do_garbage(void)
 {
-	u64 res[3], op = below(2) ? PKVM_IOMMU_LOOKUP + 1 + below(4) : rnd() >> below(64);
+	u64 res[3], op = below(2) ? PKVM_IOMMU_REPLAY + 1 + below(4) : rnd() >> below(64);
 
-	if (op <= PKVM_IOMMU_LOOKUP)
+	if (op <= PKVM_IOMMU_REPLAY)
 		return true;
 	return call(false, res, op, rnd() >> below(64)) <= 0;
 }
@@ -335,7 +192,9 @@ bool one_step(void)
 	case 51 ... 57:
 		return do_unmap();
 	case 58:
-		return do_lookup();
+		return below(2) ? do_lookup() : below(2) ? do_replay() : do_starved();
+	case 59:
+		return do_flush();
 	case 0 ... 6:
 		return do_attach(true);
 	case 7 ... 12:

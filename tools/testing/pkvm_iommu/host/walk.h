@@ -89,6 +89,7 @@ int call_some(bool boot, u64 *res, int nr, const u64 *args);
 void act_prepare(const struct act *a);
 void act_finish(const struct act *a, const u64 *res);
 bool mapping_says(u64 domain, u64 iova, u64 size, struct smmu_map *map);
+bool lingers_says(u64 domain, u64 iova, u64 size, const struct smmu_map *map);
 void scribble(u64 pfn);
 bool is_smmu(int id);
 void check_all(bool thorough);
@@ -118,13 +119,22 @@ u64 some_size(void);
 u64 some_phys(u64 iova);
 u64 host_page(void);
 
-/* steps.c: each returns false if EL2 has stopped */
+/* steps.c and steps-domain.c: each returns false if EL2 has stopped */
 bool one_step(void);
 bool do_attach(bool attach);
 bool do_topup(void);
 bool do_reclaim(u64 times);
 bool do_page(void);
 bool do_info(void);
+bool do_domain(void);
+bool do_map(void);
+bool do_unmap(void);
+bool do_lookup(void);
+bool do_flush(void);
+bool do_replay(void);
+bool do_starved(void);
+/* Give the pool so many pages: 1, or 0 if there are none, or -1 if EL2 has stopped. */
+int give_pages(u64 n);
 
 /* boot.c */
 bool boot_all(void);		/* false: out of service, rightly */

@@ -70,14 +70,19 @@ typedef u64 kvm_pte_t;
 #define PTRS_PER_PTE		512
 #define PTRS_PER_PMD		512
 #define PMD_SHIFT		21
+#define PMD_SIZE		(1UL << PMD_SHIFT)
 #define PUD_SHIFT		30
 #undef U16_MAX
 #undef U32_MAX
+#undef U64_MAX
 #define U16_MAX			((u16)~0U)
+#define U64_MAX			((u64)~0ULL)
 #define U32_MAX			((u32)~0U)
 #define MAX_PAGE_ORDER		10
 #define NR_PAGE_ORDERS		(MAX_PAGE_ORDER + 1)
 #define PAGE_ALIGN(addr)	ALIGN(addr, PAGE_SIZE)
+#define pte_index(addr)		((addr) >> PAGE_SHIFT & (PTRS_PER_PTE - 1))
+#define offset_in_page(p)	((unsigned long)(p) & ~PAGE_MASK)
 #define PAGE_ALIGNED(addr)	IS_ALIGNED((unsigned long)(addr), PAGE_SIZE)
 #define USEC_PER_SEC		1000000L
 #ifndef ALIGN_DOWN

@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The executable specification, see spec.h: domains and what is mapped in them. */
+#include "spec-priv.h"
+
+static struct spec_domain *domain_of(struct spec *s, u64 id)
+{
+	struct spec_domain *d;
+
+	for (d = s->domain; id && d < s->domain + SPEC_DOMAINS; d++) {
+		if (d->id == id)
+			return d;
+	}
+
+	return NULL;
+}
+
+bool domain_exists(struct spec *s, u64 id)
+{
+	struct spec_domain *d = domain_of(s, id);
+
+	return id == PKVM_IOMMU_DOMAIN_IDENTITY || (d && !d->dying);
+}
+
+static const struct spec_map *map_at(const struct spec_maps *l, u64 iova)
+{
+	const struct spec_map *m;
+
+	for (m = l->map; m && m < l->map + l->nr; m++) {
+		if (iova >= m->iova && iova < m->iova + m->size)
+			return m;
+	}
+
+	return NULL;
+}
+
+const struct spec_map *spec_mapped(struct spec *s, u64 id, u64 iova, u64 size, bool *all)
+{
+	const struct spec_domain *d = domain_of(s, id);
+	const struct spec_map *first = NULL, *m;
+	u64 pos;
+
+	*all = false;
+	for (m = d ? d->is.map : NULL; m && m < d->is.map + d->is.nr; m++) {
+		if (m->iova >= iova + size || m->iova + m->size <= iova)
+			continue;
+		if (!first || m->iova < first->iova)
+			first = m;
+	}
+	for (pos = iova; first && pos < iova + size; pos = m->iova + m->size) {
+		m = map_at(&d->is, pos);
+		if (!m || m->phys - m->iova != first->phys - first->iova ||
+		    m->prot != first->prot)
+			return first;
+	}
+	*all = first;
+
+	return first;
+}
+
+bool spec_was_mapped(struct spec *s, u64 id, u64 iova, u64 size, u64 phys, u64 prot, u64 mask)
+{
+	const struct spec_domain *d = domain_of(s, id);
+	const struct spec_map *m;
+	u64 pos;
+
+	for (pos = iova; d && pos < iova + size; pos = m->iova + m->size) {
+		for (m = d->was.map; m && m < d->was.map + d->was.nr; m++) {
+			if (pos >= m->iova && pos < m->iova + m->size &&
+			    m->phys - m->iova == phys - iova && !((m->prot ^ prot) & mask))
+				break;
+		}
+		if (!m || m == d->was.map + d->was.nr)
+			return false;
+	}
+
+	return d;
+}
+
+bool spec_may_linger(struct spec *s, u64 id, u64 iova)
+{
+	const struct spec_domain *d = domain_of(s, id);
+
+	return d && map_at(&d->was, iova);
+}
+
+static u64 count_maps(const struct spec_maps *l, u64 pfn)
+{
+	const struct spec_map *m;
+	u64 nr = 0;
+
+	for (m = l->map; m && m < l->map + l->nr; m++)
+		nr += pfn >= m->phys / PAGE && pfn < (m->phys + m->size) / PAGE;
+
+	return nr;
+}
+
+bool spec_pinned(struct spec *s, u64 pfn)
+{
+	const struct spec_domain *d;
+
+	for (d = s->domain; d < s->domain + SPEC_DOMAINS; d++) {
+		if (count_maps(&d->is, pfn))
+			return true;
+	}
+
+	return false;
+}
+
+static void map_add(struct spec_maps *l, u64 iova, u64 phys, u64 size, u64 prot)
+{
+	struct spec_map *m;
+
+	if (!size)
+		return;
+	for (m = l->map; m && m < l->map + l->nr; m++) {
+		if (m->iova + m->size == iova && m->phys + m->size == phys && m->prot == prot) {
+			m->size += size;
+			return;
+		}
+	}
+	if (l->nr == l->max) {
+		l->max = l->max * 2 + 16;
+		l->map = realloc(l->map, l->max * sizeof(*l->map));
+	}
+	l->map[l->nr++] = (struct spec_map) { iova, phys, size, prot };
+}
+
+/*
+ * What is from @start to @end by its I/O address, or by its physical one, goes
+ * from @l to @to, or away. Returns how much that was.
+ */
+static u64 map_del(struct spec_maps *l, bool phys, u64 start, u64 end, struct spec_maps *to)
+{
+	u64 was = 0;
+	int i;
+
+	for (i = 0; start < end && i < l->nr; i++) {
+		struct spec_map m = l->map[i];
+		u64 base = phys ? m.phys : m.iova;
+		u64 from = base > start ? 0 : start - base;
+		u64 until = base + m.size < end ? m.size : end - base;
+
+		if (base >= end || base + m.size <= start)
+			continue;
+		was += until - from;
+		if (to)
+			map_add(to, m.iova + from, m.phys + from, until - from, m.prot);
+		/* The last takes its place; what is left of it is not there. */
+		l->map[i--] = l->map[--l->nr];
+		map_add(l, m.iova, m.phys, from, m.prot);
+		map_add(l, m.iova + until, m.phys + until, m.size - until, m.prot);
+	}
+
+	return was;
+}
+
+/* A page has another owner: what lingered cannot any more. */
+void flushed(struct spec *s, u64 pfn)
+{
+	struct spec_domain *d;
+
+	for (d = s->domain; d < s->domain + SPEC_DOMAINS; d++)
+		map_del(&d->was, true, pfn * PAGE, (pfn + 1) * PAGE, NULL);
+}
+
+static void maps_free(struct spec_maps *l)
+{
+	free(l->map);
+	*l = (struct spec_maps) {};
+}
+
+const char *domain_alloc(struct spec *s, const u64 *res)
+{
+	struct allowed a = {};
+	struct spec_domain *d;
+	const char *wrong;
+	bool ok;
+
+	if_so(&a, !s->enough_alloc || s->free_min < s->enough_alloc, ENOMEM);
+	a.maybe = true;
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (res[2])
+		return "a second result";
+	if (!ok) {
+		if (!res[1] || res[1] > PKVM_IOMMU_TOPUP_MAX)
+			return "-ENOMEM asks for a strange number of pages";
+		if (s->free_min > res[1])
+			return "-ENOMEM asks for fewer pages than there are";
+		s->enough_alloc = res[1];
+		pool_may_lose(s, res[1]);
+		return NULL;
+	}
+	pool_may_lose(s, s->enough_alloc ? s->enough_alloc : s->free_min);
+	if (!res[1] || domain_of(s, res[1]))
+		return "the id of another domain";
+	for (d = s->domain; d->id; d++)
+		;
+	*d = (struct spec_domain) { .id = res[1] };
+
+	return NULL;
+}
+
+const char *domain_free(struct spec *s, const u64 *args, const u64 *res)
+{
+	struct spec_domain *d = domain_of(s, args[1]);
+	struct allowed a = {};
+	const char *wrong;
+	int i;
+	bool ok;
+
+	if_so(&a, !d, ENXIO);
+	if_so(&a, d && d->is.nr, EBUSY);
+	for (i = 0; d && i < s->nr_streams; i++) {
+		if (s->stream[i].attached && s->stream[i].domain == args[1]) {
+			if_so(&a, true, EBUSY);
+			break;
+		}
+	}
+	if (!a.nr) {
+		if_so(&a, true, EAGAIN);
+		a.maybe = true;
+	}
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	/* Pages come back. */
+	if (ok || (int)res[0] == -EAGAIN) {
+		s->free_max = s->total;
+		d->dying = true;
+		maps_free(&d->was);
+	}
+	if (ok) {
+		maps_free(&d->is);
+		*d = (struct spec_domain) {};
+	}
+
+	return no_results(res);
+}
+
+/* The checks that calls on a range have in common. */
+static struct spec_domain *map_args(struct spec *s, struct allowed *a, u64 id, u64 iova, u64 size)
+{
+	struct spec_domain *d = domain_of(s, id);
+
+	if_so(a, !d || d->dying, ENXIO);
+	if_so(a, !size || (iova | size) % PAGE, EINVAL);
+	if_so(a, iova + size < iova || iova + size > 1ULL << s->limit, ERANGE);
+
+	return d;
+}
+
+/* The most pages that one call takes from the pool: the contract has no number. */
+#define MAP_PAGES	96
+
+/* What is wrong with pages behind @iova, which are mapped, or are not. */
+static const char *map_done(struct spec *s, struct spec_domain *d, u64 iova, u64 phys, u64 size,
+			    u64 prot)
+{
+	bool must, never, all;
+
+	if (!size)
+		return NULL;
+	spec_range(s, phys, size, &must, &never);
+	if (never)
+		return "maps what the host may not reach";
+	if (spec_mapped(s, d->id, iova, size, &all))
+		return "maps over what is mapped";
+	map_add(&d->is, iova, phys, size, prot);
+
+	return NULL;
+}
+
+static void map_not_done(struct spec *s, u64 id, u64 iova, u64 phys, u64 size, bool *perm,
+			 bool *exist, bool *busy)
+{
+	struct spec_domain *d;
+	bool must, never, all;
+	u64 pos;
+
+	if (!size)
+		return;
+	spec_range(s, phys, size, &must, &never);
+	*perm |= never;
+	*exist |= !!spec_mapped(s, id, iova, size, &all);
+	/* This call has pins of its own meanwhile, and others may wait to be flushed. */
+	for (pos = phys; !*busy && pos < phys + size; pos += PAGE) {
+		u64 nr = PKVM_IOMMU_RUNS;
+
+		for (d = s->domain; d < s->domain + SPEC_DOMAINS; d++)
+			nr += count_maps(&d->is, pos / PAGE) + count_maps(&d->was, pos / PAGE);
+		*busy |= nr > PKVM_IOMMU_PINS_MAX;
+	}
+}
+
+const char *map(struct spec *s, const u64 *args, const u64 *res)
+{
+	u64 iova = args[2], prot = args[3], done = res[1], size = 0, pos = 0;
+	bool ok, empty = false, range = false, perm = false, exist = false, busy = false;
+	const u64 *runs = args + 4;
+	struct allowed a = {};
+	struct spec_domain *d;
+	const char *wrong = NULL;
+	int i;
+
+	for (i = 0; i < PKVM_IOMMU_RUNS && runs[i]; i++) {
+		u64 len = (runs[i] & PKVM_IOMMU_RUN_PAGES) * PAGE, phys = runs[i] / PAGE * PAGE;
+
+		empty |= !len;
+		range |= phys + len < phys || phys + len > 1ULL << s->limit;
+		size += len;
+	}
+	d = map_args(s, &a, args[1], iova, size);
+	if_so(&a, empty || prot >> 5 || !(prot & 3), EINVAL);
+	if_so(&a, range, ERANGE);
+	if (a.nr) {
+		wrong = judge(&a, res, &ok);
+		return wrong ? wrong : no_results(res);
+	}
+	if (done % PAGE || done > size)
+		return "an impossible size";
+	for (i = 0; i < PKVM_IOMMU_RUNS && runs[i] && !wrong; i++) {
+		u64 len = (runs[i] & PKVM_IOMMU_RUN_PAGES) * PAGE, phys = runs[i] / PAGE * PAGE;
+		u64 here = done <= pos ? 0 : done - pos < len ? done - pos : len;
+
+		wrong = map_done(s, d, iova + pos, phys, here, prot);
+		map_not_done(s, d->id, iova + pos + here, phys + here, len - here, &perm,
+			     &exist, &busy);
+		pos += len;
+	}
+	if (wrong)
+		return wrong;
+	if_so(&a, perm, EPERM);
+	if_so(&a, exist, EEXIST);
+	if_so(&a, busy, EBUSY);
+	if_so(&a, s->free_min < MAP_PAGES, ENOMEM);
+	a.maybe = done;
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (ok && !done)
+		return "no progress and no error";
+	if ((int)res[0] == -ENOMEM) {
+		if (!res[2] || res[2] > PKVM_IOMMU_TOPUP_MAX)
+			return "-ENOMEM asks for a strange number of pages";
+		if (!done && s->free_min >= res[2])
+			return "-ENOMEM asks for fewer pages than there are";
+	}
+	pool_may_lose(s, MAP_PAGES);
+
+	return res[2] && (int)res[0] != -ENOMEM ? "a second result" : NULL;
+}
+
+const char *unmap(struct spec *s, const u64 *args, const u64 *res)
+{
+	u64 iova = args[2], size = args[3], done = res[1], block, start;
+	bool ok, all, lazy = args[4] & PKVM_IOMMU_UNMAP_LAZY;
+	const struct spec_map *m;
+	struct allowed a = {};
+	struct spec_domain *d;
+	const char *wrong;
+
+	d = map_args(s, &a, args[1], iova, size);
+	if_so(&a, args[4] & ~PKVM_IOMMU_UNMAP_LAZY, EINVAL);
+	if (a.nr) {
+		wrong = judge(&a, res, &ok);
+		return wrong ? wrong : no_results(res);
+	}
+	if (done % PAGE || done > size)
+		return "an impossible size";
+	/* Could there be a block that lies in the range in part only? */
+	for (block = 1ULL << 21; done < size && block <= 1ULL << 30; block <<= 9) {
+		start = (iova + done) & ~(block - 1);
+		if (start >= iova + done && start + block <= iova + size)
+			continue;
+		m = spec_mapped(s, args[1], start, block, &all);
+		if (all && !((m->phys - m->iova) % block)) {
+			if_so(&a, true, EINVAL);
+			break;
+		}
+	}
+	a.maybe = done;
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (ok && !done)
+		return "no progress and no error";
+
+	return map_del(&d->is, false, iova, iova + done, lazy ? &d->was : NULL) != res[2] ?
+		"unmaps more or less than there was" : NULL;
+}
+
+const char *flush(struct spec *s, const u64 *args, const u64 *res)
+{
+	struct spec_domain *d = domain_of(s, args[1]);
+	struct allowed a = {};
+	const char *wrong;
+	bool ok;
+
+	if_so(&a, !d || d->dying, ENXIO);
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (ok)
+		maps_free(&d->was);
+
+	return no_results(res);
+}
+
+const char *lookup(struct spec *s, const u64 *args, const u64 *res)
+{
+	u64 iova = args[2], page = iova / PAGE * PAGE;
+	const struct spec_map *m;
+	struct allowed a = {};
+	const char *wrong;
+	bool ok, all;
+
+	map_args(s, &a, args[1], page, PAGE);
+	m = a.nr ? NULL : spec_mapped(s, args[1], page, PAGE, &all);
+	if_so(&a, !m, ENOTCONN);
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (!ok)
+		return no_results(res);
+	if (res[1] != iova - m->iova + m->phys)
+		return "another address than what was mapped";
+
+	return res[2] ? "a second result" : NULL;
+}
+
+/* Of IOMMUs that walk page tables, as all here do: there is nothing to tell them. */
+const char *replay_maps(struct spec *s, const u64 *args, const u64 *res)
+{
+	u64 iommu = args[1], iova = args[3];
+	bool ok, connected = false;
+	struct allowed a = {};
+	const char *wrong;
+	int i;
+
+	if_so(&a, iommu >= (u64)s->nr_iommus, ENOENT);
+	map_args(s, &a, args[2], iova, PAGE);
+	for (i = 0; i < s->nr_streams; i++)
+		connected |= s->stream[i].attached && (u64)s->stream[i].iommu == iommu &&
+			     s->stream[i].domain == args[2];
+	if_so(&a, !connected, ENOTCONN);
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (!ok)
+		return no_results(res);
+	if (res[1] % PAGE || (res[1] && res[1] <= iova) || res[1] >> s->limit)
+		return "goes on from a strange address";
+
+	return res[2] ? "a second result" : NULL;
+}
