@@ -407,30 +407,51 @@ static int act_dma(const struct act *a, const char *words)
 }
 
 /* What devices can provoke but by an address. */
-static int act_event(const struct act *a, const char *words)
+struct spec_fault event_fault(const struct act *a)
 {
-	u64 iommu = a->a[0];
 	struct spec_fault f = { .sid = a->a[1], .reason = a->a[3] };
-	bool room = smmu_event_room(iommu);
 
 	if (a->a[4]) {
 		f.addr = a->a[5];
 		f.write = a->a[6];
 	}
-	smmu_event(iommu, f.sid, a->a[2], a->a[5], a->a[6]);
+
+	return f;
+}
+
+static int act_event(const struct act *a, const char *words)
+{
+	bool room = smmu_event_room(a->a[0]);
+
+	smmu_event(a->a[0], a->a[1], a->a[2], a->a[5], a->a[6]);
 	note("%s%s", words, room ? "" : ", not recorded");
-	spec_fault(&spec, iommu, f, room);
+	spec_fault(&spec, a->a[0], event_fault(a), room);
 
 	return 0;
+}
+
+static void keep(const struct act *a)
+{
+	if (record && a->kind != ACT_BOOT && record->on && record->nr < MAX_ACTS)
+		record->act[record->nr++] = *a;
+	act_nr++;
+}
+
+int act_group(const struct act *acts, int nr)
+{
+	int i;
+
+	for (i = 0; i < nr; i++)
+		keep(&acts[i]);
+
+	return race(acts, nr);
 }
 
 int act(const struct act *a, u64 *res)
 {
 	char words[TRACE_LEN];
 
-	if (record && a->kind != ACT_BOOT && record->on && record->nr < MAX_ACTS)
-		record->act[record->nr++] = *a;
-	act_nr++;
+	keep(a);
 	smmu_chance = a->chance;
 	act_words(a, words, sizeof(words));
 	memset(res, 0, 3 * sizeof(*res));

@@ -139,10 +139,17 @@ void engine_walk(u64 nr_steps, bool up)
 
 void engine_replay(const struct act *acts, u64 nr)
 {
-	u64 i, res[3];
+	u64 i, n, res[3];
 
-	for (i = 0; i < nr; i++) {
-		act(&acts[i], res);
+	for (i = 0; i < nr; i += n) {
+		n = 1;
+		if (!acts[i].group || ended) {
+			act(&acts[i], res);
+		} else {
+			while (i + n < nr && n < MAX_RACE && acts[i + n].group == acts[i].group)
+				n++;
+			act_group(&acts[i], n);
+		}
 		if (!ended)
 			check_all(true);
 	}

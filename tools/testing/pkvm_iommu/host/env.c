@@ -36,20 +36,33 @@ static u8 *el2_mem, *test_mem, *poc_mem;
 static bool env_coherent;
 static bool env_fail_audit;
 static u64 env_now;
-static jmp_buf env_stop;
-static bool env_stoppable;
 static bool env_stopped;		/* on some CPU */
+void (*env_yield)(struct env_lock *waits);
 bool env_rightly;
 const char *env_bug_func;
 unsigned int env_this_cpu;
+
+/* Locks: taken in the order of this list, never twice, and given back. */
+static const char *const lock_order[] = {
+	"&host_mmu.lock", "&pkvm_pgd_lock", "&vm->lock", "&domain->lock",
+	"&domain_lock", "&iommu->lock", "&pool_lock", "&pool->lock",
+};
+/* Of these, a CPU holds one at most. */
+static const char *const lock_alone[] = { "&host_mmu.lock", "&domain->lock", "&domain_lock" };
+static struct {
+	jmp_buf stop;
+	bool stoppable, stopped;
+	int locks[ARRAY_SIZE(lock_order)];
+} cpus[ENV_CPUS];
+#define this_cpu	(&cpus[env_this_cpu])
 
 static void __noreturn stop(bool rightly, const char *func)
 {
 	env_rightly = rightly;
 	env_bug_func = func;
-	if (!env_stoppable)
+	if (!this_cpu->stoppable)
 		fail("EL2 stops in %s", func);
-	longjmp(env_stop, 1);
+	longjmp(this_cpu->stop, 1);
 }
 
 void env_brk(void)
@@ -62,23 +75,29 @@ void env_bug(const char *func, const char *file, int line)
 	stop(false, func);
 }
 
-/* Locks: taken in the order of this list, never twice, and given back. */
-static const char *const lock_order[] = {
-	"&host_mmu.lock", "&pkvm_pgd_lock", "&vm->lock", "&domain->lock",
-	"&domain_lock", "&iommu->lock", "&pool_lock", "&pool->lock",
-};
-/* Of these, a CPU holds one at most. */
-static const char *const lock_alone[] = { "&host_mmu.lock", "&domain->lock", "&domain_lock" };
-static int locks_held[ARRAY_SIZE(lock_order)];	/* by this CPU */
+bool env_cpu_stopped(unsigned int cpu)
+{
+	return cpus[cpu].stopped;
+}
+
+unsigned int env_live_cpu(unsigned int n)
+{
+	unsigned int cpu;
+
+	for (cpu = 0; cpu < ENV_CPUS; cpu++) {
+		if (!cpus[cpu].stopped && !n--)
+			return cpu;
+	}
+	fail("EL2 has stopped on all CPUs");
+}
 
 /* EL2 has stopped on this CPU, with the locks that it has. */
 static void next_cpu(void)
 {
-	env_stoppable = false;
 	env_stopped = true;
-	memset(locks_held, 0, sizeof(locks_held));
-	if (++env_this_cpu == ENV_CPUS)
-		fail("EL2 has stopped on all CPUs");
+	this_cpu->stopped = true;
+	if (!env_yield)
+		env_this_cpu = env_live_cpu(0);
 }
 
 static int lock_rank(const char *name)
@@ -92,42 +111,60 @@ static int lock_rank(const char *name)
 	fail("lock %s has no place in lock_order (env.c)", name);
 }
 
-void env_lock(const char **held, const char *name)
+static void check_order(int rank, const char *name)
 {
-	int i, alone = 0, rank = lock_rank(name);
+	int i, alone = 0;
 
-	if (*held && env_stopped)
-		stop(true, "a lock of a CPU that stopped");
-	if (*held)
-		fail("deadlock: %s taken twice", name);
 	for (i = rank; i < ARRAY_SIZE(lock_order); i++) {
-		if (locks_held[i])
+		if (this_cpu->locks[i])
 			fail("lock order: %s taken with %s held", name, lock_order[i]);
 	}
 	for (i = 0; i < ARRAY_SIZE(lock_alone); i++)
-		alone += locks_held[lock_rank(lock_alone[i])] || !strcmp(name, lock_alone[i]);
+		alone += this_cpu->locks[lock_rank(lock_alone[i])] || !strcmp(name, lock_alone[i]);
 	if (alone > 1)
 		fail("lock order: %s taken with another that it must not meet", name);
-	locks_held[rank]++;
-	*held = name;
 }
 
-void env_unlock(const char **held, const char *name)
+void env_lock(struct env_lock *lock, const char *name)
 {
-	if (!*held)
-		fail("%s given back, but not held", name);
+	int rank = lock_rank(name);
+
+	if (lock->held && lock->cpu == env_this_cpu)
+		fail("deadlock: %s taken twice", name);
+	check_order(rank, name);
+	if (env_yield)
+		env_yield(NULL);
+	while (lock->held) {
+		if (cpus[lock->cpu].stopped)
+			stop(true, "a lock of a CPU that stopped");
+		if (!env_yield)
+			fail("deadlock: %s was never given back", name);
+		env_yield(lock);
+	}
+	this_cpu->locks[rank]++;
+	lock->held = name;
+	lock->cpu = env_this_cpu;
+}
+
+void env_unlock(struct env_lock *lock, const char *name)
+{
+	env_assert_held(lock, name);
 	/* From here on, what is not pinned may change hands. */
-	if (!strcmp(*held, "&host_mmu.lock") && !env_stopped)
+	if (!strcmp(lock->held, "&host_mmu.lock") && !env_stopped)
 		smmu_check_pinned();
 	/* By the name that it was taken by; @name may be a pointer's. */
-	locks_held[lock_rank(*held)]--;
-	*held = NULL;
+	this_cpu->locks[lock_rank(lock->held)]--;
+	lock->held = NULL;
+	if (env_yield)
+		env_yield(NULL);
 }
 
-void env_assert_held(const char **held, const char *name)
+void env_assert_held(struct env_lock *lock, const char *name)
 {
-	if (!*held)
+	if (!lock->held)
 		fail("%s should be held", name);
+	if (lock->cpu != env_this_cpu)
+		fail("%s should be held, but another CPU has it", name);
 }
 
 void env_no_locks(void)
@@ -135,7 +172,7 @@ void env_no_locks(void)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(lock_order); i++) {
-		if (locks_held[i])
+		if (this_cpu->locks[i])
 			fail("%s still held after the call", lock_order[i]);
 	}
 }
@@ -494,8 +531,8 @@ int env_page_op(enum env_op op, u64 pfn)
 	};
 	volatile int ret = -EPERM;
 
-	env_stoppable = true;
-	if (setjmp(env_stop)) {
+	this_cpu->stoppable = true;
+	if (setjmp(this_cpu->stop)) {
 		next_cpu();
 		return -EIO;
 	}
@@ -509,7 +546,7 @@ int env_page_op(enum env_op op, u64 pfn)
 		update_host_state(pfn, 1, change[op].to_host);
 	}
 	hyp_spin_unlock(&host_mmu.lock);
-	env_stoppable = false;
+	this_cpu->stoppable = false;
 
 	return ret;
 }
@@ -614,8 +651,8 @@ bool env_hvc(bool boot, const u64 *args, u64 *res)
 	memset(&ctxt, 0xa5, sizeof(ctxt));
 	for (i = 0; i < ENV_ARGS; i++)
 		ctxt.regs.regs[1 + i] = args[i];
-	env_stoppable = true;
-	if (setjmp(env_stop)) {
+	this_cpu->stoppable = true;
+	if (setjmp(this_cpu->stop)) {
 		next_cpu();
 		return false;
 	}
@@ -623,7 +660,7 @@ bool env_hvc(bool boot, const u64 *args, u64 *res)
 		handle___pkvm_iommu_boot(&ctxt);
 	else
 		handle___pkvm_iommu_call(&ctxt);
-	env_stoppable = false;
+	this_cpu->stoppable = false;
 	for (i = 0; i < 3; i++)
 		res[i] = ctxt.regs.regs[1 + i];
 

@@ -33,8 +33,14 @@
 #define ENV_CARVEOUT_END	0x40414000ULL
 #define ENV_END		0x100100000ULL	/* of the mappings */
 
-#define ENV_CPUS	256
+#define ENV_CPUS	1024
 extern unsigned int env_this_cpu;
+
+/* A lock of EL2: the name by which it was taken, and by whom. */
+struct env_lock {
+	const char *held;
+	unsigned int cpu;
+};
 
 /* Who owns a page, as the walk asks the environment to change it. */
 enum env_op {
@@ -56,9 +62,9 @@ void env_clean(const void *addr, size_t size);
 uint64_t env_time(void);
 uint64_t env_mmio_read(const volatile void *addr, int size);
 void env_mmio_write(volatile void *addr, uint64_t val, int size);
-void env_lock(const char **held, const char *name);
-void env_unlock(const char **held, const char *name);
-void env_assert_held(const char **held, const char *name);
+void env_lock(struct env_lock *lock, const char *name);
+void env_unlock(struct env_lock *lock, const char *name);
+void env_assert_held(struct env_lock *lock, const char *name);
 
 /* Called by the tests. */
 void env_init(bool coherent, unsigned int ia_bits);
@@ -71,7 +77,14 @@ uint64_t *env_cpu(uint64_t pa);			/* memory as the CPUs see it */
 uint64_t *env_poc(uint64_t pa);			/* as an SMMU that does not snoop does */
 void env_dev_write(uint64_t pa, const void *data, size_t size, bool snoops);
 bool env_pinned(uint64_t pa);			/* by EL2's own record */
-void env_no_locks(void);			/* none is held */
+void env_no_locks(void);			/* this CPU holds none */
+unsigned int env_live_cpu(unsigned int n);	/* the n-th on which EL2 has not stopped */
+bool env_cpu_stopped(unsigned int cpu);
+/*
+ * With several CPUs: called at the boundaries of locks, and with a lock that
+ * another CPU holds, to let others run. It returns on the same CPU.
+ */
+extern void (*env_yield)(struct env_lock *waits);
 void env_fail_ownership(bool fail);		/* the audit at the seal fails */
 bool env_protected_vms(void);			/* EL2 would allow them */
 bool env_in_service(void);
@@ -80,8 +93,8 @@ bool env_in_service(void);
 bool env_hvc(bool boot, const uint64_t *args, uint64_t *res);
 /*
  * If env_hvc() or env_page_op() says that EL2 stopped: whether it did so on
- * purpose, or hangs for a lock of a CPU on which it has. The next call is
- * another CPU's.
+ * purpose, or hangs for a lock of a CPU on which it has. With one CPU at a time,
+ * the next call is another's.
  */
 extern bool env_rightly;
 extern const char *env_bug_func;	/* where, if not */

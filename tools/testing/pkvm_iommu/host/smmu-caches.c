@@ -109,7 +109,7 @@ void add_table(struct smmu *s, struct ctx *ctx, u64 pa, int level, u64 base)
 	check_owned(s, pa, "page table");
 	w = calloc(1, sizeof(*w));
 	*w = (struct watch) { .pa = pa, .kind = TABLE, .base = base, .level = level,
-			      .ctx = ctx, .next = ctx->tables, .changed = true };
+			      .ctx = ctx, .next = ctx->tables, .changed = true, .fresh = true };
 	ctx->tables = w;
 	memcpy(w->seen[0], env_cpu(pa), ENV_PAGE);
 	memcpy(w->seen[1], s->c.coherent ? env_cpu(pa) : env_poc(pa), ENV_PAGE);
@@ -153,7 +153,7 @@ void observe_watch(struct smmu *s, struct watch *w)
 
 			if (old == now[v][i] || !has_word(w, i))
 				continue;
-			w->changed = true;
+			w->changed = w->fresh = true;
 			if (cached && (w->kind != TABLE || (old & 1)))
 				add_stale(w, i, old);
 			w->seen[v][i] = now[v][i];

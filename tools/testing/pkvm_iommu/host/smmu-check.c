@@ -219,6 +219,26 @@ void smmu_check_pinned(void)
 	}
 }
 
+void smmu_check_fresh(void)
+{
+	struct watch *w;
+	struct smmu *s;
+	struct ctx *ctx;
+	int i;
+
+	for (s = smmus; s < smmus + nr_smmus; s++) {
+		for (ctx = s->ctxs; ctx; ctx = ctx->next) {
+			for (w = ctx->domain ? ctx->tables : NULL; w; w = w->next) {
+				u64 span = BIT(level_shift(w->level));
+
+				for (i = 0; w->fresh && i < 512 && w->base + i * span < smmu_limit; i++)
+					check_pinned(s, w, i);
+				w->fresh = false;
+			}
+		}
+	}
+}
+
 /* A page of EL2 goes to the host. */
 void smmu_check_freed(u64 pa)
 {

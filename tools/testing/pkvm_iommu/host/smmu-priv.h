@@ -73,6 +73,7 @@ struct watch {
 	struct ctx *ctx;	/* TABLE */
 	bool unlinked;		/* nobody walks it: only what was cached is left */
 	bool changed;		/* since it was checked */
+	bool fresh;		/* since smmu_check_fresh() */
 	u64 seen[2][512];
 	struct stale *stale;
 	int nr_stale, max_stale;

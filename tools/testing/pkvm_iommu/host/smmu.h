@@ -68,6 +68,8 @@ void smmu_check_stream(int id, uint32_t sid, bool attached, uint64_t domain);
  * smmu_mapping(); or only what changed since the last time, which is faster.
  */
 void smmu_check_reach(int id, bool all);
+/* Of what changed since the last time: memory behind a mapping is pinned. */
+void smmu_check_fresh(void);
 /* Whether the SMMU protects at all: enabled, nothing left from before boot. */
 void smmu_check_enabled(int id);
 /* One access, with whatever caches; a refused one is recorded as an event. */

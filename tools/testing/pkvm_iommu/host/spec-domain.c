@@ -218,10 +218,8 @@ const char *domain_free(struct spec *s, const u64 *args, const u64 *res)
 			break;
 		}
 	}
-	if (!a.nr) {
-		if_so(&a, true, EAGAIN);
-		a.maybe = true;
-	}
+	may_be(&a, !a.nr, EAGAIN);
+	may_be(&a, d && race_may_use(s, args[1]), EBUSY);
 	wrong = judge(&a, res, &ok);
 	if (wrong)
 		return wrong;
@@ -294,14 +292,37 @@ static void map_not_done(struct spec *s, u64 id, u64 iova, u64 phys, u64 size, b
 	}
 }
 
-const char *map(struct spec *s, const u64 *args, const u64 *res)
+/* Of all runs, what was mapped (@verdict false), or what is wrong with the rest. */
+static const char *map_runs(struct spec *s, struct spec_domain *d, const u64 *args, u64 done,
+			    bool verdict, bool *perm, bool *exist, bool *busy)
 {
-	u64 iova = args[2], prot = args[3], done = res[1], size = 0, pos = 0;
+	u64 iova = args[2], prot = args[3], pos = 0;
+	const char *wrong = NULL;
+	const u64 *run;
+
+	for (run = args + 4; run < args + 4 + PKVM_IOMMU_RUNS && *run && !wrong; run++) {
+		u64 len = (*run & PKVM_IOMMU_RUN_PAGES) * PAGE, phys = *run / PAGE * PAGE;
+		u64 here = done <= pos ? 0 : done - pos < len ? done - pos : len;
+
+		if (verdict)
+			map_not_done(s, d->id, iova + pos + here, phys + here, len - here, perm,
+				     exist, busy);
+		else
+			wrong = map_done(s, d, iova + pos, phys, here, prot);
+		pos += len;
+	}
+
+	return wrong;
+}
+
+const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdict)
+{
 	bool ok, empty = false, range = false, perm = false, exist = false, busy = false;
+	u64 prot = args[3], done = res[1], size = 0;
 	const u64 *runs = args + 4;
 	struct allowed a = {};
 	struct spec_domain *d;
-	const char *wrong = NULL;
+	const char *wrong;
 	int i;
 
 	for (i = 0; i < PKVM_IOMMU_RUNS && runs[i]; i++) {
@@ -311,7 +332,7 @@ const char *map(struct spec *s, const u64 *args, const u64 *res)
 		range |= phys + len < phys || phys + len > 1ULL << s->limit;
 		size += len;
 	}
-	d = map_args(s, &a, args[1], iova, size);
+	d = map_args(s, &a, args[1], args[2], size);
 	if_so(&a, empty || prot >> 5 || !(prot & 3), EINVAL);
 	if_so(&a, range, ERANGE);
 	if (a.nr) {
@@ -320,17 +341,10 @@ const char *map(struct spec *s, const u64 *args, const u64 *res)
 	}
 	if (done % PAGE || done > size)
 		return "an impossible size";
-	for (i = 0; i < PKVM_IOMMU_RUNS && runs[i] && !wrong; i++) {
-		u64 len = (runs[i] & PKVM_IOMMU_RUN_PAGES) * PAGE, phys = runs[i] / PAGE * PAGE;
-		u64 here = done <= pos ? 0 : done - pos < len ? done - pos : len;
-
-		wrong = map_done(s, d, iova + pos, phys, here, prot);
-		map_not_done(s, d->id, iova + pos + here, phys + here, len - here, &perm,
-			     &exist, &busy);
-		pos += len;
-	}
-	if (wrong)
+	wrong = map_runs(s, d, args, done, verdict, &perm, &exist, &busy);
+	if (wrong || !verdict)
 		return wrong;
+
 	if_so(&a, perm, EPERM);
 	if_so(&a, exist, EEXIST);
 	if_so(&a, busy, EBUSY);
@@ -350,6 +364,14 @@ const char *map(struct spec *s, const u64 *args, const u64 *res)
 	pool_may_lose(s, MAP_PAGES);
 
 	return res[2] && (int)res[0] != -ENOMEM ? "a second result" : NULL;
+}
+
+const char *map(struct spec *s, const u64 *args, const u64 *res)
+{
+	const char *wrong = map_part(s, args, res, false);
+	bool refused = (int)res[0] == -EINVAL || (int)res[0] == -ERANGE || (int)res[0] == -ENXIO;
+
+	return wrong || refused ? wrong : map_part(s, args, res, true);
 }
 
 const char *unmap(struct spec *s, const u64 *args, const u64 *res)

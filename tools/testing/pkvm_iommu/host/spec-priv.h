@@ -30,6 +30,14 @@ static inline void if_so(struct allowed *a, bool condition, int err)
 		a->err[a->nr++] = err;
 }
 
+/* The same, but it need not be. */
+static inline void may_be(struct allowed *a, bool condition, int err)
+{
+	if (condition && !a->nr)
+		a->maybe = true;
+	if_so(a, condition, err);
+}
+
 const char *judge(const struct allowed *a, const u64 *res, bool *ok);
 const char *no_results(const u64 *res);
 const char *simple(const u64 *res, int err);
@@ -50,5 +58,12 @@ const char *unmap(struct spec *s, const u64 *args, const u64 *res);
 const char *lookup(struct spec *s, const u64 *args, const u64 *res);
 const char *flush(struct spec *s, const u64 *args, const u64 *res);
 const char *replay_maps(struct spec *s, const u64 *args, const u64 *res);
+
+/* A MAP in two steps, in any order: what it maps, and what it says of the rest. */
+const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdict);
+
+/* spec-race.c: what another event may be doing during this one. */
+bool race_may_pin(struct spec *s, u64 pfn);
+bool race_may_use(struct spec *s, u64 domain);
 
 #endif /* HOST_SPEC_PRIV_H */

@@ -173,7 +173,10 @@ const char *spec_page_op(struct spec *s, int op, u64 pfn, int ret)
 	bool ok;
 
 	if_so(&a, !page || *page != page_ops[op].from, EPERM);
-	if_so(&a, !a.nr && !reachable(page_ops[op].to) && spec_pinned(s, pfn), EBUSY);
+	if (!a.nr && !reachable(page_ops[op].to)) {
+		if_so(&a, spec_pinned(s, pfn), EBUSY);
+		may_be(&a, race_may_pin(s, pfn), EBUSY);
+	}
 	wrong = judge(&a, res, &ok);
 	if (wrong)
 		return wrong;
@@ -313,8 +316,8 @@ static const char *topup(struct spec *s, const u64 *args, const u64 *res)
 {
 	struct allowed a = {};
 	const char *wrong;
+	bool ok, pins = false;
 	u64 i;
-	bool ok;
 
 	cannot_give(s, &a, args[1], args[2], PKVM_IOMMU_TOPUP_MAX);
 	for (i = 0; i < args[2] && i < PKVM_IOMMU_TOPUP_MAX; i++) {
@@ -322,7 +325,9 @@ static const char *topup(struct spec *s, const u64 *args, const u64 *res)
 			if_so(&a, true, EBUSY);
 			break;
 		}
+		pins |= race_may_pin(s, args[1] + i);
 	}
+	may_be(&a, pins, EBUSY);
 	wrong = judge(&a, res, &ok);
 	if (wrong)
 		return wrong;
@@ -348,7 +353,8 @@ static const char *reclaim(struct spec *s, const u64 *res)
 	if (wrong)
 		return wrong;
 	if (!ok) {
-		s->free_max = 0;
+		if (!s->race)
+			s->free_max = 0;
 		return no_results(res);
 	}
 	page = spec_page(s, res[1]);
@@ -443,13 +449,18 @@ static const char *info(struct spec *s, const u64 *args, const u64 *res)
 		return no_results(res);
 	switch (args[1]) {
 	case PKVM_IOMMU_INFO_POOL_FREE:
+	case PKVM_IOMMU_INFO_POOL_TOTAL:
+		/* Pages are under way. */
+		if (s->race)
+			break;
+		if (args[1] == PKVM_IOMMU_INFO_POOL_TOTAL) {
+			if (res[1] != s->total)
+				return "the pool's pages are miscounted";
+			break;
+		}
 		if (res[1] < s->free_min || res[1] > s->free_max)
 			return "free pages came or went";
 		s->free_min = s->free_max = res[1];
-		break;
-	case PKVM_IOMMU_INFO_POOL_TOTAL:
-		if (res[1] != s->total)
-			return "the pool's pages are miscounted";
 		break;
 	case PKVM_IOMMU_INFO_SHADOW:
 		if (!res[1] || res[1] > s->total)

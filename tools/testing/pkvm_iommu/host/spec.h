@@ -96,6 +96,10 @@ struct spec {
 	unsigned int cpu_bits;		/* of physical addresses */
 	unsigned int limit;		/* reach of devices, in bits; 0: not said */
 
+	/* Calls at the same time, of which this is one: see spec-race.c. */
+	const struct spec_event *race, *now;
+	int nr_race;
+
 	/* What the hardware is: the walk says before the call. */
 	bool refuses;			/* REGISTER, SEAL: it cannot be isolated */
 	uint64_t timeouts;		/* SEAL: these do not respond */
@@ -137,5 +141,24 @@ const char *spec_call(struct spec *s, const uint64_t *args, const uint64_t *res)
 
 /* A device was refused; the IOMMU had room to record it, or not. */
 void spec_fault(struct spec *s, int iommu, struct spec_fault fault, bool room);
+
+/* Something that happened while other things did, from @start to @end. */
+struct spec_event {
+	enum { SPEC_CALL, SPEC_PAGE, SPEC_FAULT } kind;
+	uint64_t start, end;
+	const uint64_t *args;		/* of a call */
+	uint64_t res[3];
+	int op;				/* of a page */
+	uint64_t pfn;
+	struct spec_fault fault;
+	bool room;
+	int iommu;
+};
+
+/*
+ * Take the steps of all events, in an order that explains their answers. Returns
+ * NULL, or why there is none.
+ */
+const char *spec_race(struct spec *s, const struct spec_event *events, int nr);
 
 #endif /* HOST_SPEC_H */

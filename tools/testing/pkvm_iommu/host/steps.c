@@ -184,7 +184,9 @@ static bool do_garbage(void)
 
 bool one_step(void)
 {
-	switch (below(60)) {
+	switch (below(64)) {
+	case 60 ... 63:
+		return do_race();
 	case 40 ... 42:
 		return do_domain();
 	case 43 ... 50:

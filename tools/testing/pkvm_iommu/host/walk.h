@@ -80,6 +80,8 @@ extern bool ended;		/* it has, on some CPU */
 void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int act_args(const struct act *a);
 void act_words(const struct act *a, char *to, size_t size);
+/* Those of a group, recorded and done. */
+int act_group(const struct act *acts, int nr);
 /* Do it, and judge it. Returns x1 or the like, or STOPPED. */
 int act(const struct act *a, u64 *res);
 /* A call with these arguments; the others have to be ignored, and are anything. */
@@ -93,6 +95,16 @@ bool lingers_says(u64 domain, u64 iova, u64 size, const struct smmu_map *map);
 void scribble(u64 pfn);
 bool is_smmu(int id);
 void check_all(bool thorough);
+
+/* The fault that an ACT_EVENT has to lead to. */
+struct spec_fault event_fault(const struct act *a);
+
+/* race.c */
+#define RACE_CPUS	4
+#define MAX_RACE	12
+#define RACE_PROBES	24
+/* Acts of one group, at the same time. Returns 0 or STOPPED. */
+int race(const struct act *acts, int nr);
 
 /* engine.c */
 u64 rnd(void);			/* what the walk chooses */
@@ -133,6 +145,7 @@ bool do_lookup(void);
 bool do_flush(void);
 bool do_replay(void);
 bool do_starved(void);
+bool do_race(void);
 /* Give the pool so many pages: 1, or 0 if there are none, or -1 if EL2 has stopped. */
 int give_pages(u64 n);
 

@@ -129,7 +129,7 @@ typedef u64 kvm_pte_t;
 #undef unreachable
 #define unreachable()		__builtin_unreachable()
 
-/* One CPU at a time; the next one comes when EL2 has stopped on it. */
+/* CPUs are logical: env.c and race.c say which one runs. */
 #define DEFINE_PER_CPU(type, name)	__typeof__(type) name[ENV_CPUS]
 #define this_cpu_ptr(ptr)		(&(*(ptr))[env_this_cpu])
 
@@ -186,13 +186,13 @@ typedef u64 kvm_pte_t;
 #define kvm_flush_dcache_to_poc(addr, size)	env_clean(addr, size)
 
 /* Locks: env.c checks owner and order, by the name that the source uses. */
-typedef struct { const char *held; } hyp_spinlock_t;
+typedef struct env_lock hyp_spinlock_t;
 #define __HYP_SPIN_LOCK_UNLOCKED	((hyp_spinlock_t) { NULL })
 #define DEFINE_HYP_SPINLOCK(x)		hyp_spinlock_t x
 #define hyp_spin_lock_init(l)		((l)->held = NULL)
-#define hyp_spin_lock(l)		env_lock(&(l)->held, #l)
-#define hyp_spin_unlock(l)		env_unlock(&(l)->held, #l)
-#define hyp_assert_lock_held(l)		env_assert_held(&(l)->held, #l)
+#define hyp_spin_lock(l)		env_lock(l, #l)
+#define hyp_spin_unlock(l)		env_unlock(l, #l)
+#define hyp_assert_lock_held(l)		env_assert_held(l, #l)
 #define hyp_spin_is_locked(l)		((l)->held != NULL)
 
 /* <nvhe/memory.h> is the real one; this is what it needs. */
