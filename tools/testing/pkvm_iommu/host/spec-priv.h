@@ -64,6 +64,7 @@ const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdi
 
 /* spec-race.c: what another event may be doing during this one. */
 bool race_may_pin(struct spec *s, u64 pfn);
+bool race_may_unmap(struct spec *s, u64 domain);	/* lazily */
 bool race_may_use(struct spec *s, u64 domain);
 
 #endif /* HOST_SPEC_PRIV_H */

@@ -8,11 +8,15 @@
  * - Memory may be busy for a donation because a call that overlaps is about to
  *   map it and fails, or has unmapped something and not yet unpinned it. Any
  *   UNMAP, FLUSH or DOMAIN_FREE that overlaps counts as the latter.
+ * - A FLUSH may have come before a lazy UNMAP that overlaps, and then what that
+ *   unmapped lingers, even if another order is found.
  * - A domain may be in use because a call that overlaps names it.
  * - The pool may be empty at any moment, and its counts are not looked at.
  *
  * All orders are tried, depth first, each from a copy of the state.
  */
+#include <stddef.h>
+
 #include "spec-priv.h"
 
 #define MAX_EVENTS	64
@@ -78,6 +82,19 @@ bool race_may_use(struct spec *s, u64 domain)
 	return false;
 }
 
+bool race_may_unmap(struct spec *s, u64 domain)
+{
+	const struct spec_event *e;
+
+	for (e = s->race; e && e < s->race + s->nr_race; e++) {
+		if (e->kind == SPEC_CALL && overlaps(e, s->now) && e->args[1] == domain &&
+		    e->args[0] == PKVM_IOMMU_UNMAP && e->args[4] & PKVM_IOMMU_UNMAP_LAZY)
+			return true;
+	}
+
+	return false;
+}
+
 static void *copy(const void *from, size_t size)
 {
 	return size ? memcpy(malloc(size), from, size) : NULL;
@@ -89,11 +106,16 @@ static void maps_copy(struct spec_maps *l)
 	l->max = l->nr;
 }
 
-static void spec_copy(struct spec *to, const struct spec *from)
+static struct spec *spec_copy(const struct spec *from)
 {
+	struct spec *to = malloc(sizeof(*to));
 	int i;
 
-	*to = *from;
+	/* All but what it has room for and does not use, which is most of it. */
+	memcpy(to, from, offsetof(struct spec, iommu));
+	memcpy(to->iommu, from->iommu, from->nr_iommus * sizeof(*from->iommu));
+	memcpy(&to->nr_iommus, &from->nr_iommus,
+	       sizeof(*to) - offsetof(struct spec, nr_iommus));
 	for (i = 0; i < to->nr_mem; i++)
 		to->mem[i].page = copy(from->mem[i].page, from->mem[i].end - from->mem[i].first);
 	to->stream = copy(from->stream, from->nr_streams * sizeof(*from->stream));
@@ -102,6 +124,8 @@ static void spec_copy(struct spec *to, const struct spec *from)
 		maps_copy(&to->domain[i].is);
 		maps_copy(&to->domain[i].was);
 	}
+
+	return to;
 }
 
 static void spec_drop(struct spec *s)
@@ -123,11 +147,6 @@ static bool is_map(const struct spec_event *e)
 
 	return e->kind == SPEC_CALL && e->args[0] == PKVM_IOMMU_MAP && ret != -EINVAL &&
 	       ret != -ERANGE && ret != -ENXIO;
-}
-
-static bool is_flush(const struct spec_event *e)
-{
-	return e->kind == SPEC_CALL && e->args[0] == PKVM_IOMMU_FLUSH;
 }
 
 /* What is still to be done of an event. */
@@ -161,17 +180,12 @@ static bool explain(struct spec *s, const struct spec_event *e, unsigned char *l
 		    int depth)
 {
 	const char *wrong;
-	struct spec next;
+	struct spec *next;
 	bool any = false;
-	int i, j, n, part;
+	int i, j, part;
 
-	/*
-	 * Flushes first: where it cannot be told whether a flush came before a lazy
-	 * unmap or after it, what was unmapped may linger.
-	 */
-	for (n = 0; n < 2 * nr; n++) {
-		i = n % nr;
-		if (!left[i] || is_flush(&e[i]) != (n < nr))
+	for (i = 0; i < nr; i++) {
+		if (!left[i])
 			continue;
 		any = true;
 		for (j = 0; j < nr; j++) {
@@ -185,21 +199,23 @@ static bool explain(struct spec *s, const struct spec_event *e, unsigned char *l
 				continue;
 			if (++nodes > MAX_NODES)
 				return false;
-			spec_copy(&next, s);
-			wrong = take(&next, &e[i], part);
+			next = spec_copy(s);
+			wrong = take(next, &e[i], part);
 			/* Of all attempts, the one that came farthest says most. */
 			if (wrong && depth >= deepest) {
 				deepest = depth;
 				reason = wrong;
 			}
 			left[i] &= ~part;
-			if (!wrong && explain(&next, e, left, nr, depth + 1)) {
+			if (!wrong && explain(next, e, left, nr, depth + 1)) {
 				spec_drop(s);
-				*s = next;
+				memcpy(s, next, sizeof(*s));
+				free(next);
 				return true;
 			}
 			left[i] |= part;
-			spec_drop(&next);
+			spec_drop(next);
+			free(next);
 		}
 	}
 

@@ -46,6 +46,7 @@ typedef u64 dma_addr_t;
 typedef u64 kvm_pte_t;
 
 #define __ro_after_init
+#define __uninitialized
 #undef __always_unused
 #define __always_unused		__attribute__((unused))
 #undef noinline
