@@ -76,6 +76,7 @@ bool env_el2_owns(uint64_t pfn);
 uint64_t *env_cpu(uint64_t pa);			/* memory as the CPUs see it */
 uint64_t *env_poc(uint64_t pa);			/* as an SMMU that does not snoop does */
 void env_dev_write(uint64_t pa, const void *data, size_t size, bool snoops);
+uint64_t env_pins(void);			/* how many, by EL2's own record */
 bool env_pinned(uint64_t pa);			/* by EL2's own record */
 void env_no_locks(void);			/* this CPU holds none */
 unsigned int env_live_cpu(unsigned int n);	/* the n-th on which EL2 has not stopped */

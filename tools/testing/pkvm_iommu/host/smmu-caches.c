@@ -27,8 +27,9 @@ void word_values(struct watch *w, int index, struct values *vals)
 
 	vals->nr = 0;
 	if (!w->unlinked) {
-		add_value(vals, w->seen[0][index]);
-		add_value(vals, w->seen[1][index]);
+		vals->v[vals->nr++] = w->seen[0][index];
+		if (w->seen[1][index] != w->seen[0][index])
+			add_value(vals, w->seen[1][index]);
 	}
 	for (i = 0; i < w->nr_stale; i++) {
 		if (w->stale[i].index == index)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The software SMMUv3, see smmu.h: whether what it may do is allowed. */
+#include <string.h>
+
 #include "smmu-priv.h"
 
 static void check_entry(struct smmu *s, struct watch *w, int index)
@@ -110,6 +112,16 @@ static bool leads_to(struct watch *w, u64 pa, u64 size)
 	return false;
 }
 
+/* Most tables are: nothing there, and nothing that should be. */
+static bool is_empty(struct ctx *ctx, struct watch *w)
+{
+	static const u64 zero[2][512];
+	struct smmu_map map;
+
+	return !w->nr_stale && !memcmp(w->seen, zero, sizeof(zero)) &&
+	       !smmu_mapping(ctx->domain, w->base, 512 * BIT(level_shift(w->level)), &map);
+}
+
 void smmu_check_reach(int id, bool all)
 {
 	struct smmu *s = &smmus[id];
@@ -129,6 +141,8 @@ void smmu_check_reach(int id, bool all)
 			if (!all && !w->changed)
 				continue;
 			w->changed = false;
+			if (ctx->domain && is_empty(ctx, w))
+				continue;
 			nr = 512;
 			if (w->level < 3 && (smmu_limit - w->base) >> level_shift(w->level) < 512)
 				nr = (smmu_limit - w->base) >> level_shift(w->level);
@@ -196,8 +210,7 @@ static void check_pinned(struct smmu *s, struct watch *w, int index)
 	}
 }
 
-/* Memory that a device may reach through a mapping is pinned, in the worst case too. */
-void smmu_check_pinned(void)
+static void check_all_pinned(bool all)
 {
 	struct watch *w;
 	struct smmu *s;
@@ -205,11 +218,13 @@ void smmu_check_pinned(void)
 	int i;
 
 	for (s = smmus; s < smmus + nr_smmus; s++) {
-		observe_smmu(s, SMMU_EVERYTHING);
 		for (ctx = s->ctxs; ctx; ctx = ctx->next) {
 			for (w = ctx->domain ? ctx->tables : NULL; w; w = w->next) {
 				u64 span = BIT(level_shift(w->level));
 
+				if (!all && !w->fresh)
+					continue;
+				w->fresh = false;
 				for (i = 0; i < 512 && w->base + i * span < smmu_limit; i++) {
 					if (w->nr_stale || w->seen[0][i] || w->seen[1][i])
 						check_pinned(s, w, i);
@@ -221,22 +236,19 @@ void smmu_check_pinned(void)
 
 void smmu_check_fresh(void)
 {
-	struct watch *w;
-	struct smmu *s;
-	struct ctx *ctx;
-	int i;
+	check_all_pinned(false);
+}
 
-	for (s = smmus; s < smmus + nr_smmus; s++) {
-		for (ctx = s->ctxs; ctx; ctx = ctx->next) {
-			for (w = ctx->domain ? ctx->tables : NULL; w; w = w->next) {
-				u64 span = BIT(level_shift(w->level));
+/* Memory that a device may reach through a mapping is pinned, in the worst case too. */
+void smmu_check_pinned(void)
+{
+	static u64 were;
+	u64 pins = env_pins();
 
-				for (i = 0; w->fresh && i < 512 && w->base + i * span < smmu_limit; i++)
-					check_pinned(s, w, i);
-				w->fresh = false;
-			}
-		}
-	}
+	smmu_observe_all(SMMU_EVERYTHING);
+	/* If it was, it is, but where a pin went. */
+	check_all_pinned(pins != were);
+	were = pins;
 }
 
 /* A page of EL2 goes to the host. */
