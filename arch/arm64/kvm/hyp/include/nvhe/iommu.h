@@ -172,10 +172,11 @@ static inline unsigned int pkvm_iommu_entries(const struct pkvm_iommu_mapping *m
  * @domain_init: fill in @domain's hw, before a stream is attached to it; optional
  * @stream_prepare: provide what stream_set() needs for @sid. Returns 0 or
  *	-ENOMEM, and then has changed nothing that a device could notice.
- * @stream_set: let @sid through @domain, or block it if @domain is NULL. Has
- *	reached the hardware on return. The caller has called @stream_prepare, and
- *	never replaces a domain by another. Returns 0, or -EIO if hardware without
- *	page tables refuses to let it through; blocking cannot fail.
+ * @stream_set: let @sid through @domain, or block it, which was let through
+ *	@domain, if @through is false. Has reached the hardware on return. The
+ *	caller has called @stream_prepare, and never replaces a domain by another.
+ *	Returns 0, or -EIO if hardware without page tables refuses to let it
+ *	through; blocking cannot fail.
  * @map: for hardware that walks no page tables, NULL for others: tell it of @nr
  *	new mappings in @domain, which has a stream of this IOMMU. Returns 0 or -EIO;
  *	the caller then has @invalidate take back all of them, told or not.
@@ -199,7 +200,7 @@ struct pkvm_iommu_ops {
 	void (*domain_init)(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain);
 	int (*stream_prepare)(struct pkvm_iommu *iommu, u32 sid);
 	int (*stream_set)(struct pkvm_iommu *iommu, u32 sid,
-			  const struct pkvm_iommu_domain *domain);
+			  const struct pkvm_iommu_domain *domain, bool through);
 	int (*map)(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain,
 		   const struct pkvm_iommu_mapping *maps, int nr);
 	void (*invalidate)(struct pkvm_iommu *iommu,

@@ -258,7 +258,7 @@ static int iommu_attach(const u64 *args, u64 *res)
 		ret = iommu->ops->stream_prepare(iommu, sid);
 
 	if (!ret)
-		ret = iommu->ops->stream_set(iommu, sid, domain);
+		ret = iommu->ops->stream_set(iommu, sid, domain, true);
 	if (!ret) {
 		/* Hardware that walks no page tables starts with none. */
 		res[0] = iommu->ops->map && !domain->streams[iommu->id];
@@ -292,7 +292,7 @@ static int iommu_detach(const u64 *args)
 	hyp_spin_lock(&iommu->lock);
 	slot = stream_slot(iommu, sid, false);
 	if (slot && *slot == domain) {
-		iommu->ops->stream_set(iommu, sid, NULL);
+		iommu->ops->stream_set(iommu, sid, domain, false);
 		/*
 		 * Wait for the accesses under way, and leave nothing cached:
 		 * without a stream, nothing is invalidated here any more.

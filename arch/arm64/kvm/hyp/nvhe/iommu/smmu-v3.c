@@ -494,7 +494,7 @@ static void smmu_make_ste(struct pkvm_iommu *iommu, u64 *ste,
 }
 
 static int smmu_stream_set(struct pkvm_iommu *iommu, u32 sid,
-			   const struct pkvm_iommu_domain *domain)
+			   const struct pkvm_iommu_domain *domain, bool through)
 {
 	__le64 *ste = smmu_ste(iommu, sid);
 	u64 new[STRTAB_STE_DWORDS] = {};
@@ -506,7 +506,7 @@ static int smmu_stream_set(struct pkvm_iommu *iommu, u32 sid,
 	 * attach, fill the rest, make the SMMU forget what it read, then set V;
 	 * to block, clear V.
 	 */
-	if (domain) {
+	if (through) {
 		smmu_make_ste(iommu, new, domain);
 		for (i = 1; i < STRTAB_STE_DWORDS; i++)
 			WRITE_ONCE(ste[i], cpu_to_le64(new[i]));

@@ -44,9 +44,9 @@ static int test_stream_prepare(struct pkvm_iommu *iommu, u32 sid)
 }
 
 static int test_stream_set(struct pkvm_iommu *iommu, u32 sid,
-			   const struct pkvm_iommu_domain *domain)
+			   const struct pkvm_iommu_domain *domain, bool through)
 {
-	__assign_bit(sid, test_streams[iommu->id], domain);
+	__assign_bit(sid, test_streams[iommu->id], through);
 
 	return 0;
 }
