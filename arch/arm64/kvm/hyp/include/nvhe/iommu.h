@@ -22,6 +22,10 @@ struct kvm_cpu_context;
 
 #include <linux/io-pgtable.h>
 
+#include <asm/barrier.h>
+#include <asm/sysreg.h>
+#include <vdso/time64.h>
+
 #include <nvhe/spinlock.h>
 
 #include <uapi/linux/pkvm_iommu.h>
@@ -170,8 +174,8 @@ static inline unsigned int pkvm_iommu_entries(const struct pkvm_iommu_mapping *m
  *	blocks every stream and nothing stale is cached. Returns 0 or a negative
  *	errno with the reason in *@why.
  * @domain_init: fill in @domain's hw, before a stream is attached to it; optional
- * @stream_prepare: provide what stream_set() needs for @sid. Returns 0 or
- *	-ENOMEM, and then has changed nothing that a device could notice.
+ * @stream_prepare: provide what stream_set() needs for @sid; optional. Returns 0
+ *	or -ENOMEM, and then has changed nothing that a device could notice.
  * @stream_set: let @sid through @domain, or block it, which was let through
  *	@domain, if @through is false. Has reached the hardware on return. The
  *	caller has called @stream_prepare, and never replaces a domain by another.
@@ -212,6 +216,35 @@ struct pkvm_iommu_ops {
 extern const struct pkvm_iommu_ops pkvm_smmu_v3_ops;
 extern const struct pkvm_iommu_ops pkvm_iommu_virtio_ops;
 extern const struct pkvm_iommu_ops pkvm_iommu_test_ops;
+
+/* How long hardware may take to answer. */
+#define PKVM_IOMMU_TIMEOUT_US	1000000
+
+static inline u64 pkvm_iommu_deadline(void)
+{
+	return read_sysreg(cntpct_el0) +
+	       read_sysreg(cntfrq_el0) * PKVM_IOMMU_TIMEOUT_US / USEC_PER_SEC;
+}
+
+static inline bool pkvm_iommu_late(u64 deadline)
+{
+	isb();
+	return read_sysreg(cntpct_el0) > deadline;
+}
+
+/*
+ * Wait until @cond is true; false if it is not in time. Looks once more when it is
+ * late: this CPU may have been held up.
+ */
+#define pkvm_iommu_wait(cond)							\
+({										\
+	u64 __deadline = pkvm_iommu_deadline();					\
+	bool __good, __late = false;						\
+										\
+	while (!(__good = (cond)) && !__late)					\
+		__late = pkvm_iommu_late(__deadline);				\
+	__good;									\
+})
 
 /* Core, iommu.c */
 extern struct pkvm_iommu pkvm_iommus[PKVM_IOMMU_MAX];

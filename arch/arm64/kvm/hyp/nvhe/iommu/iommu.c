@@ -254,7 +254,7 @@ static int iommu_attach(const u64 *args, u64 *res)
 		ret = -ENOMEM;
 	else if (*slot)
 		ret = -EBUSY;
-	else
+	else if (iommu->ops->stream_prepare)
 		ret = iommu->ops->stream_prepare(iommu, sid);
 
 	if (!ret)

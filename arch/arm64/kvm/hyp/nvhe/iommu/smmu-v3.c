@@ -106,32 +106,10 @@ static void smmu_publish(struct pkvm_iommu *iommu, void *addr, size_t size)
 	wmb();
 }
 
-static u64 smmu_deadline(void)
-{
-	return read_sysreg(cntpct_el0) +
-	       read_sysreg(cntfrq_el0) * ARM_SMMU_POLL_TIMEOUT_US / USEC_PER_SEC;
-}
-
-static bool smmu_late(u64 deadline)
-{
-	isb();
-	return read_sysreg(cntpct_el0) > deadline;
-}
-
 /* Wait until *(@reg) & @mask == @val. */
 static bool smmu_wait(struct pkvm_iommu *iommu, u32 reg, u32 mask, u32 val)
 {
-	u64 deadline = smmu_deadline();
-	bool late = false;
-
-	/* Look once more when it is late: this CPU may have been held up. */
-	while ((smmu_read(iommu, reg) & mask) != val) {
-		if (late)
-			return false;
-		late = smmu_late(deadline);
-	}
-
-	return true;
+	return pkvm_iommu_wait((smmu_read(iommu, reg) & mask) == val);
 }
 
 static void smmu_add_cmd(struct pkvm_iommu *iommu, struct arm_smmu_cmd cmd)
@@ -146,35 +124,37 @@ static void smmu_add_cmd(struct pkvm_iommu *iommu, struct arm_smmu_cmd cmd)
 }
 
 /*
- * Add a CMD_SYNC, and start the queue. It has completed when the consumer index
- * has passed it (4.7.3). An error in the queue stops it; acknowledging the error
- * makes the SMMU fetch the command again, which is right where memory failed it
- * for once. A command that it does not understand keeps failing, and the
- * deadline ends it: no invalidation is ever skipped (7.1).
+ * Whether the queue is empty: the consumer index has passed the last CMD_SYNC
+ * (4.7.3). An error in the queue stops it; acknowledging the error makes the SMMU
+ * fetch the command again, which is right where memory failed it for once. A
+ * command that it does not understand keeps failing, and the deadline ends it: no
+ * invalidation is ever skipped (7.1).
  */
+static bool smmu_synced(struct pkvm_iommu *iommu)
+{
+	struct hyp_smmu *smmu = to_smmu(iommu);
+	u32 mask = BIT(smmu->cmdq_bits + 1) - 1, gerrorn;
+
+	if ((smmu_read(iommu, ARM_SMMU_CMDQ_CONS) & mask) == smmu->cmdq_prod)
+		return true;
+
+	gerrorn = smmu_read(iommu, ARM_SMMU_GERRORN);
+	if ((smmu_read(iommu, ARM_SMMU_GERROR) ^ gerrorn) & GERROR_CMDQ_ERR)
+		smmu_write(iommu, gerrorn ^ GERROR_CMDQ_ERR, ARM_SMMU_GERRORN);
+
+	return false;
+}
+
+/* Add a CMD_SYNC, start the queue, and wait for its end. */
 static bool smmu_try_sync(struct pkvm_iommu *iommu)
 {
 	struct hyp_smmu *smmu = to_smmu(iommu);
-	u32 mask = BIT(smmu->cmdq_bits + 1) - 1, error;
-	u64 deadline = smmu_deadline();
-	bool late = false;
 
 	smmu_add_cmd(iommu, arm_smmu_make_cmd_sync(CMDQ_SYNC_0_CS_NONE, 0));
 	smmu_publish(iommu, smmu->cmdq, SZ_4K);
 	smmu_write(iommu, smmu->cmdq_prod, ARM_SMMU_CMDQ_PROD);
 
-	while ((smmu_read(iommu, ARM_SMMU_CMDQ_CONS) & mask) != smmu->cmdq_prod) {
-		error = smmu_read(iommu, ARM_SMMU_GERROR) ^
-			smmu_read(iommu, ARM_SMMU_GERRORN);
-		if (error & GERROR_CMDQ_ERR)
-			smmu_write(iommu, smmu_read(iommu, ARM_SMMU_GERRORN) ^
-				   GERROR_CMDQ_ERR, ARM_SMMU_GERRORN);
-		if (late)
-			return false;
-		late = smmu_late(deadline);
-	}
-
-	return true;
+	return pkvm_iommu_wait(smmu_synced(iommu));
 }
 
 static void smmu_sync(struct pkvm_iommu *iommu)

@@ -38,11 +38,6 @@ static int test_init(struct pkvm_iommu *iommu, u64 *why)
 	return 0;
 }
 
-static int test_stream_prepare(struct pkvm_iommu *iommu, u32 sid)
-{
-	return 0;
-}
-
 static int test_stream_set(struct pkvm_iommu *iommu, u32 sid,
 			   const struct pkvm_iommu_domain *domain, bool through)
 {
@@ -66,7 +61,6 @@ const struct pkvm_iommu_ops pkvm_iommu_test_ops = {
 	.probe		= test_probe,
 	.alloc		= test_alloc,
 	.init		= test_init,
-	.stream_prepare	= test_stream_prepare,
 	.stream_set	= test_stream_set,
 	.invalidate	= test_invalidate,
 	.fault		= test_fault,
