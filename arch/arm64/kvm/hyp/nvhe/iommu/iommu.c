@@ -58,6 +58,10 @@ static const struct pkvm_iommu_ops *iommu_backend(u64 type)
 	case PKVM_IOMMU_TYPE_SMMU_V3:
 		return &pkvm_smmu_v3_ops;
 #endif
+#ifdef CONFIG_PKVM_IOMMU_VIRTIO
+	case PKVM_IOMMU_TYPE_VIRTIO:
+		return &pkvm_iommu_virtio_ops;
+#endif
 #ifdef CONFIG_PKVM_IOMMU_TEST
 	case PKVM_IOMMU_TYPE_TEST:
 		return &pkvm_iommu_test_ops;

@@ -1,0 +1,563 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * virtio-iommu backend: a device that has no page tables, but is told of each
+ * mapping. Section numbers are those of Virtual I/O Device Version 1.2.
+ *
+ * EL2 owns the register page and both virtqueues. The core decides who may do
+ * what and has checked every argument.
+ *
+ * The device is trusted to isolate, because nobody else can, but not to answer
+ * well or in time. What it writes - the used rings, the status of a request, a
+ * fault, its configuration - is read once and never used as an index or a length
+ * without a check. There are three answers to a request: accepted, refused with
+ * a status that the specification knows, and anything else, including none. After
+ * the last kind nobody can say what the device lets through, now or later, so it
+ * ends in pkvm_iommu_lost_command(), even if the request was to map: the device
+ * may still get to it when the memory is somebody else's.
+ *
+ * An endpoint that is not attached is blocked, because config.bypass is 0.
+ *
+ * Locking: pkvm_iommu::lock guards all of struct hyp_virtio. Each operation waits
+ * for its requests, so that the request queue is empty whenever the lock is free.
+ */
+#include <asm/kvm_hyp.h>
+
+#include <nvhe/iommu.h>
+#include <nvhe/memory.h>
+
+#include <linux/iommu.h>
+#include <linux/virtio_byteorder.h>
+#include <uapi/linux/virtio_config.h>
+#include <uapi/linux/virtio_ids.h>
+#include <uapi/linux/virtio_iommu.h>
+#include <uapi/linux/virtio_mmio.h>
+#include <uapi/linux/virtio_ring.h>
+
+#define VIRTIO_MAGIC		0x74726976	/* "virt" (4.2.2) */
+/* PCI requester ids of 256 segments. */
+#define VIRTIO_SID_BITS		24
+/* Tags of domains that are ever attached here: all but 0 and the shadow's. */
+#define VIRTIO_TAG_MIN		2
+#define VIRTIO_TAG_BITS		16
+
+#define QUEUE_REQUEST		0
+#define QUEUE_EVENT		1
+#define QUEUE_NUM		64
+/* A request has two descriptors: what the device reads, and its status. */
+#define SLOTS			(QUEUE_NUM / 2)
+
+#define FEATURES_NEEDED		(BIT_ULL(VIRTIO_F_VERSION_1) |			\
+				 BIT_ULL(VIRTIO_IOMMU_F_MAP_UNMAP) |		\
+				 BIT_ULL(VIRTIO_IOMMU_F_BYPASS_CONFIG))
+/*
+ * Not the older VIRTIO_IOMMU_F_BYPASS, with which unattached endpoints pass. The
+ * platform's addresses are physical ones: the init module has seen to it that
+ * the device is not itself behind an IOMMU.
+ */
+#define FEATURES_TAKEN		(FEATURES_NEEDED |				\
+				 BIT_ULL(VIRTIO_IOMMU_F_INPUT_RANGE) |		\
+				 BIT_ULL(VIRTIO_IOMMU_F_DOMAIN_RANGE) |		\
+				 BIT_ULL(VIRTIO_IOMMU_F_MMIO) |			\
+				 BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) |		\
+				 BIT_ULL(VIRTIO_F_ORDER_PLATFORM))
+
+/**
+ * struct virtq - a split virtqueue (2.7)
+ * @desc: descriptors; written at boot, but for the length of requests
+ * @avail: what the device may use
+ * @used: what the device has used; it writes this, nothing else here
+ */
+struct virtq {
+	struct vring_desc	desc[QUEUE_NUM];
+	struct {
+		__le16			flags;
+		__le16			idx;
+		__le16			ring[QUEUE_NUM];
+	} avail;
+	struct {
+		__le16			flags;
+		__le16			idx;
+		vring_used_elem_t	ring[QUEUE_NUM];
+	} used __aligned(VRING_USED_ALIGN_SIZE);
+};
+
+/**
+ * struct virtio_slot - room for one request
+ * @req: what the device reads, up to the tail that the specification has there.
+ *	All have the first two fields; detach is laid out as attach, unmap as map.
+ * @tail: what it writes
+ */
+struct virtio_slot {
+	union virtio_req {
+		struct {
+			struct virtio_iommu_req_head	head;
+			__le32				domain;
+		};
+		struct virtio_iommu_req_attach	attach;
+		struct virtio_iommu_req_map	map;
+	} req;
+	struct virtio_iommu_req_tail		tail;
+};
+
+/* Each queue is a page, with its buffers. */
+struct virtio_requests {
+	struct virtq		q;
+	struct virtio_slot	slots[SLOTS];
+};
+
+struct virtio_events {
+	struct virtq			q;
+	struct virtio_iommu_fault	faults[QUEUE_NUM];
+};
+
+/* No status of the specification. */
+#define STATUS_NONE		0xff
+
+/**
+ * struct hyp_virtio - a virtio-iommu
+ * @features: those that were negotiated
+ * @requests: request queue, a page
+ * @done: index of the request queue, avail and used while it is empty
+ * @nr: requests to be sent with the next notification
+ * @events: event queue, a page
+ * @seen: index up to which events were taken
+ * @deaf: the device wrote nonsense into the event queue, which is not used any more
+ */
+struct hyp_virtio {
+	u64			features;
+	struct virtio_requests	*requests;
+	u16			done;
+	u16			nr;
+	struct virtio_events	*events;
+	u16			seen;
+	bool			deaf;
+};
+
+static struct hyp_virtio hyp_virtios[PKVM_IOMMU_MAX];
+
+static struct hyp_virtio *to_virtio(struct pkvm_iommu *iommu)
+{
+	return &hyp_virtios[iommu->id];
+}
+
+static u32 virtio_read(struct pkvm_iommu *iommu, u32 reg)
+{
+	return readl_relaxed(iommu->mmio + reg);
+}
+
+static void virtio_write(struct pkvm_iommu *iommu, u32 val, u32 reg)
+{
+	writel_relaxed(val, iommu->mmio + reg);
+}
+
+static u32 virtio_config32(struct pkvm_iommu *iommu, u32 offset)
+{
+	return virtio_read(iommu, VIRTIO_MMIO_CONFIG + offset);
+}
+
+static u64 virtio_config64(struct pkvm_iommu *iommu, u32 offset)
+{
+	return virtio_config32(iommu, offset) | (u64)virtio_config32(iommu, offset + 4) << 32;
+}
+
+#define CONFIG(_field)		offsetof(struct virtio_iommu_config, _field)
+
+/* A request to be sent; there is room, see virtio_flush(). */
+static union virtio_req *virtio_add(struct pkvm_iommu *iommu, u8 type,
+				    const struct pkvm_iommu_domain *domain)
+{
+	static const u8 len[] = {
+		[VIRTIO_IOMMU_T_ATTACH]	= offsetof(struct virtio_iommu_req_attach, tail),
+		[VIRTIO_IOMMU_T_DETACH]	= offsetof(struct virtio_iommu_req_detach, tail),
+		[VIRTIO_IOMMU_T_MAP]	= offsetof(struct virtio_iommu_req_map, tail),
+		[VIRTIO_IOMMU_T_UNMAP]	= offsetof(struct virtio_iommu_req_unmap, tail),
+	};
+	struct hyp_virtio *virtio = to_virtio(iommu);
+	struct virtq *q = &virtio->requests->q;
+	struct virtio_slot *slot = &virtio->requests->slots[virtio->nr];
+
+	*slot = (struct virtio_slot) {
+		.req.head.type	= type,
+		.req.domain	= cpu_to_le32(domain->tag),
+		.tail.status	= STATUS_NONE,
+	};
+	q->desc[2 * virtio->nr].len = __cpu_to_virtio32(true, len[type]);
+	q->avail.ring[(u16)(virtio->done + virtio->nr) % QUEUE_NUM] = cpu_to_le16(2 * virtio->nr);
+	virtio->nr++;
+
+	return &slot->req;
+}
+
+/*
+ * What the device answered: 0 if it accepted every request, -EIO if it refused
+ * some, -EPROTO for anything but one answer to each. Which of them is at which
+ * place in the ring does not matter then.
+ */
+static int virtio_answers(struct hyp_virtio *virtio)
+{
+	struct virtq *q = &virtio->requests->q;
+	u32 i, id, len;
+	int ret = 0;
+	u64 seen = 0;
+	u8 status;
+
+	for (i = 0; i < virtio->nr; i++) {
+		vring_used_elem_t *elem = &q->used.ring[(u16)(virtio->done + i) % QUEUE_NUM];
+
+		id = __virtio32_to_cpu(true, READ_ONCE(elem->id));
+		len = __virtio32_to_cpu(true, READ_ONCE(elem->len));
+		status = READ_ONCE(virtio->requests->slots[i].tail.status);
+		if (id >= 2 * virtio->nr || id % 2 || seen & BIT_ULL(id) ||
+		    len != sizeof(struct virtio_iommu_req_tail) || status > VIRTIO_IOMMU_S_NOMEM)
+			return -EPROTO;
+		seen |= BIT_ULL(id);
+		if (status != VIRTIO_IOMMU_S_OK)
+			ret = -EIO;
+	}
+
+	return ret;
+}
+
+/*
+ * Send the requests that were added, all by one notification, and wait for the
+ * answers (2.7.13, 5.13.6.2). Returns 0, or -EIO if the device refused some; and
+ * does not return if the answers are not what they must be.
+ */
+static int virtio_flush(struct pkvm_iommu *iommu)
+{
+	struct hyp_virtio *virtio = to_virtio(iommu);
+	struct virtq *q = &virtio->requests->q;
+	u16 idx = virtio->done + virtio->nr;
+	int ret;
+
+	/* The requests are seen before the index. */
+	wmb();
+	WRITE_ONCE(q->avail.idx, cpu_to_le16(idx));
+	/* And that before the notification. */
+	wmb();
+	virtio_write(iommu, QUEUE_REQUEST, VIRTIO_MMIO_QUEUE_NOTIFY);
+	if (!pkvm_iommu_wait(le16_to_cpu(READ_ONCE(q->used.idx)) == idx))
+		pkvm_iommu_lost_command(iommu);
+	/* The answers after the index; then whatever the request was to precede. */
+	mb();
+
+	ret = virtio_answers(virtio);
+	if (ret == -EPROTO)
+		pkvm_iommu_lost_command(iommu);
+	virtio->done = idx;
+	virtio->nr = 0;
+
+	return ret;
+}
+
+static int virtio_refuse(u64 *why, enum pkvm_iommu_refusal reason)
+{
+	*why = reason;
+	return -ENXIO;
+}
+
+/* Selecting what to read is all that this writes. */
+static u64 virtio_features(struct pkvm_iommu *iommu)
+{
+	u64 features;
+
+	virtio_write(iommu, 1, VIRTIO_MMIO_DEVICE_FEATURES_SEL);
+	features = (u64)virtio_read(iommu, VIRTIO_MMIO_DEVICE_FEATURES) << 32;
+	virtio_write(iommu, 0, VIRTIO_MMIO_DEVICE_FEATURES_SEL);
+
+	return features | virtio_read(iommu, VIRTIO_MMIO_DEVICE_FEATURES);
+}
+
+static int virtio_probe(struct pkvm_iommu *iommu, u64 *why)
+{
+	struct hyp_virtio *virtio = to_virtio(iommu);
+	u64 first = 0, last = U64_MAX;
+	u32 first_tag = 0, last_tag = U32_MAX;
+
+	if (iommu->mmio_size - offset_in_page(iommu->mmio) <
+	    VIRTIO_MMIO_CONFIG + sizeof(struct virtio_iommu_config))
+		return virtio_refuse(why, PKVM_IOMMU_REFUSE_MMIO);
+	virtio->features = virtio_features(iommu) & FEATURES_TAKEN;
+	if (virtio_read(iommu, VIRTIO_MMIO_MAGIC_VALUE) != VIRTIO_MAGIC ||
+	    virtio_read(iommu, VIRTIO_MMIO_VERSION) != 2 ||
+	    virtio_read(iommu, VIRTIO_MMIO_DEVICE_ID) != VIRTIO_ID_IOMMU ||
+	    (virtio->features & FEATURES_NEEDED) != FEATURES_NEEDED)
+		return virtio_refuse(why, PKVM_IOMMU_REFUSE_STAGE);
+	/* Queues are not written back from the CPU's caches. */
+	if (!pkvm_iommu_coherent(iommu))
+		return virtio_refuse(why, PKVM_IOMMU_REFUSE_PRESET);
+	if (!(virtio_config64(iommu, CONFIG(page_size_mask)) & PAGE_SIZE))
+		return virtio_refuse(why, PKVM_IOMMU_REFUSE_GRANULE);
+
+	/* What is not offered has no limit (5.13.4). */
+	if (virtio->features & BIT_ULL(VIRTIO_IOMMU_F_INPUT_RANGE)) {
+		first = virtio_config64(iommu, CONFIG(input_range.start));
+		last = virtio_config64(iommu, CONFIG(input_range.end));
+	}
+	if (virtio->features & BIT_ULL(VIRTIO_IOMMU_F_DOMAIN_RANGE)) {
+		first_tag = virtio_config32(iommu, CONFIG(domain_range.start));
+		last_tag = virtio_config32(iommu, CONFIG(domain_range.end));
+	}
+	if (first || last < U32_MAX || first_tag > VIRTIO_TAG_MIN || last_tag < U8_MAX)
+		return virtio_refuse(why, PKVM_IOMMU_REFUSE_STAGE);
+
+	/* I/O virtual addresses are as long as physical ones here. */
+	iommu->oas = min(last == U64_MAX ? 64 : ilog2(last + 1), 52);
+	iommu->sid_bits = VIRTIO_SID_BITS;
+	iommu->asid_bits = min(ilog2((u64)last_tag + 1), VIRTIO_TAG_BITS);
+	iommu->vmid_bits = iommu->asid_bits;
+	/* The page table is the core's own book: either will do. */
+	iommu->fmts = BIT(ARM_64_LPAE_S1) | BIT(ARM_64_LPAE_S2);
+
+	return 0;
+}
+
+static int virtio_alloc(struct pkvm_iommu *iommu)
+{
+	struct hyp_virtio *virtio = to_virtio(iommu);
+
+	BUILD_BUG_ON(sizeof(struct virtio_requests) > PAGE_SIZE);
+	BUILD_BUG_ON(sizeof(struct virtio_events) > PAGE_SIZE);
+	if (!virtio->requests)
+		virtio->requests = pkvm_iommu_alloc_page();
+	if (!virtio->events)
+		virtio->events = pkvm_iommu_alloc_page();
+
+	return virtio->requests && virtio->events ? 0 : -ENOMEM;
+}
+
+static void virtq_set_desc(struct virtq *q, int i, void *addr, u32 len, u16 flags)
+{
+	q->desc[i] = (struct vring_desc) {
+		.addr	= __cpu_to_virtio64(true, hyp_virt_to_phys(addr)),
+		.len	= __cpu_to_virtio32(true, len),
+		.flags	= __cpu_to_virtio16(true, flags),
+		.next	= __cpu_to_virtio16(true, flags & VRING_DESC_F_NEXT ? i + 1 : 0),
+	};
+}
+
+static void virtio_fill_queues(struct hyp_virtio *virtio)
+{
+	struct virtio_requests *requests = virtio->requests;
+	struct virtio_events *events = virtio->events;
+	int i;
+
+	for (i = 0; i < SLOTS; i++) {
+		virtq_set_desc(&requests->q, 2 * i, &requests->slots[i].req, 0,
+			       VRING_DESC_F_NEXT);
+		virtq_set_desc(&requests->q, 2 * i + 1, &requests->slots[i].tail,
+			       sizeof(requests->slots[i].tail), VRING_DESC_F_WRITE);
+	}
+	/* Interrupts are for events. */
+	requests->q.avail.flags = cpu_to_le16(VRING_AVAIL_F_NO_INTERRUPT);
+
+	for (i = 0; i < QUEUE_NUM; i++) {
+		virtq_set_desc(&events->q, i, &events->faults[i], sizeof(events->faults[i]),
+			       VRING_DESC_F_WRITE);
+		events->q.avail.ring[i] = cpu_to_le16(i);
+	}
+	events->q.avail.idx = cpu_to_le16(QUEUE_NUM);
+}
+
+static void virtio_write_addr(struct pkvm_iommu *iommu, void *addr, u32 reg)
+{
+	virtio_write(iommu, lower_32_bits(hyp_virt_to_phys(addr)), reg);
+	virtio_write(iommu, upper_32_bits(hyp_virt_to_phys(addr)), reg + 4);
+}
+
+static bool virtio_set_queue(struct pkvm_iommu *iommu, u32 index, struct virtq *q)
+{
+	virtio_write(iommu, index, VIRTIO_MMIO_QUEUE_SEL);
+	if (virtio_read(iommu, VIRTIO_MMIO_QUEUE_READY) ||
+	    virtio_read(iommu, VIRTIO_MMIO_QUEUE_NUM_MAX) < QUEUE_NUM)
+		return false;
+
+	virtio_write(iommu, QUEUE_NUM, VIRTIO_MMIO_QUEUE_NUM);
+	virtio_write_addr(iommu, &q->desc, VIRTIO_MMIO_QUEUE_DESC_LOW);
+	virtio_write_addr(iommu, &q->avail, VIRTIO_MMIO_QUEUE_AVAIL_LOW);
+	virtio_write_addr(iommu, &q->used, VIRTIO_MMIO_QUEUE_USED_LOW);
+	virtio_write(iommu, 1, VIRTIO_MMIO_QUEUE_READY);
+
+	return virtio_read(iommu, VIRTIO_MMIO_QUEUE_READY) == 1;
+}
+
+/* True if the device then has all of @status, and no more. */
+static bool virtio_set_status(struct pkvm_iommu *iommu, u32 status)
+{
+	virtio_write(iommu, status, VIRTIO_MMIO_STATUS);
+	return virtio_read(iommu, VIRTIO_MMIO_STATUS) == status;
+}
+
+static int virtio_init(struct pkvm_iommu *iommu, u64 *why)
+{
+	u32 status = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
+	struct hyp_virtio *virtio = to_virtio(iommu);
+	void __iomem *bypass = iommu->mmio + VIRTIO_MMIO_CONFIG + CONFIG(bypass);
+
+	/* Back to its initial state, with no endpoint attached (2.4, 4.2.2.1). */
+	*why = PKVM_IOMMU_REFUSE_TIMEOUT;
+	virtio_write(iommu, 0, VIRTIO_MMIO_STATUS);
+	if (!pkvm_iommu_wait(!virtio_read(iommu, VIRTIO_MMIO_STATUS)))
+		return -ETIMEDOUT;
+
+	/* The device does not keep FEATURES_OK if it does not agree (3.1.1). */
+	*why = PKVM_IOMMU_REFUSE_STAGE;
+	virtio_write(iommu, status, VIRTIO_MMIO_STATUS);
+	virtio_write(iommu, 1, VIRTIO_MMIO_DRIVER_FEATURES_SEL);
+	virtio_write(iommu, upper_32_bits(virtio->features), VIRTIO_MMIO_DRIVER_FEATURES);
+	virtio_write(iommu, 0, VIRTIO_MMIO_DRIVER_FEATURES_SEL);
+	virtio_write(iommu, lower_32_bits(virtio->features), VIRTIO_MMIO_DRIVER_FEATURES);
+	status |= VIRTIO_CONFIG_S_FEATURES_OK;
+	if (!virtio_set_status(iommu, status))
+		return -EIO;
+	/* From here on unattached endpoints are blocked (5.13.4.2). */
+	writeb_relaxed(0, bypass);
+
+	*why = PKVM_IOMMU_REFUSE_PRESET;
+	virtio_fill_queues(virtio);
+	/* Before the device looks. */
+	wmb();
+	if (!virtio_set_queue(iommu, QUEUE_REQUEST, &virtio->requests->q) ||
+	    !virtio_set_queue(iommu, QUEUE_EVENT, &virtio->events->q))
+		return -EIO;
+
+	*why = PKVM_IOMMU_REFUSE_STAGE;
+	status |= VIRTIO_CONFIG_S_DRIVER_OK;
+	if (!virtio_set_status(iommu, status) || readb_relaxed(bypass))
+		return -EIO;
+	virtio_write(iommu, QUEUE_EVENT, VIRTIO_MMIO_QUEUE_NOTIFY);
+	*why = PKVM_IOMMU_REFUSE_NONE;
+
+	return 0;
+}
+
+static int virtio_stream_set(struct pkvm_iommu *iommu, u32 sid,
+			     const struct pkvm_iommu_domain *domain, bool through)
+{
+	union virtio_req *req = virtio_add(iommu, through ? VIRTIO_IOMMU_T_ATTACH :
+					   VIRTIO_IOMMU_T_DETACH, domain);
+
+	int ret;
+
+	req->attach.endpoint = cpu_to_le32(sid);
+	ret = virtio_flush(iommu);
+	if (ret && !through)
+		pkvm_iommu_lost_command(iommu);
+
+	return ret;
+}
+
+/* A device without the feature does not know the flag. */
+static u32 virtio_map_flags(u64 features, int prot)
+{
+	return (prot & IOMMU_READ ? VIRTIO_IOMMU_MAP_F_READ : 0) |
+	       (prot & IOMMU_WRITE ? VIRTIO_IOMMU_MAP_F_WRITE : 0) |
+	       (prot & IOMMU_MMIO && features & BIT_ULL(VIRTIO_IOMMU_F_MMIO) ?
+		VIRTIO_IOMMU_MAP_F_MMIO : 0);
+}
+
+static int virtio_map(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain,
+		      const struct pkvm_iommu_mapping *maps, int nr)
+{
+	struct hyp_virtio *virtio = to_virtio(iommu);
+	union virtio_req *req;
+	int i, ret = 0;
+
+	for (i = 0; i < nr && !ret; i++) {
+		req = virtio_add(iommu, VIRTIO_IOMMU_T_MAP, domain);
+		req->map.virt_start = cpu_to_le64(maps[i].iova);
+		req->map.virt_end = cpu_to_le64(maps[i].iova + maps[i].size - 1);
+		req->map.phys_start = cpu_to_le64(maps[i].phys);
+		req->map.flags = cpu_to_le32(virtio_map_flags(virtio->features, maps[i].prot));
+		if (virtio->nr == SLOTS || i == nr - 1)
+			ret = virtio_flush(iommu);
+	}
+
+	return ret;
+}
+
+static void virtio_invalidate(struct pkvm_iommu *iommu,
+			      const struct pkvm_iommu_domain *domain, u64 addr, u64 size)
+{
+	union virtio_req *req;
+
+	if (!size)
+		return;
+
+	/* Whole mappings, and holes, which the device passes over (5.13.6.6). */
+	req = virtio_add(iommu, VIRTIO_IOMMU_T_UNMAP, domain);
+	req->map.virt_start = cpu_to_le64(addr);
+	req->map.virt_end = cpu_to_le64(addr + size - 1);
+	if (virtio_flush(iommu))
+		pkvm_iommu_lost_command(iommu);
+}
+
+static void virtio_read_fault(const struct virtio_iommu_fault *event,
+			      struct pkvm_iommu_fault *fault)
+{
+	u32 flags = le32_to_cpu(READ_ONCE(event->flags));
+	u8 reason = READ_ONCE(event->reason);
+
+	/* Or mapped without the permission: there is no telling. */
+	fault->reason = reason == VIRTIO_IOMMU_FAULT_R_MAPPING ? PKVM_IOMMU_FAULT_UNMAPPED :
+			reason == VIRTIO_IOMMU_FAULT_R_DOMAIN ? PKVM_IOMMU_FAULT_BLOCKED :
+			PKVM_IOMMU_FAULT_UNKNOWN;
+	fault->sid = le32_to_cpu(READ_ONCE(event->endpoint));
+	fault->write = flags & VIRTIO_IOMMU_FAULT_F_WRITE;
+	if (flags & VIRTIO_IOMMU_FAULT_F_ADDRESS)
+		fault->address = le64_to_cpu(READ_ONCE(event->address));
+}
+
+static bool virtio_fault(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault)
+{
+	struct hyp_virtio *virtio = to_virtio(iommu);
+	struct virtq *q = &virtio->events->q;
+	u32 id, len, isr = virtio_read(iommu, VIRTIO_MMIO_INTERRUPT_STATUS);
+	u16 waiting, index = virtio->seen % QUEUE_NUM;
+
+	if (isr)
+		virtio_write(iommu, isr & (VIRTIO_MMIO_INT_VRING | VIRTIO_MMIO_INT_CONFIG),
+			     VIRTIO_MMIO_INTERRUPT_ACK);
+	/* Acknowledge, then look: an event that comes later interrupts again. */
+	mb();
+	waiting = le16_to_cpu(READ_ONCE(q->used.idx)) - virtio->seen;
+	if (!waiting || virtio->deaf)
+		return false;
+
+	/* Read the record after the index that announced it. */
+	rmb();
+	id = __virtio32_to_cpu(true, READ_ONCE(q->used.ring[index].id));
+	len = __virtio32_to_cpu(true, READ_ONCE(q->used.ring[index].len));
+	if (waiting > QUEUE_NUM || id >= QUEUE_NUM || len != sizeof(struct virtio_iommu_fault)) {
+		/* Nobody knows which buffers it has. Isolation does not depend on it. */
+		virtio->deaf = true;
+		fault->reason = PKVM_IOMMU_FAULT_HARDWARE;
+		return true;
+	}
+	id = array_index_nospec(id, QUEUE_NUM);
+	virtio_read_fault(&virtio->events->faults[id], fault);
+	/* Without a buffer, the device drops events and does not say so. */
+	fault->lost = waiting == QUEUE_NUM;
+
+	q->avail.ring[index] = cpu_to_le16(id);
+	virtio->seen++;
+	/* The device has the buffer back only when it has been read. */
+	mb();
+	WRITE_ONCE(q->avail.idx, cpu_to_le16(virtio->seen + QUEUE_NUM));
+	/* And knows before the notification. */
+	wmb();
+	virtio_write(iommu, QUEUE_EVENT, VIRTIO_MMIO_QUEUE_NOTIFY);
+
+	return true;
+}
+
+const struct pkvm_iommu_ops pkvm_iommu_virtio_ops = {
+	.isolates	= true,
+	.probe		= virtio_probe,
+	.alloc		= virtio_alloc,
+	.init		= virtio_init,
+	.stream_set	= virtio_stream_set,
+	.map		= virtio_map,
+	.invalidate	= virtio_invalidate,
+	.fault		= virtio_fault,
+};

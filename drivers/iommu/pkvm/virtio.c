@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Init module for virtio-iommu over MMIO: finds them in the device tree. The
+ * hypervisor negotiates with the device itself.
+ *
+ * The stock virtio-mmio driver comes first, by the order of drivers/Makefile, and
+ * binds whatever looks like a virtio device; the driver of virtio-iommu devices
+ * comes after this. So the former is made to let go of them, which at this time
+ * nobody uses, and gets them back if the hypervisor does not take them.
+ *
+ * Register windows are smaller than a page, and the hypervisor takes whole pages.
+ * So there must be no other device in it, and nobody may look for one any more.
+ */
+#include <linux/io.h>
+#include <linux/of.h>
+#include <linux/of_address.h>
+#include <linux/of_platform.h>
+#include <linux/platform_device.h>
+#include <linux/slab.h>
+#include <uapi/linux/virtio_ids.h>
+#include <uapi/linux/virtio_mmio.h>
+
+#include "pkvm.h"
+
+#define VIRTIO_MAGIC	0x74726976
+
+static const struct of_device_id virtio_of_match[] = {
+	{ .compatible = "virtio,mmio" },
+	{ }
+};
+
+/* What is behind a window: a virtio device id, or 0 if there is nothing. */
+static u32 __init virtio_device_id(struct device_node *node)
+{
+	void __iomem *regs = of_iomap(node, 0);
+	u32 id = 0;
+
+	if (regs && readl(regs + VIRTIO_MMIO_MAGIC_VALUE) == VIRTIO_MAGIC)
+		id = readl(regs + VIRTIO_MMIO_DEVICE_ID);
+	if (regs)
+		iounmap(regs);
+
+	return id;
+}
+
+/* The pages that a window touches. */
+static struct resource __init virtio_pages(struct resource window)
+{
+	window.start = ALIGN_DOWN(window.start, PAGE_SIZE);
+	window.end = ALIGN(window.end + 1, PAGE_SIZE) - 1;
+
+	return window;
+}
+
+/* Another device in these pages; a reference to it. */
+static struct device_node * __init virtio_neighbour(struct device_node *self,
+						    struct resource *pages)
+{
+	struct device_node *node;
+	struct resource window;
+
+	for_each_matching_node(node, virtio_of_match) {
+		if (node != self && of_device_is_available(node) &&
+		    !of_address_to_resource(node, 0, &window) &&
+		    resource_overlaps(&window, pages) && virtio_device_id(node))
+			return node;
+	}
+
+	return NULL;
+}
+
+static int __init virtio_probe(struct platform_device *platform)
+{
+	struct resource *window, pages;
+	struct device *dev = &platform->dev;
+	struct device_node *neighbour;
+	struct pkvm_iommu_dev *pdev;
+	int ret;
+
+	if (virtio_device_id(dev->of_node) != VIRTIO_ID_IOMMU)
+		return -ENODEV;
+	/* It would not find its queues. */
+	if (of_property_present(dev->of_node, "iommus"))
+		return dev_err_probe(dev, -ENXIO, "pkvm_iommu: cannot isolate: behind an IOMMU\n");
+	window = platform_get_resource(platform, IORESOURCE_MEM, 0);
+	if (!window)
+		return dev_err_probe(dev, -EINVAL, "no registers\n");
+
+	pages = virtio_pages(*window);
+	neighbour = virtio_neighbour(dev->of_node, &pages);
+	if (neighbour) {
+		dev_err(dev, "pkvm_iommu: cannot isolate: shares a page of registers with %pOF\n",
+			neighbour);
+		of_node_put(neighbour);
+		return -EBUSY;
+	}
+	/* From whoever would look into the empty windows beside it. */
+	if (!request_mem_region(pages.start, resource_size(&pages), "pkvm_iommu"))
+		return dev_err_probe(dev, -EBUSY, "pkvm_iommu: cannot isolate: registers in use\n");
+
+	ret = -ENOMEM;
+	pdev = kzalloc_obj(*pdev);
+	if (!pdev)
+		goto release;
+
+	pdev->dev = dev;
+	pdev->type = PKVM_IOMMU_TYPE_VIRTIO;
+	pdev->mmio = window->start;
+	pdev->mmio_size = resource_size(window);
+	if (of_dma_is_coherent(dev->of_node))
+		pdev->flags = PKVM_IOMMU_F_COHERENT;
+	ret = platform_get_irq_optional(platform, 0);
+	if (ret > 0)
+		pdev->irqs[0] = ret;
+
+	ret = pkvm_iommu_register(pdev);
+	if (!ret)
+		return 0;
+
+	kfree(pdev);
+release:
+	release_mem_region(pages.start, resource_size(&pages));
+	return ret;
+}
+
+static struct platform_driver virtio_driver = {
+	.driver	= {
+		.name		= "pkvm-virtio-iommu",
+		.of_match_table	= virtio_of_match,
+	},
+};
+
+/* Have the stock driver let go of virtio-iommu devices, or try again. */
+static void __init virtio_stock_driver(bool bind)
+{
+	struct platform_device *platform;
+	struct device_node *node;
+
+	for_each_matching_node(node, virtio_of_match) {
+		platform = of_find_device_by_node(node);
+		if (!platform)
+			continue;
+		if (virtio_device_id(node) != VIRTIO_ID_IOMMU)
+			;
+		else if (!bind)
+			device_release_driver(&platform->dev);
+		else if (!platform->dev.driver)
+			WARN_ON(device_attach(&platform->dev) < 0);
+		put_device(&platform->dev);
+	}
+}
+
+static int __init virtio_init(void)
+{
+	int ret;
+
+	if (!pkvm_iommu_enabled())
+		return -ENODEV;
+
+	virtio_stock_driver(false);
+	ret = platform_driver_probe(&virtio_driver, virtio_probe);
+	virtio_stock_driver(true);
+
+	return ret;
+}
+device_initcall(virtio_init);
