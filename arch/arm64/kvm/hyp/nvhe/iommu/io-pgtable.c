@@ -343,7 +343,7 @@ static int pgtable_runs(struct io_pgtable_ops *ops, u64 iova, u64 max,
 		WRITE_ONCE(*ptep, 0);
 	for (; i < n; i++, pte = next) {
 		next = READ_ONCE(ptep[i]);
-		if (next == pte + size) {
+		if (next == (pte & ~PTE_START) + size) {
 			run->len += size;
 		} else {
 			if (!next || found == nr)
