@@ -33,6 +33,9 @@ typedef unsigned long long ull;
 extern struct edu edu;
 extern uint64_t iommu, limit;
 extern bool stage1;
+/* Whether there is an identity domain; and the domain that edu comes from. */
+extern bool identity;
+extern uint64_t home;
 extern uint64_t a, b;		/* the domains; edu is in A where not said otherwise */
 /* Pages of ours: the way into and out of edu's buffer, and two to be reached. */
 extern volatile uint32_t *window, *page, *other;
@@ -91,6 +94,7 @@ void dma(uint64_t iova, volatile uint32_t *mem, int expect, const char *name);
 void control(const char *when);
 
 /* The tests of the other files. */
+void test_small(uint8_t *huge);
 void test_refused_memory(void);
 void test_mmio(void);
 void test_pins(void);

@@ -166,3 +166,40 @@ void test_room_for_blocks(uint8_t *huge)
 	tap_ok(!unmap(a, at, BLOCK, &mapped) && mapped == PAGE, "UNMAP finds just that");
 	can_donate(phys, true, "of the block afterwards");
 }
+
+#define FEW		3
+#define FEW_NR		100
+
+/*
+ * More small mappings than one call unmaps, each of memory that does not continue
+ * the one before: a call that stops on its way does not stop within one.
+ */
+void test_small(uint8_t *huge)
+{
+	const uint64_t size = FEW * PAGE;
+	uint64_t phys, i, done, mapped, bad = 0;
+	volatile uint32_t *first, *last;
+
+	if (!huge) {
+		tap_skip("no huge page", "small mappings");
+		return;
+	}
+	phys = phys_of(huge);
+	first = (volatile uint32_t *)(huge + FEW_NR * size);
+	last = (volatile uint32_t *)(huge + size);
+	for (i = 0; i < FEW_NR; i++)
+		bad += map(a, Y + i * size, phys + (FEW_NR - i) * size, size, RW, &done) ||
+		       done != size;
+	/* And one of another size, for those who count by a power of two. */
+	bad += map(a, Y - PAGE, phys, PAGE, RW, &done) || done != PAGE;
+	tap_ok(!bad, "MAP of %d times %d pages, and one", FEW_NR, FEW);
+	dma(Y, first, OK, "into the first");
+	dma(Y + (FEW_NR - 1) * size, last, OK, "into the last");
+	tap_ok(!unmap(a, Y - PAGE, PAGE + FEW_NR * size, &mapped) &&
+	       mapped == PAGE + FEW_NR * size, "UNMAP of all of them");
+	for (i = 0, bad = 0; i <= FEW_NR * FEW; i++)
+		bad += LOOKUP(a, Y - PAGE + i * PAGE).err != -ENOTCONN;
+	tap_ok(!bad, "nothing is mapped");
+	dma(Y, first, PKVM_IOMMU_FAULT_UNMAPPED, "into the first");
+	dma(Y + (FEW_NR - 1) * size, last, PKVM_IOMMU_FAULT_UNMAPPED, "into the last");
+}

@@ -5,6 +5,8 @@
  *
  *	hypercalls	the layer is in service
  *	hypercalls off	pkvm_iommu=off: everything answers -ENODEV
+ *
+ * Where there is no identity domain, streams are attached to one of ours.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -26,6 +28,9 @@ static struct edu edu;
 static bool have_edu;
 static bool edu_attached;
 static uint64_t iommu;		/* the one edu is behind, else the first */
+static bool identity;
+static uint64_t home;		/* the domain that edu is in */
+static uint64_t dom = IDENTITY;	/* a domain for streams */
 static uint8_t *own;
 
 typedef unsigned long long ull;
@@ -112,6 +117,10 @@ static void control(const char *when)
 		tap_skip("no edu device", "DMA works %s", when);
 		return;
 	}
+	if (!identity) {
+		REFUSE(ATTACH, iommu, edu.sid, IDENTITY, -EOPNOTSUPP);
+		return;
+	}
 	p[0] = ++marker;
 	p[1] = 0;
 	if (!edu_fetch(&edu, phys, 8))
@@ -145,7 +154,7 @@ static const uint64_t no_stream[] = {
 	0xffffffff, BIT(31), BIT(32), BIT(63), ALL_ONES,
 };
 
-static const uint64_t no_domain[] = { 1, 2, BIT(31), BIT(32), ALL_ONES };
+static const uint64_t no_domain[] = { 1001, 1002, BIT(31), BIT(32), ALL_ONES };
 
 #define FOR_EACH(i, a) for (i = 0; i < sizeof(a) / sizeof((a)[0]); i++)
 
@@ -155,14 +164,14 @@ static const uint64_t no_domain[] = { 1, 2, BIT(31), BIT(32), ALL_ONES };
  */
 static struct td_res attach(uint64_t sid)
 {
-	struct td_res res = td_call(PKVM_IOMMU_ATTACH, iommu, sid, IDENTITY);
+	struct td_res res = td_attach(iommu, sid, dom);
 	uint64_t n;
 
 	if (res.x0 || res.err != -ENOMEM || !res.x2 || res.x2 > 16)
 		return res;
 	for (n = res.x2; n; n--)
 		td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0);
-	return td_call(PKVM_IOMMU_ATTACH, iommu, sid, IDENTITY);
+	return td_attach(iommu, sid, dom);
 }
 
 /* What the core told the backend, where that is the software one. */
@@ -182,48 +191,59 @@ static void backend_knows(uint64_t sid, bool attached, uint64_t invalidations)
 static void test_streams(void)
 {
 	/* Function 7 of edu, or of the host bridge, does not exist. */
-	uint64_t sid = edu.sid, spare = edu.sid | 7;
+	uint64_t sid = edu.sid, none = edu.sid | 7, spare = identity ? none : sid;
 	struct td_res res;
 	size_t i;
 
 	FOR_EACH(i, no_iommu) {
-		REFUSE(ATTACH, no_iommu[i], spare, IDENTITY, -ENOENT);
-		REFUSE(DETACH, no_iommu[i], sid, IDENTITY, -ENOENT);
+		REFUSE(ATTACH, no_iommu[i], none, dom, -ENOENT);
+		REFUSE(DETACH, no_iommu[i], sid, home, -ENOENT);
 	}
 	FOR_EACH(i, no_stream) {
-		REFUSE(ATTACH, iommu, no_stream[i], IDENTITY, -EINVAL);
-		REFUSE(DETACH, iommu, no_stream[i], IDENTITY, -EINVAL);
+		REFUSE(ATTACH, iommu, no_stream[i], dom, -EINVAL);
+		REFUSE(DETACH, iommu, no_stream[i], dom, -EINVAL);
 	}
 	/* The high half counts, too. */
-	REFUSE(ATTACH, iommu, BIT(32) | sid, IDENTITY, -EINVAL);
+	REFUSE(ATTACH, iommu, BIT(32) | sid, dom, -EINVAL);
 	FOR_EACH(i, no_domain) {
-		REFUSE(ATTACH, iommu, spare, no_domain[i], -ENXIO);
+		REFUSE(ATTACH, iommu, none, no_domain[i], -ENXIO);
 		REFUSE(DETACH, iommu, sid, no_domain[i], -ENXIO);
 	}
-	REFUSE(DETACH, iommu, spare, IDENTITY, -ENOTCONN);
+	REFUSE(DETACH, iommu, none, dom, -ENOTCONN);
 	if (edu_attached)
-		REFUSE(ATTACH, iommu, sid, IDENTITY, -EBUSY);
+		REFUSE(ATTACH, iommu, sid, dom, -EBUSY);
 	else
 		tap_skip("no edu device behind an IOMMU", "ATTACH of an attached stream");
 	control("after refused attaches and detaches");
 
+	if (!identity) {
+		REFUSE(DETACH, iommu, sid, dom, -ENOTCONN);
+		REFUSE(ATTACH, iommu, none, dom, -EIO);
+		res = td_call(PKVM_IOMMU_DETACH, iommu, sid, home);
+		tap_ok(!res.x0 && !res.err, "DETACH of edu: %lld", (long long)res.err);
+	}
 	res = attach(spare);
 	if (!tap_ok(!res.x0 && !res.err && !res.x2 && !res.x3,
 		    "ATTACH of stream %#llx: %lld", (ull)spare,
 		    (long long)res.err))
 		return;
 	backend_knows(spare, true, 0);
-	REFUSE(ATTACH, iommu, spare, IDENTITY, -EBUSY);
+	REFUSE(ATTACH, iommu, spare, dom, -EBUSY);
 	/* While a stream is attached, memory that goes is invalidated. */
 	td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0);
 	backend_knows(spare, true, 1);
-	res = td_call(PKVM_IOMMU_DETACH, iommu, spare, IDENTITY);
+	res = td_call(PKVM_IOMMU_DETACH, iommu, spare, dom);
 	tap_ok(!res.x0 && !res.err && !res.x2 && !res.x3, "DETACH of it: %lld",
 	       (long long)res.err);
 	backend_knows(spare, false, 2);
 	td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0);
 	backend_knows(spare, false, 2);
-	REFUSE(DETACH, iommu, spare, IDENTITY, -ENOTCONN);
+	REFUSE(DETACH, iommu, spare, dom, -ENOTCONN);
+	if (!identity) {
+		res = td_attach(iommu, sid, home);
+		tap_ok(!res.x0 && !res.err, "ATTACH of edu to where it was: %lld",
+		       (long long)res.err);
+	}
 }
 
 /* @kind's first page as memory for the pool. */
@@ -274,7 +294,7 @@ static void test_topup_refused(uint64_t phys)
 
 	res = td_raw(PKVM_IOMMU_TEST_FN_SHARE_HYP, share);
 	before = state();
-	tap_ok(!res.x0 && !res.err && shadow(phys) == 1,
+	tap_ok(!res.x0 && !res.err && shadow(phys) == identity,
 	       "share a page with EL2: devices still reach it");
 	res = td_call(PKVM_IOMMU_TOPUP, phys / PAGE, 1, 0);
 	tap_ok(error_is(res, -EPERM) && unchanged(&before),
@@ -307,7 +327,7 @@ static void test_attach_empty(void)
 	struct state before = state();
 	struct td_res res;
 
-	res = td_call(PKVM_IOMMU_ATTACH, iommu, FAR_STREAM, IDENTITY);
+	res = td_call(PKVM_IOMMU_ATTACH, iommu, FAR_STREAM, dom);
 	if (!res.x0 && res.err == -EINVAL) {
 		tap_skip("not so many streams", "ATTACH with an empty pool");
 		return;
@@ -318,9 +338,14 @@ static void test_attach_empty(void)
 		       (ull)res.x2);
 		res = attach(FAR_STREAM);
 	}
+	/* Hardware that is told of streams knows which there are. */
+	if (!identity) {
+		tap_ok(!res.x0 && res.err == -EIO, "ATTACH of stream %#x: EIO", FAR_STREAM);
+		return;
+	}
 	tap_ok(!res.x0 && !res.err, "ATTACH of stream %#x: %lld", FAR_STREAM,
 	       (long long)res.err);
-	res = td_call(PKVM_IOMMU_DETACH, iommu, FAR_STREAM, IDENTITY);
+	res = td_call(PKVM_IOMMU_DETACH, iommu, FAR_STREAM, dom);
 	tap_ok(!res.x0 && !res.err, "DETACH of it: %lld", (long long)res.err);
 }
 
@@ -421,15 +446,16 @@ static void test_info(void)
 	tap_ok(s.value[PKVM_IOMMU_INFO_LIMIT] >= 32 &&
 	       s.value[PKVM_IOMMU_INFO_LIMIT] <= 56,
 	       "devices reach %llu bits", (ull)s.value[PKVM_IOMMU_INFO_LIMIT]);
-	/* Arguments that an operation does not name are ignored. */
-	res = td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_IDENTITY, 0, 0);
-	tap_ok(!res.err && res.x2 == 1 && !res.x3, "its streams can have the identity domain");
+	res = td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_IDENTITY, iommu, 0);
+	tap_ok(!res.err && res.x2 == (home == IDENTITY) && !res.x3,
+	       "its streams can%s have the identity domain", identity ? "" : "not");
 	REFUSE(INFO, PKVM_IOMMU_INFO_IDENTITY, PKVM_IOMMU_MAX, 0, -ENOENT);
 	REFUSE(INFO, PKVM_IOMMU_INFO_IDENTITY, ALL_ONES, 0, -ENOENT);
 	REFUSE(REPLAY, PKVM_IOMMU_MAX, 0, 0, -ENOENT);
 	REFUSE(REPLAY, 0, 0, 0, -ENXIO);
 	REFUSE(REPLAY, 0, 0, 1, -EINVAL);
 	REFUSE(REPLAY, 0, 0, BIT(52), -ERANGE);
+	/* Arguments that an operation does not name are ignored. */
 	res = td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_LIMIT, ALL_ONES, ALL_ONES);
 	tap_ok(!res.err && res.x2 == s.value[PKVM_IOMMU_INFO_LIMIT] && !res.x3,
 	       "INFO ignores further arguments");
@@ -447,7 +473,8 @@ static void test_test_ops(void)
 	REFUSE(TEST, PKVM_IOMMU_TEST_GUEST_PGD, ALL_ONES, 0, -ENOENT);
 	REFUSE(TEST, PKVM_IOMMU_TEST_STREAM, ALL_ONES, 0, ANY_ERROR);
 	REFUSE(TEST, PKVM_IOMMU_TEST_INVALIDATIONS, ALL_ONES, 0, ANY_ERROR);
-	tap_ok(shadow(phys_of(own)) == 1, "the shadow maps host memory");
+	/* Without an IOMMU that walks it there is none. */
+	tap_ok(shadow(phys_of(own)) == identity, "the shadow maps host memory");
 	tap_ok(shadow(ALL_ONES) != 1, "the shadow does not map the end");
 	for (kind = PKVM_IOMMU_TEST_RANGE_MMIO;
 	     kind <= PKVM_IOMMU_TEST_RANGE_CARVEOUT; kind++) {
@@ -497,22 +524,24 @@ static void test_off(void)
 	control("without the layer");
 }
 
-/* Which IOMMU has edu's stream; attaches nothing for good. */
+/* Which IOMMU has edu's stream, and in which domain; changes nothing for good. */
 static void find_iommu(void)
 {
-	struct td_res res;
-	uint64_t i;
+	uint64_t n;
 
-	for (i = 0; i < PKVM_IOMMU_MAX && have_edu; i++) {
-		res = td_call(PKVM_IOMMU_ATTACH, i, edu.sid, IDENTITY);
-		if (res.err == -EBUSY) {
-			iommu = i;
-			edu_attached = true;
-			return;
-		}
-		if (!res.err)	/* another one, or the stream is not in use */
-			td_call(PKVM_IOMMU_DETACH, i, edu.sid, IDENTITY);
-	}
+	edu_attached = have_edu && td_take_stream(edu.sid, &iommu, &home);
+	if (!edu_attached)
+		iommu = home = 0;
+	identity = td_has_identity(iommu);
+	if (edu_attached)
+		edu_attached = !td_attach(iommu, edu.sid, home).err;
+	if (identity)
+		return;
+	for (n = 16; n; n--)
+		td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0);
+	dom = td_call(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, 0).x2;
+	tap_ok(edu_attached && dom && dom != home, "a domain of ours: %llu, the kernel's: %llu",
+	       (ull)dom, (ull)home);
 }
 
 int main(int argc, char **argv)
@@ -527,14 +556,16 @@ int main(int argc, char **argv)
 	have_edu = !edu_open(&edu);
 	if (!have_edu)
 		edu.sid = 0;
-	control("at the start");
 	if (argc > 1 && !strcmp(argv[1], "off")) {
+		identity = true;
+		control("at the start");
 		test_off();
 		return tap_done();
 	}
 	if (!tap_ok(!td_info(PKVM_IOMMU_INFO_LIMIT, &value), "in service"))
 		return tap_done();
 	find_iommu();
+	control("at the start");
 	test_unknown_ops();
 	test_streams();
 	test_pool();

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The one legal panic: stop the SMMU's command queue behind EL2's back, then
- * make EL2 revoke a page. It must not go on. Prints "not ok" if it does.
+ * The one legal panic: stop the IOMMU behind EL2's back, then make EL2 revoke a
+ * page. It must not go on. Prints "not ok" if it does.
  *
- *	lostsync	with a stream attached, EL2 panics
+ *	lostsync		an SMMUv3, with a stream attached: stop its command
+ *				queue, donate a page
+ *	lostsync virtio		a virtio-iommu, with edu behind it: reset it, unmap a
+ *				page in edu's domain
  */
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "edu.h"
+#include "phys.h"
 #include "tap.h"
 #include "testdev.h"
 
@@ -16,22 +22,55 @@
 #define CR0_EVTQEN	(1 << 2)
 #define CR0_SMMUEN	(1 << 0)
 
-int main(void)
+#define VIRTIO_MMIO_STATUS	0x070
+#define IOVA			0x40000000
+
+static uint64_t iommu, domain, phys;
+
+static void stop(uint64_t reg, uint64_t value)
 {
 	const uint64_t args[17] = {
-		PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_WRITE_REG, 0, ARM_SMMU_CR0,
-		CR0_SMMUEN | CR0_EVTQEN,
+		PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_WRITE_REG, iommu, reg, value,
 	};
-	uint64_t phys;
 
+	tap_ok(!td_raw(PKVM_IOMMU_TEST_FN_CALL, args).err, "the IOMMU is stopped");
+	fflush(stdout);
+	sleep(1);
+}
+
+static void lose_smmu(void)
+{
+	stop(ARM_SMMU_CR0, CR0_SMMUEN | CR0_EVTQEN);
+	td_call(PKVM_IOMMU_TOPUP, phys / PAGE, 1, 0);
+}
+
+static void lose_virtio(void)
+{
+	struct td_res res;
+	struct edu edu;
+	int i;
+
+	if (edu_open(&edu) || !td_take_stream(edu.sid, &iommu, &domain) ||
+	    td_attach(iommu, edu.sid, domain).err)
+		tap_bail("no edu behind an IOMMU");
+	for (i = 0; i < 16; i++)
+		td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0);
+	res = td_map(domain, IOVA, phys, PAGE, PKVM_IOMMU_PROT_READ);
+	tap_ok(!res.err, "MAP of a page: %lld", (long long)res.err);
+	stop(VIRTIO_MMIO_STATUS, 0);
+	td_call(PKVM_IOMMU_UNMAP, domain, IOVA, PAGE);
+}
+
+int main(int argc, char **argv)
+{
 	if (td_open())
 		tap_bail("no /dev/pkvm_iommu_test");
 	phys = td_alloc();
-	tap_ok(phys != 0, "a page to donate");
-	tap_ok(!td_raw(PKVM_IOMMU_TEST_FN_CALL, args).err, "the command queue is stopped");
-	fflush(stdout);
-	sleep(1);
-	td_call(PKVM_IOMMU_TOPUP, phys >> 12, 1, 0);
-	tap_ok(false, "EL2 went on without its CMD_SYNC");
+	tap_ok(phys != 0, "a page to revoke");
+	if (argc > 1 && !strcmp(argv[1], "virtio"))
+		lose_virtio();
+	else
+		lose_smmu();
+	tap_ok(false, "EL2 went on without an answer");
 	return tap_done();
 }

@@ -80,6 +80,43 @@ int64_t td_info(uint64_t which, uint64_t *value)
 	return res.err;
 }
 
+bool td_has_identity(uint64_t iommu)
+{
+	struct td_res res = td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_IDENTITY, iommu, 0);
+
+	return !res.err && res.x2;
+}
+
+/* More domains than any test has. */
+#define DOMAINS_MAX	4096
+
+bool td_take_stream(uint32_t sid, uint64_t *iommu, uint64_t *domain)
+{
+	for (*iommu = 0; *iommu < PKVM_IOMMU_MAX; (*iommu)++) {
+		for (*domain = 0; *domain < DOMAINS_MAX; (*domain)++) {
+			if (!td_call(PKVM_IOMMU_DETACH, *iommu, sid, *domain).err)
+				return true;
+		}
+	}
+	return false;
+}
+
+struct td_res td_attach(uint64_t iommu, uint64_t sid, uint64_t domain)
+{
+	struct td_res res = td_call(PKVM_IOMMU_ATTACH, iommu, sid, domain), more = { 0 };
+
+	/* One stream to a domain, so each is its first. */
+	if (res.err || res.x2 == td_has_identity(iommu))
+		return res;
+	if (res.x2) {
+		do {
+			more = td_call(PKVM_IOMMU_REPLAY, iommu, domain, more.x2);
+		} while (!more.err && more.x2);
+		return more;
+	}
+	return res;
+}
+
 int td_faults(struct pkvm_iommu_test_faults *f)
 {
 	return ioctl(td_fd, PKVM_IOMMU_TEST_FAULTS, f) ? -errno : 0;

@@ -33,6 +33,15 @@ struct td_res td_map_runs(uint64_t domain, uint64_t iova, uint64_t prot,
 struct td_res td_map(uint64_t domain, uint64_t iova, uint64_t phys, uint64_t size, uint64_t prot);
 /* enum pkvm_iommu_info; returns x1. */
 int64_t td_info(uint64_t which, uint64_t *value);
+/* Whether streams of this IOMMU can be attached to the identity domain. */
+bool td_has_identity(uint64_t iommu);
+/* Block a stream: which IOMMU has it, and to which domain it was attached. */
+bool td_take_stream(uint32_t sid, uint64_t *iommu, uint64_t *domain);
+/*
+ * PKVM_IOMMU_ATTACH, and the replay where there is no identity, that is where the
+ * hardware walks no page tables. x2 is 0 where just those ask for one.
+ */
+struct td_res td_attach(uint64_t iommu, uint64_t sid, uint64_t domain);
 int td_faults(struct pkvm_iommu_test_faults *f);
 /* The @n-th range of a kind; false if there is none. */
 bool td_range(uint64_t kind, unsigned int n, struct pkvm_iommu_test_range *r);
