@@ -22,6 +22,9 @@ MEM=${MEM:-512M}
 # Identity groups: what an attacker who is root would ask for.
 APPEND=${APPEND:-iommu.passthrough=1}
 IMAGE=${IMAGE:-$ROOT/build/Image}
+# In the last of the machine's slots for virtio-mmio devices.
+VIRTIO_IOMMU="-global virtio-mmio.force-legacy=false
+	-device virtio-iommu-device,primary-bus=pcie.0"
 # Words on the console that fail a boot.
 COMPLAINTS='Kernel panic|lost CMD_SYNC|Oops|BUG:|WARNING:|hyp panic|Internal error:|Call trace:'
 
@@ -365,6 +368,10 @@ device_tree() {
 		fdtput -c "$dt" /unknown-iommu
 		fdtput -t s "$dt" /unknown-iommu compatible example,unknown
 		fdtput -t x "$dt" /unknown-iommu '#iommu-cells' 1 ;;
+	virtio-iommu)		# which devices are behind it; QEMU does not say
+		fdtput -t x "$dt" /virtio_mmio@a003e00 '#iommu-cells' 1
+		fdtput -t x "$dt" /virtio_mmio@a003e00 phandle 9000
+		fdtput -t x "$dt" /pcie@10000000 iommu-map 0 9000 0 10000 ;;
 	esac
 	echo "$dt"
 }
@@ -401,6 +408,7 @@ one_config() (
 			cat "$INITRD" "$VFIO_INITRD" >"$LOGS/$name.initrd"
 			INITRD=$LOGS/$name.initrd
 			;;
+		virtio-iommu)	devices="$VIRTIO_IOMMU $devices -dtb $(device_tree "$name" "$o")" ;;
 		dtb=*)		devices="$devices -dtb $(device_tree "$name" "${o#*=}")" ;;
 		*)		echo "not ok - $name: option $o in configs" ;;
 		esac
