@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit: the kernel's IOMMU API as other drivers use it, on a domain of the
+ * frontend's, with QEMU's edu device to do DMA.
+ */
+#include <kunit/test.h>
+#include <linux/delay.h>
+#include <linux/iommu.h>
+#include <linux/iopoll.h>
+#include <linux/pci.h>
+
+/* docs/specs/edu.rst of QEMU */
+#define EDU_DMA_SRC		0x80
+#define EDU_DMA_DST		0x88
+#define EDU_DMA_COUNT		0x90
+#define EDU_DMA_CMD		0x98
+#define EDU_CMD_START		BIT(0)
+#define EDU_CMD_TO_RAM		BIT(1)
+#define EDU_BUFFER		0x40000
+
+#define IOVA			0x12345000UL
+#define LENGTH			64
+
+/**
+ * struct frontend_test - what all cases have
+ * @edu: the device, without a driver
+ * @bar: its registers
+ * @domain: of ours, and attached
+ * @page: to be mapped
+ * @faults: how often the handler was called
+ * @dev: its last arguments
+ * @iova: the same
+ * @flags: the same
+ */
+struct frontend_test {
+	struct pci_dev		*edu;
+	void __iomem		*bar;
+	struct iommu_domain	*domain;
+	struct page		*page;
+	unsigned int		faults;
+	struct device		*dev;
+	unsigned long		iova;
+	int			flags;
+};
+
+static int fault_handler(struct iommu_domain *domain, struct device *dev,
+			 unsigned long iova, int flags, void *token)
+{
+	struct frontend_test *priv = token;
+
+	priv->dev = dev;
+	priv->iova = iova;
+	priv->flags = flags;
+	/* Pairs with transfer(): the arguments are there when it is counted. */
+	smp_store_release(&priv->faults, priv->faults + 1);
+
+	return 0;
+}
+
+static int frontend_test_init(struct kunit *test)
+{
+	struct frontend_test *priv = kunit_kzalloc(test, sizeof(*priv), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, priv);
+	test->priv = priv;
+	priv->edu = pci_get_device(0x1234, 0x11e8, NULL);
+	if (!priv->edu)
+		kunit_skip(test, "no edu device");
+	KUNIT_ASSERT_EQ(test, pci_enable_device(priv->edu), 0);
+	pci_set_master(priv->edu);
+	priv->bar = pci_iomap(priv->edu, 0, 0);
+	KUNIT_ASSERT_NOT_NULL(test, priv->bar);
+	priv->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	KUNIT_ASSERT_NOT_NULL(test, priv->page);
+
+	priv->domain = iommu_paging_domain_alloc(&priv->edu->dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, priv->domain);
+	iommu_set_fault_handler(priv->domain, fault_handler, priv);
+	KUNIT_ASSERT_EQ(test, iommu_attach_device(priv->domain, &priv->edu->dev), 0);
+
+	return 0;
+}
+
+static void frontend_test_exit(struct kunit *test)
+{
+	struct frontend_test *priv = test->priv;
+
+	if (!priv || !priv->edu)
+		return;
+	if (!IS_ERR_OR_NULL(priv->domain)) {
+		if (iommu_get_domain_for_dev(&priv->edu->dev) == priv->domain)
+			iommu_detach_device(priv->domain, &priv->edu->dev);
+		iommu_domain_free(priv->domain);
+	}
+	if (priv->page)
+		__free_page(priv->page);
+	if (priv->bar)
+		pci_iounmap(priv->edu, priv->bar);
+	pci_clear_master(priv->edu);
+	pci_disable_device(priv->edu);
+	pci_dev_put(priv->edu);
+}
+
+/* DMA at IOVA. Returns the faults that were reported. */
+static unsigned int transfer(struct kunit *test, u64 command)
+{
+	struct frontend_test *priv = test->priv;
+	unsigned int before = priv->faults;
+	bool to_ram = command & EDU_CMD_TO_RAM;
+	u64 value;
+
+	writeq(to_ram ? EDU_BUFFER : IOVA, priv->bar + EDU_DMA_SRC);
+	writeq(to_ram ? IOVA : EDU_BUFFER, priv->bar + EDU_DMA_DST);
+	writeq(LENGTH, priv->bar + EDU_DMA_COUNT);
+	writeq(command | EDU_CMD_START, priv->bar + EDU_DMA_CMD);
+	KUNIT_ASSERT_EQ(test, 0,
+			readq_poll_timeout(priv->bar + EDU_DMA_CMD, value,
+					   !(value & EDU_CMD_START), 1000, 5000000));
+	msleep(100);
+
+	/* Pairs with fault_handler(), whose last call is over by now. */
+	return smp_load_acquire(&priv->faults) - before;
+}
+
+static void expect_fault(struct kunit *test, u64 command, int flags)
+{
+	struct frontend_test *priv = test->priv;
+
+	KUNIT_EXPECT_GT(test, transfer(test, command), 0);
+	KUNIT_EXPECT_PTR_EQ(test, priv->dev, &priv->edu->dev);
+	KUNIT_EXPECT_GE(test, priv->iova, IOVA);
+	KUNIT_EXPECT_LT(test, priv->iova, IOVA + LENGTH);
+	KUNIT_EXPECT_EQ(test, priv->flags, flags);
+}
+
+static void fault_handler_read(struct kunit *test)
+{
+	expect_fault(test, 0, IOMMU_FAULT_READ);
+}
+
+static void fault_handler_write(struct kunit *test)
+{
+	expect_fault(test, EDU_CMD_TO_RAM, IOMMU_FAULT_WRITE);
+}
+
+static void map_and_unmap(struct kunit *test)
+{
+	struct frontend_test *priv = test->priv;
+	phys_addr_t phys = page_to_phys(priv->page);
+	u32 *word = page_address(priv->page);
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_map(priv->domain, IOVA, phys, PAGE_SIZE,
+					   IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, iommu_iova_to_phys(priv->domain, IOVA + 8), phys + 8);
+
+	*word = 0x600d600d;
+	KUNIT_EXPECT_EQ(test, transfer(test, 0), 0);
+	*word = 0;
+	KUNIT_EXPECT_EQ(test, transfer(test, EDU_CMD_TO_RAM), 0);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(*word), 0x600d600d);
+
+	KUNIT_EXPECT_EQ(test, iommu_unmap(priv->domain, IOVA, PAGE_SIZE), PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, iommu_iova_to_phys(priv->domain, IOVA), 0);
+	*word = 0;
+	expect_fault(test, EDU_CMD_TO_RAM, IOMMU_FAULT_WRITE);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(*word), 0);
+}
+
+static void read_only(struct kunit *test)
+{
+	struct frontend_test *priv = test->priv;
+	u32 *word = page_address(priv->page);
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_map(priv->domain, IOVA, page_to_phys(priv->page),
+					   PAGE_SIZE, IOMMU_READ | IOMMU_CACHE, GFP_KERNEL));
+	/* First the write: QEMU does not report it if the translation is cached. */
+	*word = 0x600d600d;
+	expect_fault(test, EDU_CMD_TO_RAM, IOMMU_FAULT_WRITE);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(*word), 0x600d600d);
+	KUNIT_EXPECT_EQ(test, transfer(test, 0), 0);
+	KUNIT_EXPECT_EQ(test, iommu_unmap(priv->domain, IOVA, PAGE_SIZE), PAGE_SIZE);
+}
+
+static struct kunit_case frontend_test_cases[] = {
+	KUNIT_CASE(fault_handler_read),
+	KUNIT_CASE(fault_handler_write),
+	KUNIT_CASE_SLOW(map_and_unmap),
+	KUNIT_CASE(read_only),
+	{}
+};
+
+static struct kunit_suite frontend_test_suite = {
+	.name		= "pkvm-iommu-frontend",
+	.init		= frontend_test_init,
+	.exit		= frontend_test_exit,
+	.test_cases	= frontend_test_cases,
+};
+
+kunit_test_suite(frontend_test_suite);
+
+MODULE_DESCRIPTION("KUnit tests of the pKVM IOMMU frontend");
+MODULE_LICENSE("GPL");
