@@ -131,9 +131,7 @@ static int stream_call(struct pkvm_iommu_dev *pdev, u32 sid, enum pkvm_iommu_op 
 	/* The IOMMU has no page tables, and starts with nothing mapped. */
 	hvc.op = PKVM_IOMMU_REPLAY;
 	hvc.args[1] = domain_id(domain);
-	hvc.res[0] = 0;
 	do {
-		hvc.args[2] = hvc.res[0];
 		ret = pkvm_iommu_hvc(&hvc);
 	} while (!ret && hvc.res[0]);
 	if (ret)
@@ -270,15 +268,20 @@ static u64 *cache_slot(struct pkvm_paging_domain *paging, u64 iova)
 	return paging->cache + (iova >> PAGE_SHIFT) % CACHE_SLOTS;
 }
 
+/* Addresses whose tag does not fit have none, and are not remembered. */
 static u64 cache_tag(u64 iova)
 {
-	return CACHE_VALID | FIELD_PREP(CACHE_TAG, iova >> (PAGE_SHIFT + CACHE_BITS));
+	u64 tag = iova >> (PAGE_SHIFT + CACHE_BITS);
+
+	return FIELD_FIT(CACHE_TAG, tag) ? CACHE_VALID | FIELD_PREP(CACHE_TAG, tag) : 0;
 }
 
 static void cache_add(struct pkvm_paging_domain *paging, u64 iova, u64 phys)
 {
-	WRITE_ONCE(*cache_slot(paging, iova),
-		   cache_tag(iova) | FIELD_PREP(CACHE_PFN, phys >> PAGE_SHIFT));
+	u64 tag = cache_tag(iova), pfn = phys >> PAGE_SHIFT;
+
+	if (tag && FIELD_FIT(CACHE_PFN, pfn))
+		WRITE_ONCE(*cache_slot(paging, iova), tag | FIELD_PREP(CACHE_PFN, pfn));
 }
 
 /* Before it is unmapped. */
@@ -294,11 +297,14 @@ static void cache_forget(struct pkvm_paging_domain *paging, u64 iova, size_t siz
 	}
 }
 
-/* Returns the bytes that had been mapped. */
+/*
+ * Returns the bytes from the start that are not mapped any more, whether they were
+ * or not: so the core goes on where there may be more behind a hole.
+ */
 static size_t unmap_range(struct pkvm_paging_domain *paging, unsigned long iova, size_t size,
 			  u64 flags)
 {
-	size_t done = 0, mapped = 0;
+	size_t done = 0;
 	int ret = 0;
 
 	cache_forget(paging, iova, size);
@@ -310,10 +316,9 @@ static size_t unmap_range(struct pkvm_paging_domain *paging, unsigned long iova,
 
 		ret = pkvm_iommu_hvc(&hvc);
 		done += hvc.res[0];
-		mapped += hvc.res[1];
 	}
 
-	return mapped;
+	return done;
 }
 
 /**
@@ -322,7 +327,7 @@ static size_t unmap_range(struct pkvm_paging_domain *paging, unsigned long iova,
  * @domain: whose they are; NULL if there are none
  * @owner: who makes them: nobody else adds to them, so that an error reaches the
  *	one whose mapping failed
- * @first: where the first of them is, though it may have been mapped already
+ * @error: why they cannot be mapped. They stay until they are unmapped
  * @iova: where the first is that is waiting
  * @size: bytes of those that are
  * @prot: as for map_pages()
@@ -335,7 +340,7 @@ struct pkvm_iommu_batch {
 	raw_spinlock_t			lock;
 	struct pkvm_paging_domain	*domain;
 	unsigned long			owner;
-	unsigned long			first;
+	int				error;
 	unsigned long			iova;
 	size_t				size;
 	int				prot;
@@ -352,34 +357,15 @@ static DEFINE_PER_CPU(struct pkvm_iommu_batch, batches) = {
 /* Whole blocks, as many as a run can hold. */
 #define RUN_MAX			ALIGN_DOWN(PKVM_IOMMU_RUN_PAGES << PAGE_SHIFT, SZ_2M)
 
-static void batch_copy(struct pkvm_iommu_batch *to, const struct pkvm_iommu_batch *from)
+/* So many bytes from the start wait no more. */
+static void batch_skip(struct pkvm_iommu_batch *batch, size_t size)
 {
-	memcpy(&to->domain, &from->domain, offsetof(struct pkvm_iommu_batch, runs) -
-					   offsetof(struct pkvm_iommu_batch, domain));
-	memcpy(to->runs, from->runs, from->nr * sizeof(u64));
-}
-
-/* One call for what waits; what was mapped waits no more. @needs is for -ENOMEM. */
-static int batch_call(struct pkvm_iommu_batch *batch, u64 *needs)
-{
-	struct pkvm_paging_domain *paging = batch->domain;
 	u64 pages, *run = &batch->runs[batch->next];
-	struct pkvm_iommu_hvc hvc = {
-		.op	= PKVM_IOMMU_MAP,
-		.args	= { paging->id, batch->iova, prot_flags(batch->prot) },
-	};
-	size_t size;
-	int ret;
 
-	ret = pkvm_iommu_hvc_runs(&hvc, run, batch->nr - batch->next);
-	*needs = hvc.res[1];
-	size = hvc.res[0];
-	if (size)
-		cache_add(paging, batch->iova, *run & ~PKVM_IOMMU_RUN_PAGES);
 	batch->iova += size;
 	batch->size -= size;
 	if (!batch->size)
-		return ret;
+		return;
 
 	for (; size; size -= pages << PAGE_SHIFT) {
 		pages = min(size >> PAGE_SHIFT, *run & PKVM_IOMMU_RUN_PAGES);
@@ -389,40 +375,66 @@ static int batch_call(struct pkvm_iommu_batch *batch, u64 *needs)
 			batch->next++;
 		}
 	}
+}
+
+/* One call for what waits; what was mapped waits no more. @needs is for -ENOMEM. */
+static int batch_call(struct pkvm_iommu_batch *batch, u64 *needs)
+{
+	struct pkvm_paging_domain *paging = batch->domain;
+	u64 *run = &batch->runs[batch->next];
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_MAP,
+		.args	= { paging->id, batch->iova, prot_flags(batch->prot) },
+	};
+	int ret;
+
+	ret = pkvm_iommu_hvc_runs(&hvc, run, batch->nr - batch->next);
+	*needs = hvc.res[1];
+	if (hvc.res[0]) {
+		cache_add(paging, batch->iova, *run & ~PKVM_IOMMU_RUN_PAGES);
+		batch_skip(batch, hvc.res[0]);
+	}
 
 	return ret;
 }
 
 /*
- * Map the rest of a batch that nobody else has, after a call of batch_call() if
- * @ret and @needs are its results. On error, nothing is mapped of it, nor of what
- * was before.
+ * Map all that waits. The lock is held, if it is a CPU's batch (@flags); it is
+ * dropped for an allocation, but the batch stays its owner's.
  */
-static int batch_send(struct pkvm_iommu_batch *batch, int ret, u64 needs)
+static int batch_send(struct pkvm_iommu_batch *batch, unsigned long *flags)
 {
-	int stuck = 0, topups = 0;
+	int ret = 0, stuck = 0, topups = 0;
 	size_t left;
+	u64 needs;
 
-	while (batch->size) {
-		/* Memory that was given can be taken by others, but not for ever. */
-		if (ret == -ENOMEM && stuck < TOPUP_TRIES) {
-			if (!topups++)
-				atomic_inc(&pkvm_iommu_topups);
-			ret = pkvm_iommu_topup(needs, batch->gfp & ~__GFP_ACCOUNT);
-		}
-		if (ret)
-			break;
+	while (batch->size && !ret) {
 		left = batch->size;
 		ret = batch_call(batch, &needs);
+		/* Memory that was given can be taken by others, but not for ever. */
 		stuck = batch->size < left ? 0 : stuck + 1;
+		if (ret != -ENOMEM || stuck == TOPUP_TRIES)
+			continue;
+		if (!topups++)
+			atomic_inc(&pkvm_iommu_topups);
+		if (flags)
+			raw_spin_unlock_irqrestore(&batch->lock, *flags);
+		ret = pkvm_iommu_topup(needs, batch->gfp & ~__GFP_ACCOUNT);
+		if (flags)
+			raw_spin_lock_irqsave(&batch->lock, *flags);
 	}
 	if (topups)
 		atomic_dec(&pkvm_iommu_topups);
-
-	if (ret)
-		unmap_range(batch->domain, batch->first, batch->iova - batch->first, 0);
+	batch->error = ret;
 
 	return ret;
+}
+
+/* The lock is held. */
+static void batch_end(struct pkvm_iommu_batch *batch)
+{
+	atomic_dec(&batch->domain->queued);
+	batch->domain = NULL;
 }
 
 /* Some of what waits there is for this range. */
@@ -433,91 +445,122 @@ static bool batch_has(const struct pkvm_iommu_batch *batch,
 	       iova <= batch->iova + batch->size - 1;
 }
 
-/* Take from a CPU what waits there, if some of it is for a range. */
-static bool batch_take(struct pkvm_iommu_batch *batch, struct pkvm_paging_domain *paging,
-		       unsigned long iova, size_t size, struct pkvm_iommu_batch *taken)
+/* Map what waits on a CPU, if some of it is for this range. */
+static int batch_sync(struct pkvm_iommu_batch *batch, struct pkvm_paging_domain *paging,
+		      unsigned long iova, size_t size)
 {
 	unsigned long flags;
-	bool found;
+	int ret = 0;
+
+	if (READ_ONCE(batch->domain) != paging)
+		return 0;
 
 	raw_spin_lock_irqsave(&batch->lock, flags);
-	found = batch_has(batch, paging, iova, size);
-	if (found) {
-		batch_copy(taken, batch);
-		batch->domain = NULL;
-		atomic_dec(&paging->queued);
+	if (batch_has(batch, paging, iova, size)) {
+		ret = batch->error ?: batch_send(batch, &flags);
+		if (!batch->size)
+			batch_end(batch);
+		/* Another part of it has failed, for which its own sync is to come. */
+		else if (!batch_has(batch, paging, iova, size))
+			ret = 0;
 	}
 	raw_spin_unlock_irqrestore(&batch->lock, flags);
 
-	return found;
+	return ret;
 }
 
-/* What waits for a range has to be mapped no more. Returns the bytes. */
-static size_t batches_drop(struct pkvm_paging_domain *paging, unsigned long iova, size_t size)
+static int pkvm_iommu_iotlb_sync_map(struct iommu_domain *domain, unsigned long iova, size_t size)
 {
-	struct pkvm_iommu_batch taken;
+	struct pkvm_paging_domain *paging = to_paging(domain);
+	int cpu, ret;
+
+	if (!atomic_read(&paging->queued))
+		return 0;
+
+	/* Mostly all of it waits here; some may on CPUs where the caller was before. */
+	ret = batch_sync(raw_cpu_ptr(&batches), paging, iova, size);
+	if (!atomic_read(&paging->queued))
+		return ret;
+	for_each_possible_cpu(cpu) {
+		if (!ret)
+			ret = batch_sync(per_cpu_ptr(&batches, cpu), paging, iova, size);
+	}
+
+	return ret;
+}
+
+/*
+ * What waits for a range has to be mapped no more. Returns the bytes, and where
+ * they start: nothing of theirs is to be unmapped. What is mapped there, if
+ * anything, is what they were refused for.
+ */
+static size_t batches_drop(struct pkvm_paging_domain *paging, unsigned long iova, size_t size,
+			   unsigned long *start)
+{
+	struct pkvm_iommu_batch *batch;
+	unsigned long flags;
 	size_t dropped = 0;
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
-		if (!batch_take(per_cpu_ptr(&batches, cpu), paging, iova, size, &taken))
+		batch = per_cpu_ptr(&batches, cpu);
+		if (dropped || READ_ONCE(batch->domain) != paging)
 			continue;
-		if (taken.iova >= iova && taken.iova - iova + taken.size <= size)
-			dropped += taken.size;
-		else
-			batch_send(&taken, 0, 0);
+		raw_spin_lock_irqsave(&batch->lock, flags);
+		if (batch_has(batch, paging, iova, size)) {
+			/* Of a part, the rest is wanted: map it, to unmap the part. */
+			if (!batch->error && (batch->iova < iova ||
+					      batch->iova - iova + batch->size > size))
+				batch_send(batch, &flags);
+			*start = batch->iova;
+			if (batch->size && batch->iova >= iova) {
+				dropped = min(batch->size, size - (batch->iova - iova));
+				batch_skip(batch, dropped);
+			}
+			if (!batch->size || !dropped)
+				batch_end(batch);
+		}
+		raw_spin_unlock_irqrestore(&batch->lock, flags);
 	}
 
 	return dropped;
 }
 
-static int pkvm_iommu_iotlb_sync_map(struct iommu_domain *domain, unsigned long iova, size_t size)
+/* Where an address leads that waits, or 0. */
+static phys_addr_t batches_find(struct pkvm_paging_domain *paging, unsigned long iova)
 {
-	struct pkvm_iommu_batch *batch = raw_cpu_ptr(&batches), taken;
-	struct pkvm_paging_domain *paging = to_paging(domain);
-	unsigned long flags, end = iova + size;
-	bool all = false;
-	int cpu, ret = 0;
-	u64 needs;
+	struct pkvm_iommu_batch *batch;
+	phys_addr_t phys = 0;
+	unsigned long flags;
+	u64 size, offset;
+	unsigned int i;
+	int cpu;
 
-	if (!atomic_read(&paging->queued))
-		return 0;
-
-	/* Mostly all of it waits here, and one call is enough. */
-	taken.size = 0;
-	raw_spin_lock_irqsave(&batch->lock, flags);
-	if (batch_has(batch, paging, iova, size)) {
-		all = batch->first <= iova && batch->iova + batch->size >= end;
-		ret = batch_call(batch, &needs);
-		if (batch->size)
-			batch_copy(&taken, batch);
-		batch->domain = NULL;
-		atomic_dec(&paging->queued);
-	}
-	raw_spin_unlock_irqrestore(&batch->lock, flags);
-	if (taken.size)
-		ret = batch_send(&taken, ret, needs);
-	if (all && !ret)
-		return 0;
-
-	/* Some may wait on other CPUs, where the caller was before. */
 	for_each_possible_cpu(cpu) {
-		if (!ret && batch_take(per_cpu_ptr(&batches, cpu), paging, iova, size, &taken))
-			ret = batch_send(&taken, 0, 0);
-	}
-	if (ret) {
-		batches_drop(paging, iova, size);
-		unmap_range(paging, iova, size, 0);
+		batch = per_cpu_ptr(&batches, cpu);
+		if (READ_ONCE(batch->domain) != paging)
+			continue;
+		raw_spin_lock_irqsave(&batch->lock, flags);
+		if (batch_has(batch, paging, iova, 1)) {
+			offset = iova - batch->iova;
+			for (i = batch->next; i < batch->nr && !phys; i++) {
+				size = (batch->runs[i] & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
+				if (offset < size)
+					phys = (batch->runs[i] & ~PKVM_IOMMU_RUN_PAGES) + offset;
+				offset -= size;
+			}
+		}
+		raw_spin_unlock_irqrestore(&batch->lock, flags);
 	}
 
-	return ret;
+	return phys;
 }
 
 static void batch_start(struct pkvm_iommu_batch *batch, struct pkvm_paging_domain *paging,
 			unsigned long iova, u64 run, int prot, gfp_t gfp)
 {
 	batch->domain = paging;
-	batch->first = iova;
+	batch->error = 0;
 	batch->iova = iova;
 	batch->size = (run & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
 	batch->prot = prot;
@@ -532,23 +575,23 @@ static noinline int batch_add_slow(struct pkvm_iommu_batch *batch, unsigned long
 				   bool mine, struct pkvm_paging_domain *paging,
 				   unsigned long iova, u64 run, int prot, gfp_t gfp)
 {
-	struct pkvm_iommu_batch other;
+	struct pkvm_iommu_batch alone;
 	int ret;
 
-	/* It waits for somebody else: this run goes alone. */
-	if (!mine) {
+	if (mine) {
+		ret = batch->error ?: batch_send(batch, &flags);
+		if (!ret)
+			batch_start(batch, paging, iova, run, prot, gfp);
 		raw_spin_unlock_irqrestore(&batch->lock, flags);
-		batch_start(&other, paging, iova, run, prot, gfp);
-		return batch_send(&other, 0, 0);
+		return ret;
 	}
 
-	batch_copy(&other, batch);
-	batch_start(batch, paging, iova, run, prot, gfp);
-	batch->first = other.first;
+	/* It waits for somebody else: this run goes alone. */
 	raw_spin_unlock_irqrestore(&batch->lock, flags);
-	ret = batch_send(&other, 0, 0);
+	batch_start(&alone, paging, iova, run, prot, gfp);
+	ret = batch_send(&alone, NULL);
 	if (ret)
-		batch_take(batch, paging, iova, PAGE_SIZE, &other);
+		unmap_range(paging, iova, alone.iova - iova, 0);
 
 	return ret;
 }
@@ -564,7 +607,7 @@ static inline int batch_add(struct pkvm_paging_domain *paging, unsigned long iov
 	raw_spin_lock_irqsave(&batch->lock, flags);
 	mine = batch->domain == paging && batch->owner == owner && batch->prot == prot &&
 	       batch->iova + batch->size == iova;
-	if (mine && batch->nr < PKVM_IOMMU_RUNS) {
+	if (mine && batch->nr < PKVM_IOMMU_RUNS && !batch->error) {
 		batch->runs[batch->nr++] = run;
 		batch->size += (run & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
 	} else if (!batch->domain) {
@@ -603,15 +646,28 @@ static size_t pkvm_iommu_unmap_pages(struct iommu_domain *domain, unsigned long 
 				     size_t pgsize, size_t pgcount,
 				     struct iommu_iotlb_gather *gather)
 {
+	u64 flags = iommu_iotlb_gather_queued(gather) ? PKVM_IOMMU_UNMAP_LAZY : 0;
 	struct pkvm_paging_domain *paging = to_paging(domain);
-	size_t size = pgsize * pgcount, dropped = 0;
+	size_t done, dropped = 0, size = pgsize * pgcount;
+	unsigned long start, other;
 
-	/* A mapping that failed halfway is undone before its end was sent. */
+	/* A mapping that failed is undone while its end still waits. */
 	if (atomic_read(&paging->queued))
-		dropped = batches_drop(paging, iova, size);
+		dropped = batches_drop(paging, iova, size, &start);
+	if (!dropped)
+		return unmap_range(paging, iova, size, flags);
 
-	return dropped + unmap_range(paging, iova, size,
-				     iommu_iotlb_gather_queued(gather) ? PKVM_IOMMU_UNMAP_LAZY : 0);
+	while (atomic_read(&paging->queued) && batches_drop(paging, iova, size, &other))
+		dropped = 0;
+	if (!dropped)
+		return unmap_range(paging, iova, size, flags);
+
+	done = unmap_range(paging, iova, start - iova, flags);
+	if (done == start - iova)
+		done += dropped + unmap_range(paging, start + dropped,
+					      iova + size - start - dropped, flags);
+
+	return done;
 }
 
 static void pkvm_iommu_flush_iotlb_all(struct iommu_domain *domain)
@@ -632,11 +688,17 @@ static phys_addr_t pkvm_iommu_iova_to_phys(struct iommu_domain *domain, dma_addr
 		.args	= { paging->id, iova },
 	};
 	u64 entry = READ_ONCE(*cache_slot(paging, iova));
+	phys_addr_t phys = 0;
 
-	if ((entry & ~CACHE_PFN) == cache_tag(iova))
+	if (entry && (entry & ~CACHE_PFN) == cache_tag(iova))
 		return PFN_PHYS(FIELD_GET(CACHE_PFN, entry)) + offset_in_page(iova);
 
-	return pkvm_iommu_hvc(&hvc) ? 0 : hvc.res[0];
+	if (atomic_read(&paging->queued))
+		phys = batches_find(paging, iova);
+	if (!phys && !pkvm_iommu_hvc(&hvc))
+		phys = hvc.res[0];
+
+	return phys;
 }
 
 static void pkvm_iommu_domain_free(struct iommu_domain *domain)
@@ -646,9 +708,11 @@ static void pkvm_iommu_domain_free(struct iommu_domain *domain)
 		.args	= { to_paging(domain)->id },
 	};
 	size_t all = domain->geometry.aperture_end + 1;
+	unsigned long start;
 	int ret;
 
-	batches_drop(to_paging(domain), 0, all);
+	while (batches_drop(to_paging(domain), 0, all, &start))
+		;
 	while ((ret = pkvm_iommu_hvc(&hvc)) == -EAGAIN)
 		cond_resched();
 	/* Whoever had it left something mapped. */

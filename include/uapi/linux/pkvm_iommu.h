@@ -207,7 +207,8 @@ enum pkvm_iommu_boot_op {
  *	return: every access that was under way has completed. Not so with
  *	%PKVM_IOMMU_UNMAP_LAZY: then devices may reach the memory, and it stays
  *	the host's, until the domain is flushed. EL2 flushes by itself when it has
- *	too much to remember, and before it refuses to let memory change owner.
+ *	too much to remember, before it refuses to let memory change owner, and
+ *	before it maps something else there.
  *
  *	Arguments: domain id; I/O virtual address; bytes; flags.
  *	Results: x2 the bytes that have been dealt with, from the start; there,
@@ -227,11 +228,10 @@ enum pkvm_iommu_boot_op {
  * @PKVM_IOMMU_REPLAY: tell an IOMMU that has no page tables what is mapped in a
  *	domain, after %PKVM_IOMMU_ATTACH asked for it.
  *
- *	Arguments: IOMMU id; domain id; I/O virtual address to go on from, at first 0.
- *	Results: x2 the address to go on from, 0 when done.
+ *	Arguments: IOMMU id; domain id.
+ *	Results: x2 is 1 if there is more: call again; 0 when done.
  *
- *	-ENXIO, -ERANGE: as above.
- *	-EINVAL: not page aligned.
+ *	-ENXIO: as above.
  *	-ENOTCONN: no stream of this IOMMU is attached to the domain.
  *	-EIO: the IOMMU did not accept it.
  * @PKVM_IOMMU_LOOKUP: where an I/O virtual address leads.

@@ -110,7 +110,7 @@ struct td_res td_attach(uint64_t iommu, uint64_t sid, uint64_t domain)
 		return res;
 	if (res.x2) {
 		do {
-			more = td_call(PKVM_IOMMU_REPLAY, iommu, domain, more.x2);
+			more = td_call(PKVM_IOMMU_REPLAY, iommu, domain, 0);
 		} while (!more.err && more.x2);
 		return more;
 	}

@@ -6,10 +6,11 @@
  * Lock order, outer to inner:
  *
  *	host_mmu.lock -> pkvm_pgd_lock -> pkvm_iommu::lock -> pool lock
- *	pkvm_iommu_domain::lock -> pkvm_iommu::lock -> pool lock
+ *	host_mmu.lock -> pkvm_iommu_domain::lock -> pkvm_iommu::lock -> pool lock
  *	domain_lock (of the domain table) -> pool lock
  *
- * host_mmu.lock, a domain's lock and domain_lock are never held together.
+ * domain_lock is held with neither of the first two. host_mmu.lock and a domain's
+ * lock are held together for an increment only.
  */
 #ifndef __ARM64_KVM_NVHE_IOMMU_H__
 #define __ARM64_KVM_NVHE_IOMMU_H__
@@ -45,10 +46,14 @@ struct kvm_cpu_context;
  * @users: calls that are using it, and one for each attached stream; guarded by
  *	the lock of the domain table
  * @freed: tables below this address have been freed, by PKVM_IOMMU_DOMAIN_FREE
+ * @flushes: how often the domain was flushed; guarded by @lock, and changed with
+ *	host_mmu.lock held as well
  * @nr_lazy: runs in @lazy; guarded by host_mmu.lock, as are the next two
  * @lazy_entries: entries of page tables that they were
  * @lazy_slot: where the domain is in the list of those that have some
  * @streams: attached streams by IOMMU; guarded by the lock of that IOMMU
+ * @told: for an IOMMU without page tables, where PKVM_IOMMU_REPLAY has come: what
+ *	is mapped below it knows, and is told; guarded by its lock
  *
  * The first six are immutable.
  */
@@ -64,10 +69,12 @@ struct pkvm_iommu_domain {
 	unsigned long			mapped;
 	unsigned long			users;
 	u64				freed;
+	u64				flushes;
 	unsigned int			nr_lazy;
 	unsigned int			lazy_entries;
 	unsigned int			lazy_slot;
 	u32				streams[PKVM_IOMMU_MAX];
+	u64				told[PKVM_IOMMU_MAX];
 };
 
 /* Its id at the host; the shadow has tag 1. */
@@ -256,9 +263,9 @@ void __noreturn pkvm_iommu_lost_command(struct pkvm_iommu *iommu);
 void pkvm_iommu_invalidate_all(const struct pkvm_iommu_domain *domain,
 			       hyp_spinlock_t *lock, u64 addr, u64 size);
 
-int pkvm_iommu_map_one(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain,
-		       const struct pkvm_iommu_mapping *maps, int nr);
-int pkvm_iommu_map_all(const struct pkvm_iommu_domain *domain,
+int pkvm_iommu_map_one(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain,
+		       const struct pkvm_iommu_mapping *maps, int nr, u64 told);
+int pkvm_iommu_map_all(struct pkvm_iommu_domain *domain,
 		       const struct pkvm_iommu_mapping *maps, int nr);
 
 #define PKVM_IOMMU_RADIX_BITS	(PAGE_SHIFT - 3)
@@ -284,9 +291,9 @@ struct io_pgtable_ops *pkvm_iommu_pgtable_alloc(enum io_pgtable_fmt fmt,
 						const struct io_pgtable_cfg *cfg);
 void pkvm_iommu_pgtable_free(struct io_pgtable_ops *ops);
 int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_mapping *maps,
-			   int nr, bool mark, int *done);
+			   int nr, u64 stale, bool mark, int *done);
 int pkvm_iommu_pgtable_unmap(struct io_pgtable_ops *ops, u64 iova, u64 max,
-			     struct pkvm_iommu_run *runs, int nr);
+			     struct pkvm_iommu_run *runs, int nr, u64 stale);
 int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,
 			    struct pkvm_iommu_run *runs, int nr);
 void *pkvm_iommu_pgtable_prune(struct io_pgtable_ops *ops, u64 iova);
@@ -304,7 +311,7 @@ int pkvm_iommu_map(const u64 *args, u64 *res);
 int pkvm_iommu_unmap(const u64 *args, u64 *res);
 int pkvm_iommu_lookup(const u64 *args, u64 *res);
 int pkvm_iommu_flush(u64 id);
-s64 pkvm_iommu_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain, u64 iova);
+int pkvm_iommu_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain);
 int pkvm_iommu_pins_build(u64 phys, u64 size);
 void pkvm_iommu_pins_update(u64 phys, u64 size, bool reachable);
 

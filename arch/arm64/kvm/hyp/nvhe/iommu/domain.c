@@ -47,21 +47,35 @@
 #define DOMAIN_LAZY		(DOMAIN_HW + 64)
 
 /*
- * What was unmapped lazily: where each run starts, its pages, whether it was a
- * block, and whether it is memory, and so still pinned. A domain has a page's rest
- * for them, and flushing it is to be short; and so is flushing all.
+ * What was unmapped lazily: where each run of pages starts, how many there are, and
+ * whether it is memory, and so still pinned. A domain has a page's rest for them,
+ * and flushing it is to be short; and so is flushing all. Blocks are not worth it.
  */
 #define LAZY_MAX		((PAGE_SIZE - DOMAIN_LAZY) / sizeof(u64))
 #define LAZY_ENTRIES		4096
 #define LAZY_DOMAINS		64
-#define LAZY_BLOCK		BIT(11)
 #define LAZY_MEMORY		BIT(10)
 #define LAZY_PAGES		GENMASK(9, 0)
 
 static struct pkvm_iommu_domain *lazy_domains[LAZY_DOMAINS];
 static unsigned int nr_lazy_domains;
 
+/*
+ * What an entry has in it that was unmapped lazily. IOMMUs may still have the old
+ * one, and must not have two at a time: until the next flush nothing is mapped there.
+ */
+static u64 lazy_stale(const struct pkvm_iommu_domain *domain)
+{
+	return (domain->flushes + 1) << 2;
+}
+
 static void lazy_flush(struct pkvm_iommu_domain *domain);
+
+static void lazy_flush_all(void)
+{
+	while (nr_lazy_domains)
+		lazy_flush(lazy_domains[0]);
+}
 
 /*
  * The domain table: a slot holds a domain, with DOMAIN_DYING once it is out of
@@ -207,8 +221,7 @@ int pkvm_iommu_check_pins(phys_addr_t phys, u64 size)
 	if (!nr_lazy_domains)
 		return -EBUSY;
 
-	while (nr_lazy_domains)
-		lazy_flush(lazy_domains[0]);
+	lazy_flush_all();
 
 	return is_pinned(phys, size) ? -EBUSY : 0;
 }
@@ -527,7 +540,8 @@ int pkvm_iommu_domain_free(u64 id)
 		return ret;
 
 	hyp_spin_lock(&host_mmu.lock);
-	lazy_flush(domain);
+	if (domain->nr_lazy)
+		lazy_flush(domain);
 	hyp_spin_unlock(&host_mmu.lock);
 
 	done = domain_free_tables(domain);
@@ -684,21 +698,25 @@ static int runs_split(struct pkvm_iommu_domain *domain, u64 iova, const u64 *run
 /* Returns how many are pinned; of MMIO, how many need not be. */
 static int maps_pin(const struct pkvm_iommu_mapping *maps, int nr, int *ret)
 {
-	int i;
+	const struct pkvm_iommu_mapping *map = maps;
 
 	*ret = 0;
 	hyp_spin_lock(&host_mmu.lock);
-	for (i = 0; i < nr; i++) {
-		if (maps[i].is_memory)
-			*ret = pin(maps[i].phys, maps[i].size, maps[i].shift);
-		else if (!is_host_mmio(maps[i].phys, maps[i].size))
+	for (; map < maps + nr && !*ret; map++) {
+		if (map->is_memory) {
+			*ret = pin(map->phys, map->size, map->shift);
+			/* What only waits to be flushed does not count. */
+			if (*ret == -EBUSY && nr_lazy_domains) {
+				lazy_flush_all();
+				*ret = pin(map->phys, map->size, map->shift);
+			}
+		} else if (!is_host_mmio(map->phys, map->size)) {
 			*ret = -EPERM;
-		if (*ret)
-			break;
+		}
 	}
 	hyp_spin_unlock(&host_mmu.lock);
 
-	return i;
+	return map - maps - (*ret ? 1 : 0);
 }
 
 static void maps_unpin(const struct pkvm_iommu_mapping *map, int nr)
@@ -726,7 +744,8 @@ static int maps_tell(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_m
 
 	for (; map < end; map++) {
 		/* Just made, each by entries of one kind. */
-		BUG_ON(pkvm_iommu_pgtable_unmap(domain->ops, map->iova, map->size, &run, 1) != 1);
+		BUG_ON(pkvm_iommu_pgtable_unmap(domain->ops, map->iova, map->size, &run, 1, 0) != 1 ||
+		       run.len != map->size);
 		domain->mapped -= pkvm_iommu_entries(map);
 	}
 	end--;
@@ -736,13 +755,36 @@ static int maps_tell(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_m
 	return ret;
 }
 
+/* Map what is pinned. Returns how many. */
+static int maps_write(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_mapping *maps,
+		      int nr, int *ret)
+{
+	int i, done, told = 0;
+
+	hyp_spin_lock(&domain->lock);
+	*ret = pkvm_iommu_pgtable_map(domain->ops, maps, nr, lazy_stale(domain),
+				      !pkvm_iommu_all_walk, &done);
+	for (i = 0; i < done; i++)
+		domain->mapped += pkvm_iommu_entries(&maps[i]);
+	if (!pkvm_iommu_all_walk)
+		told = maps_tell(domain, maps, done);
+	hyp_spin_unlock(&domain->lock);
+
+	if (told) {
+		*ret = told;
+		done = 0;
+	}
+
+	return done;
+}
+
 /* PKVM_IOMMU_MAP */
 int pkvm_iommu_map(const u64 *args, u64 *res)
 {
 	u64 size, iova = args[1], flags = args[2];
 	struct pkvm_iommu_mapping maps[MAP_MAX] __uninitialized;
-	int i, nr, pinned, done, err, ret;
 	struct pkvm_iommu_domain *domain;
+	int i, nr, pinned, done, err, ret;
 	const u64 *runs = args + 3;
 
 	ret = runs_size(runs, &size);
@@ -755,19 +797,16 @@ int pkvm_iommu_map(const u64 *args, u64 *res)
 	nr = runs_split(domain, iova, runs, to_prot(flags), maps);
 	pinned = maps_pin(maps, nr, &ret);
 
-	hyp_spin_lock(&domain->lock);
-	err = pkvm_iommu_pgtable_map(domain->ops, maps, pinned, !pkvm_iommu_all_walk, &done);
-	for (i = 0; i < done; i++)
-		domain->mapped += pkvm_iommu_entries(&maps[i]);
-	if (!pkvm_iommu_all_walk) {
-		int told = maps_tell(domain, maps, done);
-
-		if (told) {
-			err = told;
-			done = 0;
-		}
+	done = maps_write(domain, maps, pinned, &err);
+	if (err == -EAGAIN) {
+		hyp_spin_lock(&host_mmu.lock);
+		lazy_flush(domain);
+		hyp_spin_unlock(&host_mmu.lock);
+		done += maps_write(domain, maps + done, pinned - done, &err);
+		/* Stale again by another CPU: this is as far as it gets. */
+		if (err == -EAGAIN)
+			err = ret = 0;
 	}
-	hyp_spin_unlock(&domain->lock);
 	pkvm_iommu_domain_put(domain);
 
 	if (done < pinned)
@@ -788,20 +827,23 @@ int pkvm_iommu_map(const u64 *args, u64 *res)
 /* Finish what was unmapped lazily. host_mmu.lock held. */
 static void lazy_flush(struct pkvm_iommu_domain *domain)
 {
+	bool listed = domain->nr_lazy;
 	u64 run;
 
-	if (!domain->nr_lazy)
-		return;
-
+	/* What is unmapped from here on is for the next flush. */
+	hyp_spin_lock(&domain->lock);
+	domain->flushes++;
+	hyp_spin_unlock(&domain->lock);
 	pkvm_iommu_invalidate_all(domain, &host_mmu.lock, 0, 0);
 
 	while (domain->nr_lazy) {
 		run = domain->lazy[--domain->nr_lazy];
 		if (run & LAZY_MEMORY)
-			unpin(run & PAGE_MASK, (run & LAZY_PAGES) << PAGE_SHIFT,
-			      run & LAZY_BLOCK ? PMD_SHIFT : PAGE_SHIFT);
+			unpin(run & PAGE_MASK, (run & LAZY_PAGES) << PAGE_SHIFT, PAGE_SHIFT);
 	}
 	domain->lazy_entries = 0;
+	if (!listed)
+		return;
 
 	/* The last one in the list takes its place. */
 	nr_lazy_domains--;
@@ -821,9 +863,8 @@ static void lazy_add(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_r
 		lazy_domains[domain->lazy_slot] = domain;
 	}
 	domain->lazy[domain->nr_lazy++] = run->phys | run->len >> PAGE_SHIFT |
-					  (run->shift == PMD_SHIFT ? LAZY_BLOCK : 0) |
 					  (run->is_memory ? LAZY_MEMORY : 0);
-	domain->lazy_entries += run->len >> run->shift;
+	domain->lazy_entries += run->len >> PAGE_SHIFT;
 }
 
 /* PKVM_IOMMU_FLUSH */
@@ -837,7 +878,8 @@ int pkvm_iommu_flush(u64 id)
 		return -ENXIO;
 
 	hyp_spin_lock(&host_mmu.lock);
-	lazy_flush(domain);
+	if (domain->nr_lazy)
+		lazy_flush(domain);
 	hyp_spin_unlock(&host_mmu.lock);
 	pkvm_iommu_domain_put(domain);
 
@@ -859,7 +901,7 @@ int pkvm_iommu_unmap(const u64 *args, u64 *res)
 	struct pkvm_iommu_run runs[UNMAP_RUNS] __uninitialized, *run;
 	int found = 0, nr = 0, steps, ret = 0;
 	struct pkvm_iommu_domain *domain;
-	bool lazy;
+	bool lazy, block = false;
 
 	if (flags & ~PKVM_IOMMU_UNMAP_LAZY)
 		ret = -EINVAL;
@@ -877,16 +919,19 @@ int pkvm_iommu_unmap(const u64 *args, u64 *res)
 			break;
 		run = &runs[nr];
 		found = pkvm_iommu_pgtable_unmap(domain->ops, iova + res[0], size - res[0],
-						 run, UNMAP_RUNS - nr);
+						 run, UNMAP_RUNS - nr,
+						 lazy ? lazy_stale(domain) : 0);
 		if (!found)
 			res[0] += min(size - res[0], run->len);
 		for (; run < &runs[nr] + found; run++) {
 			res[0] += run->len;
 			res[1] += run->len;
 			domain->mapped -= run->len >> run->shift;
+			block |= run->shift != PAGE_SHIFT;
 		}
 		nr += max(found, 0);
 	}
+	lazy &= !block;
 	if (nr && !lazy)
 		pkvm_iommu_invalidate_all(domain, &domain->lock, iova, res[0]);
 	hyp_spin_unlock(&domain->lock);
@@ -907,17 +952,20 @@ int pkvm_iommu_unmap(const u64 *args, u64 *res)
 }
 
 /*
- * PKVM_IOMMU_REPLAY: what is mapped from @iova on, for an IOMMU that walks no page
- * tables. Returns 0 or the address to go on from, or a negative errno.
+ * PKVM_IOMMU_REPLAY: go on telling an IOMMU that walks no page tables what is
+ * mapped. Returns 0 when done, 1 if there is more, or a negative errno.
  */
-s64 pkvm_iommu_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain, u64 iova)
+int pkvm_iommu_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain)
 {
 	struct pkvm_iommu_mapping maps[MAP_MAX] __uninitialized;
 	struct pkvm_iommu_run runs[MAP_MAX] __uninitialized;
+	u64 iova, end = BIT(domain->cfg->ias);
 	int i, found, steps, ret = 0;
 
 	hyp_spin_lock(&domain->lock);
-	for (steps = 0; steps < UNMAP_STEPS && !ret && iova < BIT(domain->cfg->ias); steps++) {
+	/* Only a replay changes it, and only under this lock; or a new start. */
+	iova = READ_ONCE(domain->told[iommu->id]);
+	for (steps = 0; steps < UNMAP_STEPS && !ret && iova < end; steps++) {
 		found = pkvm_iommu_pgtable_read(domain->ops, iova, SZ_2M, runs, MAP_MAX);
 		if (!found)
 			iova += runs->len;
@@ -926,16 +974,14 @@ s64 pkvm_iommu_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain
 			maps[i].phys = runs[i].phys;
 			maps[i].size = runs[i].len;
 			maps[i].prot = pkvm_iommu_pgtable_prot(domain->ops, iova);
+			maps[i].is_memory = runs[i].is_memory;
 			iova += runs[i].len;
 		}
-		if (found)
-			ret = pkvm_iommu_map_one(iommu, domain, maps, found);
+		ret = pkvm_iommu_map_one(iommu, domain, maps, found, iova);
 	}
 	hyp_spin_unlock(&domain->lock);
-	if (iova >= BIT(domain->cfg->ias))
-		iova = 0;
 
-	return ret ?: iova;
+	return ret ?: iova < end;
 }
 
 /* PKVM_IOMMU_LOOKUP */

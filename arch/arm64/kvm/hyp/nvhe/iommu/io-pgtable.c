@@ -171,14 +171,15 @@ static int pgtable_make(struct arm_lpae_io_pgtable *data, const struct pkvm_iomm
  * @ops: the page table
  * @maps: what to map; one that fails has nothing mapped
  * @nr: how many
+ * @stale: what pkvm_iommu_pgtable_unmap() left in entries that must not be used
  * @mark: mark where each starts, see pkvm_iommu_pgtable_starts()
  * @done: set to how many were mapped
  *
  * Context: the caller guards the page table.
- * Return: 0, -EEXIST, or -ENOMEM if the pool is empty.
+ * Return: 0, -EEXIST, -EAGAIN for stale entries, or -ENOMEM if the pool is empty.
  */
 int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_mapping *maps,
-			   int nr, bool mark, int *done)
+			   int nr, u64 stale, bool mark, int *done)
 {
 	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
 	const struct pkvm_iommu_mapping *map = maps, *last = NULL;
@@ -199,9 +200,11 @@ int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_m
 
 		n = pkvm_iommu_entries(map);
 		if (shift == map->shift) {
-			for (i = 0; i < n && !ptep[i]; i++)
-				;
-			ret = i < n ? -EEXIST : 0;
+			for (i = 0; i < n && !ret; i++) {
+				if (ptep[i])
+					ret = ptep[i] & ARM_LPAE_PTE_VALID ? -EEXIST :
+					      ptep[i] == stale ? -EAGAIN : 0;
+			}
 		} else if (shift > map->shift && !*ptep) {
 			ret = pgtable_make(data, map);
 			ptep = pgtable_find(data, map->iova, &lvl);
@@ -254,7 +257,7 @@ void *pkvm_iommu_pgtable_prune(struct io_pgtable_ops *ops, u64 iova)
 			break;
 	}
 	for (i = 0; i < PTRS_PER_PTE; i++) {
-		if (table[i])
+		if (table[i] & ARM_LPAE_PTE_VALID)
 			return NULL;
 	}
 	WRITE_ONCE(*ptep, 0);
@@ -278,7 +281,8 @@ bool pkvm_iommu_pgtable_starts(struct io_pgtable_ops *ops, u64 iova)
 	int lvl;
 	arm_lpae_iopte pte = *pgtable_find(data, iova, &lvl);
 
-	return !pte || (pte & PTE_START && IS_ALIGNED(iova, ARM_LPAE_BLOCK_SIZE(lvl, data)));
+	return !(pte & ARM_LPAE_PTE_VALID) ||
+	       (pte & PTE_START && IS_ALIGNED(iova, ARM_LPAE_BLOCK_SIZE(lvl, data)));
 }
 
 /**
@@ -291,7 +295,8 @@ bool pkvm_iommu_pgtable_starts(struct io_pgtable_ops *ops, u64 iova)
  */
 int pkvm_iommu_pgtable_prot(struct io_pgtable_ops *ops, u64 iova)
 {
-	static const int prots[] = { IOMMU_READ, IOMMU_WRITE, IOMMU_READ | IOMMU_WRITE };
+	/* Stage 1 has no write-only: what is writable is readable. */
+	static const int prots[] = { IOMMU_READ, IOMMU_READ | IOMMU_WRITE, IOMMU_WRITE };
 	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
 	const arm_lpae_iopte types = ~(ARM_LPAE_PTE_ADDR_MASK | PTE_START | PTE_MEMORY |
 				       ARM_LPAE_PTE_TYPE_MASK | ARM_LPAE_PTE_XN);
@@ -311,7 +316,7 @@ int pkvm_iommu_pgtable_prot(struct io_pgtable_ops *ops, u64 iova)
 }
 
 static int pgtable_runs(struct io_pgtable_ops *ops, u64 iova, u64 max,
-			struct pkvm_iommu_run *run, int nr, bool clear)
+			struct pkvm_iommu_run *run, int nr, bool clear, u64 stale)
 {
 	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
 	int lvl, shift, i = 1, n = 1, found = 1;
@@ -327,8 +332,8 @@ static int pgtable_runs(struct io_pgtable_ops *ops, u64 iova, u64 max,
 		n = min_t(u64, max >> shift,
 			  arm_lpae_max_entries(ARM_LPAE_LVL_IDX(iova, lvl, data), data));
 
-	if (!pte) {
-		while (i < n && !READ_ONCE(ptep[i]))
+	if (!(pte & ARM_LPAE_PTE_VALID)) {
+		while (i < n && !(READ_ONCE(ptep[i]) & ARM_LPAE_PTE_VALID))
 			i++;
 		run->len = ((u64)i << shift) - (iova & (size - 1));
 		return 0;
@@ -339,14 +344,17 @@ static int pgtable_runs(struct io_pgtable_ops *ops, u64 iova, u64 max,
 	run->phys = (pte & ARM_LPAE_PTE_ADDR_MASK) + (iova & (size - 1));
 	run->len = size;
 	run->is_memory = pte & PTE_MEMORY;
+	/* The library looks at entries that may lead to tables. */
+	if (shift != PAGE_SHIFT)
+		stale = 0;
 	if (clear)
-		WRITE_ONCE(*ptep, 0);
+		WRITE_ONCE(*ptep, stale);
 	for (; i < n; i++, pte = next) {
 		next = READ_ONCE(ptep[i]);
 		if (next == (pte & ~PTE_START) + size) {
 			run->len += size;
 		} else {
-			if (!next || found == nr)
+			if (!(next & ARM_LPAE_PTE_VALID) || found == nr)
 				break;
 			found++;
 			run++;
@@ -356,7 +364,7 @@ static int pgtable_runs(struct io_pgtable_ops *ops, u64 iova, u64 max,
 			run->is_memory = next & PTE_MEMORY;
 		}
 		if (clear)
-			WRITE_ONCE(ptep[i], 0);
+			WRITE_ONCE(ptep[i], stale);
 	}
 	if (clear && !data->iop.cfg.coherent_walk)
 		__arm_lpae_sync_pte(ptep, i, &data->iop.cfg);
@@ -380,7 +388,7 @@ static int pgtable_runs(struct io_pgtable_ops *ops, u64 iova, u64 max,
 int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,
 			    struct pkvm_iommu_run *runs, int nr)
 {
-	return pgtable_runs(ops, iova, max, runs, nr, false);
+	return pgtable_runs(ops, iova, max, runs, nr, false, 0);
 }
 
 /**
@@ -390,6 +398,8 @@ int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,
  * @max: at most so many bytes
  * @runs: what was unmapped, as for pkvm_iommu_pgtable_read()
  * @nr: room in @runs, at least one
+ * @stale: what is left in the place of pages, though not of blocks; bits 0 and 1 are
+ *	clear, so that it means nothing to hardware
  *
  * Tables that become empty stay.
  *
@@ -398,7 +408,7 @@ int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,
  * within a block.
  */
 int pkvm_iommu_pgtable_unmap(struct io_pgtable_ops *ops, u64 iova, u64 max,
-			     struct pkvm_iommu_run *runs, int nr)
+			     struct pkvm_iommu_run *runs, int nr, u64 stale)
 {
-	return pgtable_runs(ops, iova, max, runs, nr, true);
+	return pgtable_runs(ops, iova, max, runs, nr, true, stale);
 }

@@ -264,8 +264,11 @@ static int iommu_attach(const u64 *args, u64 *res)
 	if (!ret)
 		ret = iommu->ops->stream_set(iommu, sid, domain, true);
 	if (!ret) {
-		/* Hardware that walks no page tables starts with none. */
-		res[0] = iommu->ops->map && !domain->streams[iommu->id];
+		/* Hardware that walks no page tables starts with nothing mapped. */
+		if (iommu->ops->map && !domain->streams[iommu->id]) {
+			domain->told[iommu->id] = 0;
+			res[0] = 1;
+		}
 		*slot = domain;
 		domain->streams[iommu->id]++;
 	}
@@ -384,18 +387,24 @@ void pkvm_iommu_invalidate_all(const struct pkvm_iommu_domain *domain,
  * @domain: where
  * @maps: what
  * @nr: how many
+ * @told: where a replay comes to with this; 0 if it is none, and what the replay
+ *	will come to is left to it
  *
  * Context: @domain's lock held; takes @iommu's.
  * Return: 0, also if it need not know; or the errors of pkvm_iommu_ops::map.
  */
-int pkvm_iommu_map_one(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain,
-		       const struct pkvm_iommu_mapping *maps, int nr)
+int pkvm_iommu_map_one(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain,
+		       const struct pkvm_iommu_mapping *maps, int nr, u64 told)
 {
 	int ret = 0;
 
 	hyp_spin_lock(&iommu->lock);
-	if (iommu->ops->map && domain->streams[iommu->id])
+	while (!told && nr && maps[nr - 1].iova >= domain->told[iommu->id])
+		nr--;
+	if (iommu->ops->map && domain->streams[iommu->id] && nr)
 		ret = iommu->ops->map(iommu, domain, maps, nr);
+	if (!ret && told)
+		domain->told[iommu->id] = told;
 	hyp_spin_unlock(&iommu->lock);
 
 	return ret;
@@ -410,14 +419,14 @@ int pkvm_iommu_map_one(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain 
  * Context: @domain's lock held; takes each pkvm_iommu::lock.
  * Return: 0, or the error of the first that does not accept it.
  */
-int pkvm_iommu_map_all(const struct pkvm_iommu_domain *domain,
+int pkvm_iommu_map_all(struct pkvm_iommu_domain *domain,
 		       const struct pkvm_iommu_mapping *maps, int nr)
 {
 	struct pkvm_iommu *iommu;
 	int ret = 0;
 
 	for (iommu = pkvm_iommus; iommu < pkvm_iommus + pkvm_iommu_nr && !ret; iommu++)
-		ret = pkvm_iommu_map_one(iommu, domain, maps, nr);
+		ret = pkvm_iommu_map_one(iommu, domain, maps, nr, 0);
 
 	return ret;
 }
@@ -427,14 +436,10 @@ static int iommu_replay(const u64 *args, u64 *res)
 {
 	struct pkvm_iommu *iommu = iommu_get(args[0]);
 	struct pkvm_iommu_domain *domain;
-	s64 ret = 0;
+	int ret = 0;
 
 	if (!iommu)
 		return -ENOENT;
-	if (!PAGE_ALIGNED(args[2]))
-		return -EINVAL;
-	if (args[2] >> iommu_limit)
-		return -ERANGE;
 	domain = args[1] == PKVM_IOMMU_DOMAIN_IDENTITY ? NULL : pkvm_iommu_domain_get(args[1]);
 	if (!domain)
 		return -ENXIO;
@@ -443,14 +448,17 @@ static int iommu_replay(const u64 *args, u64 *res)
 	if (!domain->streams[iommu->id])
 		ret = -ENOTCONN;
 	hyp_spin_unlock(&iommu->lock);
-	if (!ret)
-		ret = pkvm_iommu_replay(iommu, domain, args[2]);
+	if (!ret && iommu->ops->map)
+		ret = pkvm_iommu_replay(iommu, domain);
 	pkvm_iommu_domain_put(domain);
-	if (ret < 0)
-		return ret;
-	res[0] = ret;
 
-	return 0;
+	/* There is more. */
+	if (ret > 0) {
+		res[0] = 1;
+		ret = 0;
+	}
+
+	return ret;
 }
 
 static int iommu_fault(const u64 *args, u64 *res)

@@ -42,10 +42,12 @@
 #define CMDQ_BITS		(ilog2(SZ_4K) - CMDQ_ENT_SZ_SHIFT)
 #define EVTQ_BITS		(ilog2(SZ_4K) - EVTQ_ENT_SZ_SHIFT)
 /*
- * Invalidate by so many commands at most; all of the domain beyond. Ranges are
- * never beyond: a command covers five bits of their pages.
+ * Invalidate by so many commands at most, or so many pages by ranges, of which a
+ * command covers five bits; all of the domain beyond.
  */
 #define INV_MAX_CMDS		32
+/* SCALE has five bits where there are no 52-bit addresses (4.4.1.1). */
+#define INV_MAX_RANGE		(BIT(31) - 1)
 
 /**
  * struct hyp_smmu - an SMMUv3
@@ -508,7 +510,7 @@ static void smmu_invalidate(struct pkvm_iommu *iommu,
 	struct arm_smmu_cmd cmd;
 
 	/* The table's entries are seen before the commands are (3.19). */
-	if (!pages || (!ril && pages > INV_MAX_CMDS)) {
+	if (!pages || pages > (ril ? INV_MAX_RANGE : INV_MAX_CMDS)) {
 		smmu_add_cmd(iommu, arm_smmu_make_cmd_tlbi(stage2 ? CMDQ_OP_TLBI_S12_VMALL :
 							   CMDQ_OP_TLBI_NH_ASID, asid, vmid));
 		pages = 0;
