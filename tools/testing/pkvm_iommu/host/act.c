@@ -288,6 +288,9 @@ static int act_call(const struct act *a, u64 *res, const char *words)
 	bool boot = a->kind == ACT_BOOT;
 	const char *wrong;
 
+	/* More than that, the specification cannot follow. */
+	if (!boot && a->a[0] == PKVM_IOMMU_DOMAIN_ALLOC && !spec_domain_room(&spec))
+		return -ENOSPC;
 	res[0] = 0xdead;
 	act_prepare(a);
 	if (!env_hvc(boot, a->a, res)) {

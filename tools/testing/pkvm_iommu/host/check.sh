@@ -1,13 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# `make check`: build the EL2 sources for this machine with sanitizers, and walk
-# each configuration. TAP on stdout; the last line is the count.
+# `make check`: build the EL2 sources for this machine with sanitizers, walk each
+# configuration, and let a fuzzer choose for a while, if clang has one. TAP on
+# stdout; the last line is the count.
 #
 #	check.sh [STEPS]	steps of each configuration, default 12000
 #
 # CC=clang builds with clang. SEED= gives the first seed (default: from the
-# clock; it is printed). O= is where the objects go.
+# clock; it is printed). O= is where the objects go. FUZZ= seconds of the fuzzers,
+# 20; 0: none. For a nightly run: check.sh 2000000, and see fuzz.c and walk.c.
 
 HERE=$(cd "$(dirname "$0")" && pwd)
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/pkvm-iommu
@@ -21,10 +23,13 @@ export LC_ALL=C
 TREE=${TREE:-$CACHE/$(cat "$CACHE/tree")}
 O=${O:-$CACHE/host-${CC:-cc}}
 STEPS=${1:-12000}
+FUZZ=${FUZZ:-20}
+CLANG=${CLANG:-clang}
 SEED=${SEED:-$(date +%s)}
 
 passed=0
 failed=0
+skipped=0
 nr=0
 
 # row NAME COMMAND...
@@ -45,18 +50,83 @@ row() {
 	fi
 }
 
+# skip NAME WHY
+skip() {
+	nr=$((nr + 1))
+	skipped=$((skipped + 1))
+	echo "ok $nr - $1 # SKIP $2"
+}
+
+build() { make -s -C "$HERE" TREE="$TREE" "$@"; }
+
+# Calls a minute of the optimised build, one process on each CPU; no target, since
+# who knows what machine this is.
+throughput() {
+	build O="$O" ${CC:+CC="$CC"} "$O/walk-opt"
+	for cpu in $(seq "$(nproc)"); do
+		"$O/walk-opt" --config two-level --seed $((SEED + cpu)) --steps 40000 \
+			--save "$O/throughput.trace" >"$O/throughput.$cpu" &
+		eval "pid$cpu=\$!"
+	done
+	for cpu in $(seq "$(nproc)"); do
+		eval "wait \$pid$cpu" || { cat "$O/throughput.$cpu"; return 1; }
+	done
+	sed -n 's/.* \([0-9.]*\) million calls a minute$/\1/p' "$O"/throughput.* |
+		awk '{ sum += $1 } END { printf "# %.2f million calls a minute\n", sum
+			exit !sum }'
+	rm -f "$O"/throughput.*
+}
+
+has_fuzzer() {
+	printf '%s\n' '#include <stddef.h>' \
+		'int LLVMFuzzerTestOneInput(const unsigned char *d, size_t n) { return 0; }' \
+		>"$O/probe.c"
+	"$CLANG" -fsanitize=fuzzer,address -o "$O/probe" "$O/probe.c" >/dev/null 2>&1
+}
+
+# Both at once; what fails is kept.
+fuzz() {
+	for which in calls steps; do
+		"$O/fuzz/fuzz-$which" -seed=$((SEED & 0x7fffffff)) -max_total_time="$FUZZ" \
+			-max_len=1024 -len_control=0 -artifact_prefix="$O/fuzz/$which-" \
+			>"$O/fuzz/$which.log" 2>&1 &
+		eval "pid_$which=\$!"
+	done
+	row fuzz-calls fuzz_result calls "$pid_calls"
+	row fuzz-steps fuzz_result steps "$pid_steps"
+}
+
+fuzz_result() {
+	if wait "$2"; then
+		sed -n 's/^#\([0-9]*\)[[:space:]]*DONE *\(cov: [0-9]*\).*/# \1 inputs, \2/p' \
+			"$O/fuzz/$1.log" | grep . && return 0
+	fi
+	sed -n '/FAILED/,/repeat/p; /ERROR/p; /Test unit/p' "$O/fuzz/$1.log"
+	echo "repeat: $O/fuzz/fuzz-$1 FILE"
+	return 1
+}
+
 # The patched tree has to have our patches, not our sources: those are the
 # overlay's own. What it must have is what they include.
-mkdir -p "$O"
+mkdir -p "$O/fuzz"
 echo "TAP version 13"
 echo "# seed $SEED, $STEPS steps for each configuration, ${CC:-cc}"
-row "build" make -s -C "$HERE" TREE="$TREE" O="$O" ${CC:+CC="$CC"} "$O/walk-san"
+row "build" build O="$O" ${CC:+CC="$CC"} "$O/walk-san"
 if [ $failed -eq 0 ]; then
 	for config in $("$O/walk-san" --list); do
 		row "$config" "$O/walk-san" --config "$config" --seed "$SEED" --steps "$STEPS" \
 			--save "$O/$config.trace"
 	done
+	row "throughput" throughput
+	if [ "$FUZZ" -eq 0 ]; then
+		skip fuzz "FUZZ=0"
+	elif ! has_fuzzer; then
+		skip fuzz "no libFuzzer: install clang-14 and libclang-rt-14-dev, or set CLANG="
+	else
+		row "fuzz-build" build O="$O/fuzz" CC="$CLANG" fuzz
+		[ $failed -gt 0 ] || fuzz
+	fi
 fi
 echo "1..$nr"
-echo "$passed passed, $failed failed, 0 skipped"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]

@@ -381,6 +381,38 @@ void env_init(bool coherent, unsigned int ia_bits)
 	}
 }
 
+/* After a fork: the memory is this process's own from here on. */
+void env_unshare(void)
+{
+	int i, fd = memfd_create("memory", 0);
+	off_t off = 0;
+	u64 pa;
+
+	if (fd < 0 || ftruncate(fd, 64 << 20)) {
+		perror("memfd");
+		exit(1);
+	}
+	for (i = 0; i < hyp_memblock_nr; i++) {
+		u64 start = ALIGN_DOWN(hyp_memory[i].base, PAGE_SIZE);
+		u64 size = PAGE_ALIGN(hyp_memory[i].base + hyp_memory[i].size) - start;
+
+		if (pwrite(fd, test_mem + start, size, off) != (ssize_t)size) {
+			perror("pwrite");
+			exit(1);
+		}
+		off += size;
+	}
+	map_ram(el2_mem, fd, PROT_NONE);
+	map_ram(test_mem, fd, PROT_READ | PROT_WRITE);
+	close(fd);
+	for (i = 0; i < hyp_memblock_nr; i++) {
+		for (pa = PAGE_ALIGN(hyp_memory[i].base); env_is_ram(pa); pa += PAGE_SIZE) {
+			if (get_hyp_state(hyp_phys_to_page(pa)) != PKVM_NOPAGE)
+				el2_access(pa >> PAGE_SHIFT, 1, true);
+		}
+	}
+}
+
 /* Page ownership, as in mem_protect.c. */
 
 static bool check_state(u64 pfn, u64 nr, enum pkvm_page_state host, enum pkvm_page_state hyp)

@@ -68,6 +68,7 @@ void env_assert_held(struct env_lock *lock, const char *name);
 
 /* Called by the tests. */
 void env_init(bool coherent, unsigned int ia_bits);
+void env_unshare(void);				/* memory, after a fork */
 int env_page_op(enum env_op op, uint64_t pfn);
 bool env_is_ram(uint64_t pa);			/* whole page of memory */
 bool env_host_reaches(uint64_t pfn);		/* by EL2's own record */

@@ -344,7 +344,7 @@ static bool observe_config(struct smmu *s, u64 pa)
 		if (pa != SMMU_EVERYTHING && (pa & ~(ENV_PAGE - 1)) != w->pa)
 			continue;
 		if (!memcmp(env_cpu(w->pa), w->seen[0], ENV_PAGE) &&
-		    !memcmp(env_poc(w->pa), w->seen[1], ENV_PAGE))
+		    (s->c.coherent || !memcmp(env_poc(w->pa), w->seen[1], ENV_PAGE)))
 			continue;
 		if (w->kind == CDS && !memcmp((char *)env_cpu(w->pa) + w->base % ENV_PAGE,
 					      (char *)w->seen[0] + w->base % ENV_PAGE, 64) &&

@@ -21,6 +21,18 @@ bool domain_exists(struct spec *s, u64 id)
 	return id == PKVM_IOMMU_DOMAIN_IDENTITY || (d && !d->dying);
 }
 
+bool spec_domain_room(struct spec *s)
+{
+	struct spec_domain *d;
+
+	for (d = s->domain; d < s->domain + SPEC_DOMAINS; d++) {
+		if (!d->id)
+			return true;
+	}
+
+	return false;
+}
+
 static const struct spec_map *map_at(const struct spec_maps *l, u64 iova)
 {
 	const struct spec_map *m;
@@ -195,8 +207,10 @@ const char *domain_alloc(struct spec *s, const u64 *res)
 	pool_may_lose(s, s->enough_alloc ? s->enough_alloc : s->free_min);
 	if (!res[1] || domain_of(s, res[1]))
 		return "the id of another domain";
-	for (d = s->domain; d->id; d++)
+	for (d = s->domain; d < s->domain + SPEC_DOMAINS && d->id; d++)
 		;
+	if (d == s->domain + SPEC_DOMAINS)
+		return "more domains than the specification has room for";
 	*d = (struct spec_domain) { .id = res[1] };
 
 	return NULL;

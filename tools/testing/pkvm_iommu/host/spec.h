@@ -109,6 +109,7 @@ struct spec {
 
 void spec_memory(struct spec *s, uint64_t base, uint64_t end);
 unsigned char *spec_page(struct spec *s, uint64_t pfn);
+bool spec_domain_room(struct spec *s);	/* for another domain, here */
 /* What devices may reach of a range: some of it has to be, some must not be. */
 void spec_range(struct spec *s, uint64_t pa, uint64_t size, bool *must, bool *never);
 bool spec_attached(struct spec *s, int iommu, uint32_t sid);
