@@ -94,7 +94,7 @@ u64 some_domain(void)
 	if (!below(30))
 		return strange[below(COUNT(strange))];
 
-	return below(3) ? spec.domain[below(SPEC_DOMAINS)].id : PKVM_IOMMU_DOMAIN_IDENTITY;
+	return below(3) ? spec.domain[below(WALK_DOMAINS)].id : PKVM_IOMMU_DOMAIN_IDENTITY;
 }
 
 /* Of them, one that can have mappings. */
@@ -104,7 +104,7 @@ u64 some_own_domain(void)
 	u64 id;
 
 	for (tries = below(16); tries; tries--) {
-		id = spec.domain[below(SPEC_DOMAINS)].id;
+		id = spec.domain[below(WALK_DOMAINS)].id;
 		if (id)
 			return id;
 	}

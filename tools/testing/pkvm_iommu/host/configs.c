@@ -46,6 +46,10 @@ const struct config configs[] = {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 32 } } },
 	{ .name = "reach48", .ia = 48, .nr = 1, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 48 } } },
+	{ .name = "saturated", .ia = 40, .nr = 1, .scenario = saturate_pins, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 48 } } },
+	{ .name = "many-domains", .ia = 36, .nr = 1, .scenario = many_lazy_domains, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .coherent = true, .oas = 44, .ril = true } } },
 	{ .name = "fetch-errors", .ia = 36, .nr = 1, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44,
 		.fetch_errors = 20, .latency = 2 } } },

@@ -115,6 +115,8 @@ void engine_walk(u64 nr_steps, bool up)
 
 	if (record)
 		record->on = true;
+	if (config->scenario)
+		config->scenario();
 	if (config->expect == LOST)
 		breaks = below(nr_steps / 2);
 	for (step = 0; step < nr_steps && !(fuzzed && !engine_nr_choices); step++) {

@@ -124,11 +124,11 @@ static void map_add(struct spec_maps *l, u64 iova, u64 phys, u64 size, u64 prot)
 
 	if (!size)
 		return;
-	for (m = l->map; m && m < l->map + l->nr; m++) {
-		if (m->iova + m->size == iova && m->phys + m->size == phys && m->prot == prot) {
-			m->size += size;
-			return;
-		}
+	/* Mostly it goes on where the last one ended. */
+	m = l->nr ? l->map + l->nr - 1 : NULL;
+	if (m && m->iova + m->size == iova && m->phys + m->size == phys && m->prot == prot) {
+		m->size += size;
+		return;
 	}
 	if (l->nr == l->max) {
 		l->max = l->max * 2 + 16;

@@ -66,7 +66,7 @@ struct spec_maps {
 	int nr, max;
 };
 
-#define SPEC_DOMAINS	8
+#define SPEC_DOMAINS	72
 
 struct spec_domain {
 	uint64_t id;			/* 0: none */

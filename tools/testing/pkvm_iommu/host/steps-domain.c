@@ -46,9 +46,9 @@ bool do_domain(void)
 	u64 res[3], id;
 	int i, n = 0, given;
 
-	for (i = 0; i < SPEC_DOMAINS; i++)
+	for (i = 0; i < WALK_DOMAINS; i++)
 		n += !!spec.domain[i].id;
-	if (n < SPEC_DOMAINS && below(n + 1) < 2) {
+	if (n < WALK_DOMAINS && below(n + 1) < 2) {
 		if (call(false, res, PKVM_IOMMU_DOMAIN_ALLOC) > 0)
 			return false;
 		if ((int)res[0] == -ENOMEM && below(2)) {
@@ -120,7 +120,7 @@ static void map_rest(struct act *a, u64 done)
 
 bool do_map(void)
 {
-	const struct spec_domain *d = &spec.domain[below(SPEC_DOMAINS)];
+	const struct spec_domain *d = &spec.domain[below(WALK_DOMAINS)];
 	u64 id = some_own_domain(), iova = some_iova(), size = some_size(), res[3];
 	struct act a;
 	int given;
@@ -151,7 +151,7 @@ bool do_map(void)
 
 bool do_unmap(void)
 {
-	struct spec_domain *d = &spec.domain[below(SPEC_DOMAINS)];
+	struct spec_domain *d = &spec.domain[below(WALK_DOMAINS)];
 	u64 id = some_own_domain(), iova = some_iova(), size = some_size(), res[3], flags;
 
 	/* What is there, or nearly. */
@@ -229,7 +229,7 @@ bool do_starved(void)
 		a.a[3] = some_domain();
 		break;
 	case 1:
-		if (spec.domain[SPEC_DOMAINS - 1].id)
+		if (spec.domain[WALK_DOMAINS - 1].id)
 			return true;
 		a.a[0] = PKVM_IOMMU_DOMAIN_ALLOC;
 		break;
@@ -255,4 +255,35 @@ bool do_starved(void)
 		if (give_pages(1) <= 0)
 			return !ended;
 	}
+}
+
+/* More is unmapped lazily than EL2 remembers, in runs that are no neighbours. */
+bool do_lazies(void)
+{
+	u64 id = some_own_domain(), res[3], iova = some_iova() & ~0x1fffffULL, pages, i;
+	struct act a = { .kind = ACT_CALL, .chance = noise(),
+			 .a = { PKVM_IOMMU_MAP, id, iova, PKVM_IOMMU_PROT_READ } };
+	/* Few large ones, or many small ones. */
+	bool large = below(2);
+	int n;
+
+	for (n = 0; n < (large ? 16 : 24); n++) {
+		a.a[2] = iova;
+		for (i = 0, pages = 0; i < PKVM_IOMMU_RUNS && pages < 512; i++) {
+			u64 nr = large ? 512 : 1;
+
+			a.a[4 + i] = PKVM_IOMMU_RUN(0x40600000 + (large ? 1 : 1 + (i * 5 + n) % 64) *
+						    ENV_PAGE, nr);
+			pages += nr;
+		}
+		if (i < PKVM_IOMMU_RUNS)
+			a.a[4 + i] = 0;
+		if (act(&a, res) > 0 || ((int)res[0] == -ENOMEM && give_pages(res[2]) < 0))
+			return false;
+		if (call(false, res, PKVM_IOMMU_UNMAP, id, iova, pages * ENV_PAGE,
+			 PKVM_IOMMU_UNMAP_LAZY) > 0)
+			return false;
+	}
+
+	return true;
 }

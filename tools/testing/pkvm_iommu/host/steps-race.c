@@ -72,7 +72,7 @@ bool do_race(void)
 		return true;
 	if (h.sid + 1 >= 1ULL << spec.iommu[h.iommu].sid_bits)
 		h.sid = 0;
-	for (i = 0; i < SPEC_DOMAINS; i++) {
+	for (i = 0; i < WALK_DOMAINS; i++) {
 		h.allocs += !spec.domain[i].id;
 		if (spec.domain[i].id && !spec.domain[i].dying)
 			h.domain[n++ % 2] = spec.domain[i].id;

@@ -196,7 +196,7 @@ bool one_step(void)
 	case 58:
 		return below(2) ? do_lookup() : below(2) ? do_replay() : do_starved();
 	case 59:
-		return do_flush();
+		return below(8) ? do_flush() : do_lazies();
 	case 0 ... 6:
 		return do_attach(true);
 	case 7 ... 12:

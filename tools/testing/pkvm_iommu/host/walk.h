@@ -27,6 +27,7 @@ struct config {
 	u64 flags;
 	struct smmu_config smmu[3];
 	int why;
+	void (*scenario)(void);		/* before the walk */
 };
 
 extern const struct config configs[];
@@ -118,7 +119,12 @@ bool engine_boot(const struct config *c, u64 seed);
 void engine_walk(u64 nr_steps, bool up);
 void engine_replay(const struct act *acts, u64 nr);
 
+/* scenario.c */
+void saturate_pins(void);
+void many_lazy_domains(void);
+
 /* args.c */
+#define WALK_DOMAINS	8	/* that the walk has at most */
 #define WHOLE_BLOCK	0x40200000ULL
 u64 some_pfn(void);
 u64 some_number(u64 max);
@@ -146,6 +152,7 @@ bool do_flush(void);
 bool do_replay(void);
 bool do_starved(void);
 bool do_race(void);
+bool do_lazies(void);
 /* Give the pool so many pages: 1, or 0 if there are none, or -1 if EL2 has stopped. */
 int give_pages(u64 n);
 

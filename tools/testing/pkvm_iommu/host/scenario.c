@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What a walk would have to be lucky to come to, see walk.h. */
+#include <errno.h>
+
+#include <linux/pkvm_iommu.h>
+
+#include "walk.h"
+
+static void must(bool ok, const char *what)
+{
+	if (!ok)
+		fail("scenario: %s", what);
+}
+
+/* A call that has what it needs. */
+static int fed(struct act *a, u64 *res)
+{
+	bool map = a->a[0] == PKVM_IOMMU_MAP;
+	int ret;
+
+	while ((ret = act(a, res)) == -ENOMEM) {
+		must(give_pages(map ? res[2] : res[1]) == 1, "no page for the pool");
+		/* The rest is for the caller. */
+		if (map && res[1])
+			return 0;
+	}
+
+	return ret;
+}
+
+static u64 new_domain(void)
+{
+	struct act a = { .kind = ACT_CALL, .a = { PKVM_IOMMU_DOMAIN_ALLOC } };
+	u64 res[3];
+
+	must(!fed(&a, res), "no domain");
+
+	return res[1];
+}
+
+/* Map @phys, a page or a block, so many times, one behind the other; then once more. */
+static void saturate(u64 id, u64 phys, u64 pages)
+{
+	struct act a = { .kind = ACT_CALL, .a = { PKVM_IOMMU_MAP, id, 0, 3 } };
+	struct act give = { .kind = ACT_PAGE, .a = { ENV_DONATE_GUEST, phys / ENV_PAGE } };
+	u64 res[3], done, nr, i;
+
+	for (done = 0; done < PKVM_IOMMU_PINS_MAX; done += nr) {
+		nr = PKVM_IOMMU_PINS_MAX - done;
+		nr = nr < PKVM_IOMMU_RUNS ? nr : PKVM_IOMMU_RUNS;
+		a.a[2] = done * pages * ENV_PAGE;
+		for (i = 0; i < PKVM_IOMMU_RUNS; i++)
+			a.a[4 + i] = i < nr ? PKVM_IOMMU_RUN(phys, pages) : 0;
+		must(!fed(&a, res), "a mapping that counts");
+		nr = res[1] / ENV_PAGE / pages;
+	}
+	a.a[2] = done * pages * ENV_PAGE;
+	a.a[4] = PKVM_IOMMU_RUN(phys, pages);
+	a.a[5] = 0;
+	must(fed(&a, res) == -EBUSY, "one more than can be counted is refused");
+	must(call(false, res, PKVM_IOMMU_UNMAP, id, 0, pages * ENV_PAGE, 0) == 0, "one less");
+	must(!fed(&a, res), "one more instead");
+	must(act(&give, res) == -EBUSY, "it is pinned");
+	for (i = 0; i <= done * pages * ENV_PAGE; i += res[1])
+		must(!call(false, res, PKVM_IOMMU_UNMAP, id, i,
+			   (done + 1) * pages * ENV_PAGE - i, 0) && res[1], "all go");
+	must(!act(&give, res), "it is not pinned any more");
+	give.a[0] = ENV_RECLAIM_GUEST;
+	must(!act(&give, res), "it comes back");
+}
+
+void saturate_pins(void)
+{
+	u64 id = new_domain(), res[3];
+
+	saturate(id, ENV_RAM1_END / ENV_PAGE / 2 * 2 * ENV_PAGE - 0x10000, 1);
+	saturate(id, WHOLE_BLOCK, 512);
+	while (call(false, res, PKVM_IOMMU_DOMAIN_FREE, id) == -EAGAIN)
+		;
+}
+
+/* More domains with something to flush than EL2 lists: the oldest is flushed. */
+void many_lazy_domains(void)
+{
+	struct act a = { .kind = ACT_CALL,
+			 .a = { PKVM_IOMMU_MAP, 0, 0x1000, 3, PKVM_IOMMU_RUN(0x40700000, 1) } };
+	u64 ids[SPEC_DOMAINS], res[3], i, n;
+
+	for (n = 0; n < SPEC_DOMAINS; n++) {
+		ids[n] = new_domain();
+		a.a[1] = ids[n];
+		must(!fed(&a, res), "a page is mapped");
+		struct act attach = { .kind = ACT_CALL,
+				      .a = { PKVM_IOMMU_ATTACH, 0, n, ids[n] } };
+		must(!fed(&attach, res), "a stream is attached");
+	}
+	for (i = 0; i < n; i++) {
+		must(!call(false, res, PKVM_IOMMU_UNMAP, ids[i], 0x1000, ENV_PAGE,
+			   PKVM_IOMMU_UNMAP_LAZY), "it is unmapped");
+		check_all(false);
+	}
+	/* It is in the way no more: what is left is flushed. */
+	must(!call(false, res, PKVM_IOMMU_TOPUP, 0x40700, 1), "the page can be given");
+	check_all(true);
+	for (i = 0; i < n; i++) {
+		must(!call(false, res, PKVM_IOMMU_DETACH, 0, i, ids[i]), "it is detached");
+		while (call(false, res, PKVM_IOMMU_DOMAIN_FREE, ids[i]) == -EAGAIN)
+			;
+	}
+}
