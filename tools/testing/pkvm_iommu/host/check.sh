@@ -111,8 +111,9 @@ fuzz_result() {
 mkdir -p "$O/fuzz"
 echo "TAP version 13"
 echo "# seed $SEED, $STEPS steps for each configuration, ${CC:-cc}"
-row "build" build O="$O" ${CC:+CC="$CC"} "$O/walk-san"
+row "build" build O="$O" ${CC:+CC="$CC"} "$O/walk-san" "$O/virtio-san"
 if [ $failed -eq 0 ]; then
+	row "virtio-iommu, alone" "$O/virtio-san"
 	for config in $("$O/walk-san" --list); do
 		row "$config" "$O/walk-san" --config "$config" --seed "$SEED" --steps "$STEPS" \
 			--save "$O/$config.trace"

@@ -40,6 +40,7 @@
 
 #define CONFIG_PKVM_IOMMU		1
 #define CONFIG_PKVM_IOMMU_SMMU_V3	1
+#define CONFIG_PKVM_IOMMU_VIRTIO	1
 #define CONFIG_PKVM_IOMMU_TEST		1
 
 typedef u64 dma_addr_t;
@@ -73,9 +74,11 @@ typedef u64 kvm_pte_t;
 #define PMD_SHIFT		21
 #define PMD_SIZE		(1UL << PMD_SHIFT)
 #define PUD_SHIFT		30
+#undef U8_MAX
 #undef U16_MAX
 #undef U32_MAX
 #undef U64_MAX
+#define U8_MAX			((u8)~0U)
 #define U16_MAX			((u16)~0U)
 #define U64_MAX			((u64)~0ULL)
 #define U32_MAX			((u32)~0U)
@@ -86,6 +89,8 @@ typedef u64 kvm_pte_t;
 #define offset_in_page(p)	((unsigned long)(p) & ~PAGE_MASK)
 #define PAGE_ALIGNED(addr)	IS_ALIGNED((unsigned long)(addr), PAGE_SIZE)
 #define USEC_PER_SEC		1000000L
+#define lower_32_bits(n)	((u32)(n))
+#define upper_32_bits(n)	((u32)((n) >> 16 >> 16))
 #ifndef ALIGN_DOWN
 #define ALIGN_DOWN(x, a)	((x) & ~((typeof(x))(a) - 1))
 #endif
@@ -173,6 +178,10 @@ typedef u64 kvm_pte_t;
 #define env_sysreg_cntpct_el0()	env_time()
 #define env_sysreg_cntfrq_el0()	ENV_FREQUENCY
 
+#undef readb_relaxed
+#undef writeb_relaxed
+#define readb_relaxed(addr)		((u8)env_mmio_read(addr, 1))
+#define writeb_relaxed(val, addr)	env_mmio_write(addr, (u8)(val), 1)
 #undef readl_relaxed
 #undef readq_relaxed
 #undef writel_relaxed
