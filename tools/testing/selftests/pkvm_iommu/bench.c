@@ -4,11 +4,15 @@
  * by 16 ns per guest instruction, EL2's included. Prints "bench NAME|NUMBER".
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
+#include "phys.h"
 #include "testdev.h"
 
 #define NS_PER_INSTRUCTION	16
@@ -54,6 +58,118 @@ static int all_streams(uint64_t op)
 	return n;
 }
 
+#define BLOCK		(512 * PAGE)
+#define GIB		(512 * BLOCK)
+
+/* Pages for the hypervisor, which the kernel loses. */
+static bool topup(uint64_t n)
+{
+	while (n--)
+		if (td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0).err)
+			return false;
+	return true;
+}
+
+/* 0 on failure. */
+static uint64_t domain_alloc(void)
+{
+	struct td_res res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, 0);
+
+	if (res.err == -ENOMEM && topup(res.x2))
+		res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, 0);
+	return res.err ? 0 : res.x2;
+}
+
+static bool domain_free(uint64_t domain)
+{
+	int64_t err;
+
+	do {
+		err = td_call(PKVM_IOMMU_DOMAIN_FREE, domain, 0, 0).err;
+	} while (err == -EAGAIN);
+	return !err;
+}
+
+static bool map(uint64_t domain, uint64_t iova, uint64_t phys, uint64_t size)
+{
+	struct td_res res;
+	uint64_t done;
+
+	for (done = 0; done < size; done += res.x2) {
+		res = td_map(domain, iova + done, phys + done, size - done, PKVM_IOMMU_PROT_READ);
+		if (res.err == -ENOMEM ? !topup(res.x3) : res.err || !res.x2)
+			return false;
+	}
+	return true;
+}
+
+static bool unmap(uint64_t domain, uint64_t size)
+{
+	struct td_res res;
+	uint64_t done;
+
+	for (done = 0; done < size; done += res.x2) {
+		res = td_call(PKVM_IOMMU_UNMAP, domain, done, size - done);
+		if (res.err || !res.x2)
+			return false;
+	}
+	return true;
+}
+
+/* 4 MiB of the host's memory, or 0. Nothing is done to it. */
+static uint64_t find_memory(void)
+{
+	unsigned long long start, end, at;
+	uint64_t domain = domain_alloc(), phys = 0;
+	FILE *f = fopen("/proc/iomem", "r");
+	char line[160];
+
+	while (domain && f && !phys && fgets(line, sizeof(line), f)) {
+		if (!strstr(line, "System RAM") ||
+		    sscanf(line, " %llx-%llx", &start, &end) != 2)
+			continue;
+		at = (start + BLOCK - 1) & -BLOCK;
+		for (; !phys && at + 2 * BLOCK <= end; at += BLOCK) {
+			if (map(domain, 0, at, 2 * BLOCK))
+				phys = at;
+			if (!unmap(domain, 2 * BLOCK))
+				break;
+		}
+	}
+	if (f)
+		fclose(f);
+	return domain && domain_free(domain) ? phys : 0;
+}
+
+static uint64_t pool_used(void)
+{
+	uint64_t total = 0, unused = 0;
+
+	td_info(PKVM_IOMMU_INFO_POOL_TOTAL, &total);
+	td_info(PKVM_IOMMU_INFO_POOL_FREE, &unused);
+	return total - unused;
+}
+
+/*
+ * Pages of EL2's for a domain with 1 GiB mapped, the same 2 MiB again and again; 0
+ * on failure. From the memory's second page on, no block is aligned.
+ */
+static uint64_t table_pages(bool blocks)
+{
+	uint64_t domain, at, used, phys = find_memory();
+	bool good = true;
+
+	used = pool_used();
+	domain = phys ? domain_alloc() : 0;
+	if (!domain)
+		return 0;
+	for (at = 0; good && at < GIB; at += BLOCK)
+		good = map(domain, at, blocks ? phys : phys + PAGE, BLOCK);
+	used = pool_used() - used;
+	good = unmap(domain, GIB) && good;
+	return domain_free(domain) && good ? used : 0;
+}
+
 int main(void)
 {
 	int fd = open("/dev/pkvm_iommu_test", O_RDWR);
@@ -77,6 +193,10 @@ int main(void)
 	printf("bench donate-none|%.0f\n", none);
 	printf("bench donate-some|%.0f\n", some);
 	printf("bench seal|%.0f\n", (double)seal_ns / NS_PER_INSTRUCTION);
-	printf("bench shadow-bytes|%.0f\n", (double)pages * 4096);
+	printf("bench shadow-bytes|%.0f\n", (double)pages * PAGE);
+	if (pages) {
+		printf("bench table-bytes-pages|%.0f\n", (double)table_pages(false) * PAGE);
+		printf("bench table-bytes-blocks|%.0f\n", (double)table_pages(true) * PAGE);
+	}
 	return 0;
 }
