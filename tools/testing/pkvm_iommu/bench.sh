@@ -150,6 +150,34 @@ count_table() {
 	done
 }
 
+# chart FILE TITLE NAME TEXT [NAME TEXT...]: the figures of these boots as SVG; the
+# targets are for the second.
+chart() {
+	ch_file=$1
+	{
+		echo "$2"
+		shift 2
+		ch_names=
+		ch_texts=series
+		while [ $# -gt 0 ]; do
+			ch_names="$ch_names $1"
+			ch_texts="$ch_texts|$2"
+			shift 2
+		done
+		echo "$ch_texts"
+		echo "$TARGETS" | sed -n 's/^strict \([^ ]*\) .* /target|\1 /p'
+		for ch_size in $SIZES; do
+			printf '%s' "$ch_size"
+			for ch_name in $ch_names; do
+				printf ' %s %s' "$(value "$ch_name" "map-$ch_size")" \
+					"$(value "$ch_name" "unmap-$ch_size")"
+			done
+			echo
+		done
+	} | awk -f "$TOOLS/chart.awk" >"$ch_file.tmp"
+	mv "$ch_file.tmp" "$ch_file"
+}
+
 # Lines of code, without blanks and comments.
 count_lines() {
 	cat "$@" | "${CROSS_COMPILE}gcc" -fpreprocessed -dD -E -P -x c - 2>/dev/null |
@@ -197,6 +225,10 @@ report() {
 	map_table lazy lazy-off lazy-on
 	echo
 	count_table map-off map-on
+	echo
+	chart "$ROOT/build/bench.svg" "DMA mapping, strict, on an SMMUv3" \
+		map-off native map-on pKVM
+	echo "Chart: build/bench.svg"
 	echo
 	echo "EL2 text added by the layer, bytes (without the test backend):"
 	for b_obj in iommu shadow domain io-pgtable smmu-v3; do
