@@ -3,6 +3,10 @@
 #
 # Builds the kernel in the cache and leaves build/Image and build/config in the
 # checkout. The configuration is allnoconfig plus kernel.config.
+#
+# With VARIANT=el2-debug, a second kernel: CONFIG_NVHE_EL2_DEBUG, which makes EL2
+# check more, and itself at boot; build/Image-el2-debug. It starts from the first
+# one's objects, so only what differs is compiled.
 
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -13,6 +17,21 @@ export KBUILD_BUILD_TIMESTAMP="@0" KBUILD_BUILD_USER=pkvm KBUILD_BUILD_HOST=iomm
 # Make variables of our caller must not reach the kernel's make.
 unset MAKEFLAGS MFLAGS MAKELEVEL KERNEL 2>/dev/null || :
 
+VARIANT=${VARIANT:-}
+FRAGMENT=$TOOLS/kernel.config
+
+variant() {
+	case $VARIANT in
+	"")		return ;;
+	el2-debug)	options=CONFIG_NVHE_EL2_DEBUG=y ;;
+	*)		die "no kernel variant is named $VARIANT" ;;
+	esac
+	[ -d "$OBJ-$VARIANT" ] || cp -a "$OBJ" "$OBJ-$VARIANT"
+	OBJ=$OBJ-$VARIANT
+	FRAGMENT=$OBJ/fragment
+	{ cat "$TOOLS/kernel.config"; echo "$options"; } >"$FRAGMENT"
+}
+
 kmake() {
 	make -C "$TREE" O="$OBJ" ARCH=arm64 \
 		CROSS_COMPILE="ccache $CROSS_COMPILE" HOSTCC="ccache gcc" "$@"
@@ -21,12 +40,12 @@ kmake() {
 # conf leaves an unchanged .config alone, so doing this always costs a second
 # and cannot miss a changed Kconfig file.
 configure() {
-	kmake KCONFIG_ALLCONFIG="$TOOLS/kernel.config" allnoconfig
+	kmake KCONFIG_ALLCONFIG="$FRAGMENT" allnoconfig
 }
 
 # An option whose dependencies are not met vanishes silently: name it.
 check_config() {
-	grep -E '^CONFIG_[A-Z0-9_]+=y' "$TOOLS/kernel.config" |
+	grep -E '^CONFIG_[A-Z0-9_]+=y' "$FRAGMENT" |
 		sed 's/=y.*/=y/' | sort -u >"$LOGS/asked"
 	sort -u "$OBJ/.config" | comm -23 "$LOGS/asked" - >"$LOGS/unset"
 	[ ! -s "$LOGS/unset" ] ||
@@ -72,9 +91,10 @@ leave() {
 
 lock
 TREE=$(tree)
+variant
 step "overlay and patches into ${TREE##*/}" "$TOOLS/tree.sh" sync
 step "configure" configure
 check_config
 compile
-leave "$OBJ/arch/arm64/boot/Image" "$ROOT/build/Image"
-leave "$OBJ/.config" "$ROOT/build/config"
+leave "$OBJ/arch/arm64/boot/Image" "$ROOT/build/Image${VARIANT:+-$VARIANT}"
+leave "$OBJ/.config" "$ROOT/build/config${VARIANT:+-$VARIANT}"
