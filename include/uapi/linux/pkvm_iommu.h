@@ -387,6 +387,14 @@ enum pkvm_iommu_info {
  *	x4 times; the errors of %PKVM_IOMMU_TOPUP
  * @PKVM_IOMMU_TEST_WRITE_REG: break hardware: write x5 to the 32-bit register
  *	at offset x4 of the IOMMU in x3
+ * @PKVM_IOMMU_TEST_SELFTEST: from the enum pkvm_iommu_selftest_state in x3 take
+ *	the enum pkvm_iommu_selftest_step in x4, with the second page of the block
+ *	of 2 MiB whose first pfn is in x5, %PKVM_IOMMU_SELFTEST_VM_PAGES aligned
+ *	pages from the pfn in x6 for the tables of a VM, and the domain in x7,
+ *	which nothing else uses. A test type IOMMU must have a stream on the
+ *	identity domain and one on that. x2: 0 if all of it was as it should be, or
+ *	enum pkvm_iommu_selftest_failure; x3: what was found instead.
+ *	-ENOENT: there is no such state or step, or no sense in it from there
  */
 enum pkvm_iommu_test_op {
 	PKVM_IOMMU_TEST_SHADOW		= 0,
@@ -396,6 +404,117 @@ enum pkvm_iommu_test_op {
 	PKVM_IOMMU_TEST_UNMAP_DEV	= 4,
 	PKVM_IOMMU_TEST_DONATE		= 5,
 	PKVM_IOMMU_TEST_WRITE_REG	= 6,
+	PKVM_IOMMU_TEST_SELFTEST	= 7,
+};
+
+#define PKVM_IOMMU_SELFTEST_VM_PAGES	64
+
+/**
+ * enum pkvm_iommu_selftest_state - what can be with a page of the host
+ * @PKVM_IOMMU_STATE_HOST: it is the host's alone
+ * @PKVM_IOMMU_STATE_SHARED: shared with EL2
+ * @PKVM_IOMMU_STATE_HELD: and EL2 uses it
+ * @PKVM_IOMMU_STATE_FFA: shared with the secure world
+ * @PKVM_IOMMU_STATE_HYP: given to EL2
+ * @PKVM_IOMMU_STATE_GUEST: given to a VM
+ * @PKVM_IOMMU_STATE_BORROWED: which shares it with the host
+ * @PKVM_IOMMU_STATE_LENT: shared with a VM
+ * @PKVM_IOMMU_STATE_MAPPED: mapped for devices
+ * @PKVM_IOMMU_STATE_TWICE: in two places
+ * @PKVM_IOMMU_STATE_LAZY: was mapped, and is unmapped lazily
+ * @PKVM_IOMMU_STATE_BLOCK: mapped with the block that it is in
+ * @PKVM_IOMMU_STATE_SHARED_MAPPED: both
+ * @PKVM_IOMMU_STATE_LENT_MAPPED: both
+ * @PKVM_IOMMU_STATE_BORROWED_MAPPED: both
+ * @PKVM_IOMMU_STATE_BORROWED_BLOCK: both
+ * @PKVM_IOMMU_STATE_BORROWED_LAZY: both
+ */
+enum pkvm_iommu_selftest_state {
+	PKVM_IOMMU_STATE_HOST			= 0,
+	PKVM_IOMMU_STATE_SHARED			= 1,
+	PKVM_IOMMU_STATE_HELD			= 2,
+	PKVM_IOMMU_STATE_FFA			= 3,
+	PKVM_IOMMU_STATE_HYP			= 4,
+	PKVM_IOMMU_STATE_GUEST			= 5,
+	PKVM_IOMMU_STATE_BORROWED		= 6,
+	PKVM_IOMMU_STATE_LENT			= 7,
+	PKVM_IOMMU_STATE_MAPPED			= 8,
+	PKVM_IOMMU_STATE_TWICE			= 9,
+	PKVM_IOMMU_STATE_LAZY			= 10,
+	PKVM_IOMMU_STATE_BLOCK			= 11,
+	PKVM_IOMMU_STATE_SHARED_MAPPED		= 12,
+	PKVM_IOMMU_STATE_LENT_MAPPED		= 13,
+	PKVM_IOMMU_STATE_BORROWED_MAPPED	= 14,
+	PKVM_IOMMU_STATE_BORROWED_BLOCK		= 15,
+	PKVM_IOMMU_STATE_BORROWED_LAZY		= 16,
+};
+
+/**
+ * enum pkvm_iommu_selftest_step - what host, EL2 and VM can do with a page
+ * @PKVM_IOMMU_STEP_DONATE_HYP: the host gives it to EL2
+ * @PKVM_IOMMU_STEP_RETURN_HYP: EL2 gives it back
+ * @PKVM_IOMMU_STEP_SHARE_HYP: the host shares it with EL2
+ * @PKVM_IOMMU_STEP_UNSHARE_HYP: no longer
+ * @PKVM_IOMMU_STEP_HOLD: EL2 begins to use what is shared
+ * @PKVM_IOMMU_STEP_SHARE_FFA: the host shares it with the secure world
+ * @PKVM_IOMMU_STEP_UNSHARE_FFA: no longer
+ * @PKVM_IOMMU_STEP_DONATE_GUEST: the host gives it to a VM
+ * @PKVM_IOMMU_STEP_RECLAIM_GUEST: the host takes it back from the VM
+ * @PKVM_IOMMU_STEP_GUEST_SHARE: the VM shares its page with the host
+ * @PKVM_IOMMU_STEP_GUEST_UNSHARE: no longer
+ * @PKVM_IOMMU_STEP_LEND: the host shares it with a VM
+ * @PKVM_IOMMU_STEP_UNLEND: no longer
+ * @PKVM_IOMMU_STEP_MAP: it is mapped for devices
+ * @PKVM_IOMMU_STEP_MAP_BLOCK: the block that it is in is, elsewhere
+ * @PKVM_IOMMU_STEP_UNMAP: undoes the first
+ * @PKVM_IOMMU_STEP_UNMAP_LAZY: the same, lazily
+ * @PKVM_IOMMU_STEP_UNMAP_BLOCK: undoes the second
+ * @PKVM_IOMMU_STEP_UNMAP_PART: a part of the second
+ * @PKVM_IOMMU_STEP_FLUSH: flushes the domain
+ * @PKVM_IOMMU_STEP_MAP_AGAIN: it is mapped in another place; not by itself
+ */
+enum pkvm_iommu_selftest_step {
+	PKVM_IOMMU_STEP_DONATE_HYP	= 0,
+	PKVM_IOMMU_STEP_RETURN_HYP	= 1,
+	PKVM_IOMMU_STEP_SHARE_HYP	= 2,
+	PKVM_IOMMU_STEP_UNSHARE_HYP	= 3,
+	PKVM_IOMMU_STEP_HOLD		= 4,
+	PKVM_IOMMU_STEP_SHARE_FFA	= 5,
+	PKVM_IOMMU_STEP_UNSHARE_FFA	= 6,
+	PKVM_IOMMU_STEP_DONATE_GUEST	= 7,
+	PKVM_IOMMU_STEP_RECLAIM_GUEST	= 8,
+	PKVM_IOMMU_STEP_GUEST_SHARE	= 9,
+	PKVM_IOMMU_STEP_GUEST_UNSHARE	= 10,
+	PKVM_IOMMU_STEP_LEND		= 11,
+	PKVM_IOMMU_STEP_UNLEND		= 12,
+	PKVM_IOMMU_STEP_MAP		= 13,
+	PKVM_IOMMU_STEP_MAP_BLOCK	= 14,
+	PKVM_IOMMU_STEP_UNMAP		= 15,
+	PKVM_IOMMU_STEP_UNMAP_LAZY	= 16,
+	PKVM_IOMMU_STEP_UNMAP_BLOCK	= 17,
+	PKVM_IOMMU_STEP_UNMAP_PART	= 18,
+	PKVM_IOMMU_STEP_FLUSH		= 19,
+	PKVM_IOMMU_STEP_MAP_AGAIN	= 20,
+};
+
+/**
+ * enum pkvm_iommu_selftest_failure - what was not as it should be
+ * @PKVM_IOMMU_SELFTEST_SETUP: a step to the state fails; with this errno
+ * @PKVM_IOMMU_SELFTEST_ERRNO: the result of the step
+ * @PKVM_IOMMU_SELFTEST_SHADOW: whether the identity domain reaches the page
+ * @PKVM_IOMMU_SELFTEST_INVALIDATED: how many invalidations the step made
+ * @PKVM_IOMMU_SELFTEST_PINNED: whether the page is pinned
+ * @PKVM_IOMMU_SELFTEST_WAITING: how many invalidations it took to know
+ * @PKVM_IOMMU_SELFTEST_LEFT: the host does not have the page back, unpinned
+ */
+enum pkvm_iommu_selftest_failure {
+	PKVM_IOMMU_SELFTEST_SETUP	= 1,
+	PKVM_IOMMU_SELFTEST_ERRNO	= 2,
+	PKVM_IOMMU_SELFTEST_SHADOW	= 3,
+	PKVM_IOMMU_SELFTEST_INVALIDATED	= 4,
+	PKVM_IOMMU_SELFTEST_PINNED	= 5,
+	PKVM_IOMMU_SELFTEST_WAITING	= 6,
+	PKVM_IOMMU_SELFTEST_LEFT	= 7,
 };
 
 /*

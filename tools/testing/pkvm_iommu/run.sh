@@ -409,6 +409,9 @@ one_config() (
 			INITRD=$LOGS/$name.initrd
 			;;
 		virtio-iommu)	devices="$VIRTIO_IOMMU $devices -dtb $(device_tree "$name" "$o")" ;;
+		image=*)	IMAGE=$ROOT/build/Image-${o#*=}
+				loud_row "$name: its kernel builds" \
+					env VARIANT="${o#*=}" "$TOOLS/build.sh" || continue ;;
 		dtb=*)		devices="$devices -dtb $(device_tree "$name" "${o#*=}")" ;;
 		*)		echo "not ok - $name: option $o in configs" ;;
 		esac

@@ -605,6 +605,11 @@ int pkvm_iommu_test_unmap_dev(void)
 	return 0;
 }
 
+int pkvm_iommu_selftest(const u64 *args, u64 *res)
+{
+	return -EOPNOTSUPP;
+}
+
 void env_fail_ownership(bool f)
 {
 	env_fail_audit = f;

@@ -325,6 +325,7 @@ bool pkvm_iommu_shadow_maps(u64 addr);
 
 /* CONFIG_PKVM_IOMMU_TEST, test.c */
 int pkvm_iommu_test(const u64 *args, u64 *res);
+int pkvm_iommu_selftest(const u64 *args, u64 *res);
 
 /* mem_protect.c */
 int __pkvm_host_donate_hyp_mmio(phys_addr_t phys, u64 size);

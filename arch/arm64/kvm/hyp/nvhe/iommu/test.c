@@ -121,6 +121,8 @@ int pkvm_iommu_test(const u64 *args, u64 *res)
 			return -ENOENT;
 		writel_relaxed(args[3], pkvm_iommus[args[1]].mmio + ALIGN_DOWN(args[2], 4));
 		return 0;
+	case PKVM_IOMMU_TEST_SELFTEST:
+		return pkvm_iommu_selftest(args, res);
 	}
 
 	return -EOPNOTSUPP;
