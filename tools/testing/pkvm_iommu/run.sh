@@ -355,6 +355,15 @@ storm_devices() {
 	done
 }
 
+# nvme_devices N: what `walk` has for DMA, one for each thread.
+nvme_devices() {
+	nd=0
+	while [ $nd -lt "$1" ]; do
+		echo "-device nvme,serial=walk$nd,cmb_size_mb=1"
+		nd=$((nd + 1))
+	done
+}
+
 # device_tree NAME EDIT: the machine's device tree, changed by one of the edits
 # below; prints the file.
 device_tree() {
@@ -394,6 +403,7 @@ one_config() (
 	case $devices in
 	real)	devices=$(real_devices "$name") ;;
 	storm)	devices=$(storm_devices) ;;
+	nvme)	devices=$(nvme_devices "$SMP") ;;
 	esac
 	programs=$(trim "$8" | tr -d ' ')
 	limit=120

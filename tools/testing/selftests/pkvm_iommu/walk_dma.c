@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The random walk: physical truth. A thread's device reads and writes where the
+ * specification says that it may or may not; memory and the log of faults say
+ * what became of it. What was unmapped lazily may be reached or not: nothing is
+ * expected there until the flush.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "walk.h"
+
+/* One device at a time: then the last fault in the log is its own. */
+static pthread_mutex_t dma_lock = PTHREAD_MUTEX_INITIALIZER;
+
+struct expect {
+	bool may, must_not;	/* neither: nothing is known */
+	uint64_t phys;		/* where it leads, if it may */
+	int reason;		/* of the fault; -1: there may be none */
+};
+
+static bool attached(struct walker *w)
+{
+	return spec_attached(&w->spec, 0, w->nvme.sid);
+}
+
+static struct expect expect(struct walker *w, uint64_t iova, bool write)
+{
+	struct expect e = { .reason = PKVM_IOMMU_FAULT_UNMAPPED };
+	uint64_t domain = spec_domain_of(&w->spec, 0, w->nvme.sid);
+	const struct spec_map *m;
+	bool all;
+
+	if (!attached(w)) {
+		e.must_not = true;
+		e.reason = PKVM_IOMMU_FAULT_BLOCKED;
+		/* Where bypass would lead. */
+		e.phys = iova;
+		return e;
+	}
+	/* QEMU does not record what is beyond the reach of stage 2. */
+	if (iova >> machine.limit) {
+		e.must_not = true;
+		e.reason = -1;
+		return e;
+	}
+	if (domain == PKVM_IOMMU_DOMAIN_IDENTITY) {
+		spec_range(&w->spec, iova & ~(PAGE - 1), PAGE, &e.may, &e.must_not);
+		e.phys = iova;
+		return e;
+	}
+	/* The device may still see what was there before, if anything. */
+	if (spec_may_linger(&w->spec, domain, iova))
+		return e;
+	m = spec_mapped(&w->spec, domain, iova, 1, &all);
+	if (m) {
+		e.may = m->prot & (write ? PKVM_IOMMU_PROT_WRITE : PKVM_IOMMU_PROT_READ);
+		/* Stage 1 does not know what is only written. */
+		e.must_not = write && !e.may;
+		e.phys = iova - m->iova + m->phys;
+		/* Nor does QEMU record what its cache of translations refuses. */
+		e.reason = -1;
+		return e;
+	}
+	e.must_not = true;
+	return e;
+}
+
+/* Somewhere, with some room behind it in the page. */
+static uint64_t target(struct walker *w, uint64_t domain)
+{
+	struct spec_domain *d;
+	const struct spec_map *m;
+	uint64_t offset = below(w, PAGE / 8) * 8;
+
+	if (domain == PKVM_IOMMU_DOMAIN_IDENTITY && below(w, 8))
+		return page_of(w, below(w, 2), below(w, 16)) + offset;
+	for (d = w->spec.domain; below(w, 3) && d < w->spec.domain + SPEC_DOMAINS; d++) {
+		if (d->id != domain || !d->is.nr)
+			continue;
+		m = &d->is.map[below(w, d->is.nr)];
+		return m->iova + below(w, m->size / PAGE + 1) * PAGE + offset;
+	}
+	return (some_iova(w) & ~(PAGE - 1)) + offset;
+}
+
+/* The device was refused, and the log says so. */
+static void faulted(struct walker *w, uint64_t before, uint64_t iova, int reason)
+{
+	struct pkvm_iommu_test_faults f = { 0 };
+	uint64_t info = (uint64_t)reason << 32 | w->nvme.sid;
+	bool found = false;
+	int i;
+
+	/*
+	 * One for each beat of 4 bytes. The kernel takes them in its own time, on
+	 * another CPU perhaps.
+	 */
+	for (i = 0; i < 4000 && !found; i++) {
+		if (i)
+			usleep(500);
+		td_faults(&f);
+		found = f.count > before && (f.info & ~PKVM_IOMMU_FAULT_WRITE) == info &&
+			(reason == PKVM_IOMMU_FAULT_BLOCKED || (f.address & ~7ULL) == iova);
+	}
+	if (!found)
+		wrong(w, "no fault of stream %#x at %#llx; the last of %llu: %#llx at %#llx",
+		      w->nvme.sid, (ull)iova, (ull)(f.count - before), (ull)f.info,
+		      (ull)f.address);
+	w->faults++;
+}
+
+static void check(struct walker *w, uint64_t iova, bool write)
+{
+	struct expect e = expect(w, iova, write);
+	struct pkvm_iommu_test_faults f = { 0 };
+	uint32_t data = chance(w) & 0xffffff, old = data ^ 0x5a5a5a, got = 0;
+	volatile uint64_t *mem = NULL;
+	enum nvme_result res;
+	bool reached;
+
+	if (e.phys)
+		mem = memory_at(w, e.phys);
+	/* Only our own memory is safe to write, whatever comes. */
+	if (e.may && !mem)
+		return;
+	td_faults(&f);
+	if (mem)
+		*mem = nvme_word(write ? old : data);
+	if (attached(w) && nvme_give(&w->nvme, write ? data : old) != NVME_DONE)
+		wrong(w, "the device cannot work on its own memory");
+	__sync_synchronize();
+	res = write ? nvme_write(&w->nvme, iova) : nvme_read(&w->nvme, iova);
+	w->ready = res == NVME_DONE;
+	if (res == NVME_BROKEN || (attached(w) && res == NVME_LOST))
+		wrong(w, "the device does not answer, or cannot reach its queue");
+	__sync_synchronize();
+	if (write) {
+		reached = mem && nvme_data(*mem) == data;
+		if (mem && !reached && *mem != nvme_word(old))
+			wrong(w, "a write to %#llx left %#llx", (ull)iova, (ull)mem[0]);
+	} else {
+		if (attached(w) && nvme_take(&w->nvme, &got) != NVME_DONE)
+			wrong(w, "the device cannot work on its own memory");
+		reached = attached(w) && mem && got == data;
+	}
+	if (e.may && !reached)
+		wrong(w, "stream %#x cannot %s %#llx, where it may: %#x", w->nvme.sid,
+		      write ? "write" : "read", (ull)iova, got);
+	if (e.must_not && reached)
+		wrong(w, "stream %#x can %s %#llx, where it must not", w->nvme.sid,
+		      write ? "write" : "read", (ull)iova);
+	if (e.must_not && e.reason >= 0)
+		faulted(w, f.count, iova, e.reason);
+	w->reached += e.may;
+	w->refused += e.must_not;
+}
+
+/* The device's queue has to be reachable where it is. */
+static bool prepare(struct walker *w, uint64_t domain)
+{
+	uint64_t cq = page_of(w, 1, CQ_PAGE), iova = cq, res[3], args[ARGS] = {
+		PKVM_IOMMU_MAP, domain, WINDOW,
+		PKVM_IOMMU_PROT_READ | PKVM_IOMMU_PROT_WRITE | PKVM_IOMMU_PROT_CACHE,
+		PKVM_IOMMU_RUN(cq, 1),
+	};
+	int64_t err;
+
+	if (attached(w) && domain != PKVM_IOMMU_DOMAIN_IDENTITY) {
+		iova = WINDOW;
+		err = call_args(w, res, args);
+		if (err == -ENOMEM && feed(w, res[2]))
+			err = call_args(w, res, args);
+		if (err)
+			return false;
+	}
+	/* Not attached, it is reset the next time. */
+	if (attached(w) && (!w->ready || w->nvme.cq_iova != iova)) {
+		if (nvme_start(&w->nvme, memory_at(w, cq), iova))
+			wrong(w, "the device does not start");
+		w->ready = true;
+	}
+	return attached(w) || w->ready;
+}
+
+/*
+ * What the device has just used it may have cached: unmap that, in either way, and
+ * look again.
+ */
+static void again_unmapped(struct walker *w, uint64_t domain)
+{
+	const struct spec_map *m = NULL;
+	uint64_t iova, res[3];
+	struct spec_domain *d;
+	bool lazy = below(w, 2);
+	int tries;
+
+	for (d = w->spec.domain; d < w->spec.domain + SPEC_DOMAINS && d->id != domain; d++)
+		;
+	/* The window is not to go. */
+	for (tries = 0; tries < 8 && (!m || m->iova == WINDOW); tries++)
+		m = &d->is.map[below(w, d->is.nr)];
+	if (m->iova == WINDOW)
+		return;
+	iova = m->iova + below(w, m->size / PAGE) * PAGE;
+	check(w, iova, true);
+	if (call(w, res, PKVM_IOMMU_UNMAP, domain, iova, PAGE, lazy) &&
+	    call(w, res, PKVM_IOMMU_UNMAP, domain, iova & ~(BLOCK - 1), BLOCK, lazy))
+		return;
+	if (lazy)
+		call(w, res, PKVM_IOMMU_FLUSH, domain, 0, 0, 0);
+	check(w, iova, below(w, 2));
+}
+
+/* The same of a page that EL2 gets. */
+static void again_given(struct walker *w)
+{
+	uint64_t phys = machine.weak ? 0 : some_feed(w), res[3];
+
+	if (!phys)
+		return;
+	check(w, phys, true);
+	call(w, res, PKVM_IOMMU_TOPUP, phys / PAGE, 1, 0, 0);
+	check(w, phys, false);
+}
+
+void dma_step(struct walker *w)
+{
+	uint64_t domain, iova, res[3];
+
+	if (!w->has_nvme)
+		return;
+	pthread_mutex_lock(&dma_lock);
+	domain = spec_domain_of(&w->spec, 0, w->nvme.sid);
+	if (prepare(w, domain)) {
+		iova = target(w, domain);
+		check(w, iova, below(w, 2) || !attached(w));
+		if (attached(w) && domain != PKVM_IOMMU_DOMAIN_IDENTITY)
+			again_unmapped(w, domain);
+		else if (attached(w))
+			again_given(w);
+	}
+	if (attached(w) && domain != PKVM_IOMMU_DOMAIN_IDENTITY)
+		call(w, res, PKVM_IOMMU_UNMAP, domain, WINDOW, PAGE, 0);
+	pthread_mutex_unlock(&dma_lock);
+}
+
+void dma_open(struct walker *w)
+{
+	w->has_nvme = !nvme_open(&w->nvme, w->nr);
+}
