@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 export KERNEL_SRC DEBIAN_MIRROR
 export MACHINE CPU SMP MEM APPEND QEMU JOBS
 
-.PHONY: help setup image run test check mutants shell bench install footprint clean distclean
+.PHONY: help setup image run test check mutants coverage shell bench install footprint clean distclean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -40,6 +40,9 @@ check: setup ## the EL2 code on this machine: random walks against a software SM
 
 mutants: setup ## break each protection in turn: does the check notice?
 	@$T/host/mutants.sh
+
+coverage: image ## which lines of the EL2 code the tests in QEMU run (TESTS="name ...")
+	@$T/cov.sh $(TESTS)
 
 bench: image ## what the protection costs
 	@$T/run.sh bench

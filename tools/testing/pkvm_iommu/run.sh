@@ -9,7 +9,7 @@
 #   run.sh shell		interactive
 #   run.sh bench		see bench.sh
 #
-# Environment: MACHINE CPU SMP MEM APPEND QEMU IMAGE.
+# Environment: MACHINE CPU SMP MEM APPEND QEMU IMAGE COVERAGE (see cov.sh).
 
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -47,10 +47,14 @@ guest() {
 boot() {
 	b_t0=$(now)
 	b_rc=0
+	b_log=
 	rm -f "$LOGS/$1.console" "$LOGS/$1.raw"
+	# Above where programs and firmware are, below the kernel.
+	[ -z "${COVERAGE:-}" ] || b_log="-d in_asm -D $COVERAGE/$1.asm
+		-dfilter 0x1000000000..0xfffffffffffff"
 	guest "$4" "file:$LOGS/$1.console" "-device virtio-serial-pci
 		-chardev file,id=res,path=$LOGS/$1.raw
-		-device virtconsole,chardev=res $2" "$3" \
+		-device virtconsole,chardev=res $b_log $2" "$3${COVERAGE:+ nokaslr}" \
 		</dev/null >"$LOGS/$1.qemu" 2>&1 || b_rc=$?
 	touch "$LOGS/$1.console" "$LOGS/$1.raw"
 	tr -d '\r' <"$LOGS/$1.raw" >"$LOGS/$1.tap"
