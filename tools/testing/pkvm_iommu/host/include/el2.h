@@ -40,7 +40,6 @@
 
 #define CONFIG_PKVM_IOMMU		1
 #define CONFIG_PKVM_IOMMU_SMMU_V3	1
-#define CONFIG_PKVM_IOMMU_VIRTIO	1
 #define CONFIG_PKVM_IOMMU_TEST		1
 
 typedef u64 dma_addr_t;
