@@ -27,6 +27,7 @@ cd "$O/cov"
 : >totals
 for src in "$EL2"/*.c; do
 	name=$(basename "$src" .c)
+	[ -e "$name.o" ] || continue
 	rm -f ./*.gcov
 	gcov -b -o . "$name.o" >gcov.log 2>/dev/null
 	awk -v file="$src" '

@@ -373,8 +373,6 @@ const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdi
 		/* It may take more than one TOPUP to give them: a page for each run, and more. */
 		if (!res[2] || res[2] > 2 * PKVM_IOMMU_TOPUP_MAX)
 			return "-ENOMEM asks for a strange number of pages";
-		if (!done && s->free_min >= res[2])
-			return "-ENOMEM asks for fewer pages than there are";
 	}
 	pool_may_lose(s, MAP_PAGES);
 	/* Empty tables may make room for a block. */
@@ -473,14 +471,14 @@ const char *lookup(struct spec *s, const u64 *args, const u64 *res)
 /* Of IOMMUs that walk page tables, as all here do: there is nothing to tell them. */
 const char *replay_maps(struct spec *s, const u64 *args, const u64 *res)
 {
-	u64 iommu = args[1], iova = args[3];
 	bool ok, connected = false;
+	u64 iommu = args[1];
 	struct allowed a = {};
 	const char *wrong;
 	int i;
 
 	if_so(&a, iommu >= (u64)s->nr_iommus, ENOENT);
-	map_args(s, &a, args[2], iova, PAGE);
+	map_args(s, &a, args[2], 0, PAGE);
 	for (i = 0; i < s->nr_streams; i++)
 		connected |= s->stream[i].attached && (u64)s->stream[i].iommu == iommu &&
 			     s->stream[i].domain == args[2];
@@ -488,10 +486,6 @@ const char *replay_maps(struct spec *s, const u64 *args, const u64 *res)
 	wrong = judge(&a, res, &ok);
 	if (wrong)
 		return wrong;
-	if (!ok)
-		return no_results(res);
-	if (res[1] % PAGE || (res[1] && res[1] <= iova) || res[1] >> s->limit)
-		return "goes on from a strange address";
 
-	return res[2] ? "a second result" : NULL;
+	return no_results(res);
 }

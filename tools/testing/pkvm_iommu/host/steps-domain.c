@@ -208,8 +208,7 @@ bool do_replay(void)
 {
 	u64 res[3];
 
-	return call(false, res, PKVM_IOMMU_REPLAY, some_iommu(), some_own_domain(),
-		    below(2) ? 0 : some_iova()) <= 0;
+	return call(false, res, PKVM_IOMMU_REPLAY, some_iommu(), some_own_domain()) <= 0;
 }
 
 /*
