@@ -43,14 +43,15 @@ END {
 		width, bottom + 52, width, bottom + 52
 	print "<style>"
 	print ".page { fill: #fff } .t { fill: #222 } .m { fill: #222; text-anchor: middle }"
-	print ".v { fill: #222; text-anchor: middle; font-size: 11px }"
+	print ".v { fill: #222; text-anchor: middle; font-size: 11px;"
+	print "stroke: #fff; stroke-width: 3px; paint-order: stroke }"
 	print ".e { fill: #222; text-anchor: end } .h { fill: #222; font-size: 15px; font-weight: bold }"
 	print ".grid { stroke: #ccc } .one { stroke: #666 } .target { stroke: #c0392b; stroke-width: 2.5 }"
 	# A hue for each series, darker for map.
 	print ".s1m { fill: #6b7280 } .s1u { fill: #aab0ba } .s2m { fill: #1d63c8 } .s2u { fill: #7fb0f0 }"
 	print ".s3m { fill: #9a6a16 } .s3u { fill: #dfb566 } .s4m { fill: #1c7f5a } .s4u { fill: #74c9a6 }"
 	print "@media (prefers-color-scheme: dark) {"
-	print ".page { fill: #16181d } .t, .m, .v, .e, .h { fill: #e4e6ea }"
+	print ".page { fill: #16181d } .t, .m, .v, .e, .h { fill: #e4e6ea } .v { stroke: #16181d }"
 	print ".grid { stroke: #3a3e46 } .one { stroke: #aaa } .target { stroke: #ff7a6b } }"
 	print "</style>"
 	printf "<rect class=\"page\" width=\"%d\" height=\"%d\"/>\n", width, bottom + 52
@@ -80,13 +81,13 @@ END {
 			x = x0 + (i - 1) * (wide + 2)
 			bar(x, 0, map[s, i], "s" i "m")
 			bar(x, map[s, i], both[s, i], "s" i "u")
-			if (i > 1)
-				text(x + wide / 2, px(both[s, i]) - 5, "v",
-					sprintf("%.2f", both[s, i]))
 		}
 		if (size[s] in target)
 			printf "<path d=\"M%.1f %.1fh%d\" class=\"target\"/>\n", x0 + wide + 2 - 3,
 				px(target[size[s]]), wide + 6
+		for (i = 2; i <= n; i++)
+			text(x0 + (i - 0.5) * (wide + 2) - 1, px(both[s, i]) - 5, "v",
+				sprintf("%.2f", both[s, i]))
 		label = size[s]
 		if (sub(/^sg-/, "", label))
 			label = label " pages, SG"
