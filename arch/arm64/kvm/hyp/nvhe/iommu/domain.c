@@ -702,21 +702,23 @@ static int maps_pin(const struct pkvm_iommu_mapping *maps, int nr, int *ret)
 
 	*ret = 0;
 	hyp_spin_lock(&host_mmu.lock);
-	for (; map < maps + nr && !*ret; map++) {
-		if (map->is_memory) {
+	while (map < maps + nr) {
+		if (map->is_memory)
 			*ret = pin(map->phys, map->size, map->shift);
-			/* What only waits to be flushed does not count. */
-			if (*ret == -EBUSY && nr_lazy_domains) {
-				lazy_flush_all();
-				*ret = pin(map->phys, map->size, map->shift);
-			}
-		} else if (!is_host_mmio(map->phys, map->size)) {
+		else if (!is_host_mmio(map->phys, map->size))
 			*ret = -EPERM;
-		}
+
+		if (!*ret)
+			map++;
+		else if (*ret == -EBUSY && nr_lazy_domains)
+			/* What only waits to be flushed does not count: once more. */
+			lazy_flush_all();
+		else
+			break;
 	}
 	hyp_spin_unlock(&host_mmu.lock);
 
-	return map - maps - (*ret ? 1 : 0);
+	return map - maps;
 }
 
 static void maps_unpin(const struct pkvm_iommu_mapping *map, int nr)
@@ -802,8 +804,9 @@ int pkvm_iommu_map(const u64 *args, u64 *res)
 		hyp_spin_lock(&host_mmu.lock);
 		lazy_flush(domain);
 		hyp_spin_unlock(&host_mmu.lock);
-		done += maps_write(domain, maps + done, pinned - done, &err);
-		/* Stale again by another CPU: this is as far as it gets. */
+		if (!done)
+			done = maps_write(domain, maps, pinned, &err);
+		/* Elsewhere, or stale again by another CPU: this is as far as it gets. */
 		if (err == -EAGAIN)
 			err = ret = 0;
 	}
