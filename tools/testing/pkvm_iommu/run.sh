@@ -203,11 +203,12 @@ number() {
 row() {
 	row_text=$1
 	shift
-	if ("$@") >"$LOGS/row.log" 2>&1 </dev/null; then
+	row_log=$LOGS/${name:-run}.row
+	if ("$@") >"$row_log" 2>&1 </dev/null; then
 		echo "ok - $row_text"
 	else
 		echo "not ok - $row_text"
-		head -n 60 "$LOGS/row.log" | sed 's/^/#   /'
+		head -n 60 "$row_log" | sed 's/^/#   /'
 		return 1
 	fi
 }
@@ -289,20 +290,21 @@ judge() {
 # clean_boot NAME STATUS EXPECT: what the console says.
 clean_boot() {
 	cb_rc=0
-	complaints "$1" >"$LOGS/complaints"
+	cb_file=$LOGS/$1.complaints
+	complaints "$1" >"$cb_file"
 	# A trace belongs to what is expected, if anything is.
-	[ -z "$3" ] || sed -i '/Call trace:/d' "$LOGS/complaints"
+	[ -z "$3" ] || sed -i '/Call trace:/d' "$cb_file"
 	for cb_word in $(echo "$3" | tr ',' ' '); do
 		cb_word=$(echo "$cb_word" | tr '_' ' ')
-		if ! grep -qF "$cb_word" "$LOGS/complaints"; then
+		if ! grep -qF "$cb_word" "$cb_file"; then
 			echo "expected on the console, but not there: $cb_word"
 			cb_rc=1
 		fi
-		grep -vF "$cb_word" "$LOGS/complaints" >"$LOGS/complaints.rest" || :
-		mv "$LOGS/complaints.rest" "$LOGS/complaints"
+		grep -vF "$cb_word" "$cb_file" >"$cb_file.rest" || :
+		mv "$cb_file.rest" "$cb_file"
 	done
-	if [ -s "$LOGS/complaints" ]; then
-		cat "$LOGS/complaints"
+	if [ -s "$cb_file" ]; then
+		cat "$cb_file"
 		cb_rc=1
 	fi
 	if [ "$2" -ne 0 ]; then
@@ -450,6 +452,23 @@ attack_rows() {
 
 config_lines() { grep -Ev '^(#|[[:space:]]*$)' "$TOOLS/configs"; }
 
+# work QUEUE: what a line of it says, one after the other, until there is none. The
+# rows of a configuration stay together.
+work() {
+	while
+		exec 8>"$1.lock"
+		flock 8
+		work_line=$(head -n 1 "$1")
+		sed -i 1d "$1"
+		exec 8>&-
+		[ -n "$work_line" ]
+	do
+		work_rows=$LOGS/$(trim "${work_line%%|*}").rows
+		one_config "$work_line" >"$work_rows"
+		flock "$1.lock" cat "$work_rows"
+	done
+}
+
 test_rows() {
 	if ! loud_row "setup" "$TOOLS/setup.sh" ||
 	   ! loud_row "the kernel builds, and has every option asked for" "$TOOLS/build.sh" ||
@@ -472,14 +491,25 @@ test_rows() {
 		[ "$want" != demo ] || continue
 		grep -q "^${want}[ 	|]" "$LOGS/configs" || echo "not ok - no configuration is named $want"
 	done
+	# Guests with one CPU two at a time, the others by themselves.
+	: >"$LOGS/singles"
+	: >"$LOGS/others"
 	while read -r line; do
 		conf=$(trim "${line%%|*}")
 		[ $# -eq 0 ] || case " $* " in
 		*" $conf "*)	;;
 		*)		continue ;;
 		esac
-		one_config "$line"
+		case $(echo "$line" | cut -d '|' -f 4) in
+		*[2-9]*)	echo "$line" >>"$LOGS/others" ;;
+		*)		echo "$line" >>"$LOGS/singles" ;;
+		esac
 	done <"$LOGS/configs"
+	work "$LOGS/singles" &
+	second=$!
+	work "$LOGS/singles"
+	wait $second
+	work "$LOGS/others"
 	echo "# complete"
 }
 

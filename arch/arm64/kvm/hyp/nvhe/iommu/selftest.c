@@ -97,7 +97,7 @@ static const struct state {
 [PKVM_IOMMU_STATE_TWICE] = { { S(MAP) + 1, S(MAP_AGAIN) + 1 }, { true, true, },
 	{ B, P,  K, P, P,  K, P,  B, N,  N, N,  K, N,  E, M,  V, W,  K, K,  K } },
 [PKVM_IOMMU_STATE_LAZY] = { { S(MAP) + 1, S(UNMAP_LAZY) + 1 }, { true, false, 0, 1 },
-	{ A, P,  K, P, P,  K, P,  A, N,  N, N,  K, N,  W, W,  K, K,  K, K,  F } },
+	{ A, P,  K, P, P,  K, P,  A, N,  N, N,  K, N,  V, W,  K, K,  K, K,  F } },
 [PKVM_IOMMU_STATE_BLOCK] = { { S(MAP_BLOCK) + 1 }, { true, true, },
 	{ B, P,  K, P, P,  K, P,  B, N,  N, N,  K, N,  M, E,  K, K,  U, I,  K } },
 [PKVM_IOMMU_STATE_SHARED_MAPPED] = { { S(SHARE_HYP) + 1, S(MAP) + 1 }, { true, true, },
@@ -113,7 +113,7 @@ static const struct state {
 [PKVM_IOMMU_STATE_BORROWED_LAZY] = {
 	{ S(DONATE_GUEST) + 1, S(GUEST_SHARE) + 1, S(MAP) + 1, S(UNMAP_LAZY) + 1 },
 	{ true, false, 0, 1 },
-	{ P, P,  P, P, P,  P, P,  P, K,  P, A,  P, P,  W, W,  K, K,  K, K,  F } },
+	{ P, P,  P, P, P,  P, P,  P, K,  P, A,  P, P,  V, W,  K, K,  K, K,  F } },
 };
 
 static DEFINE_HYP_SPINLOCK(selftest_lock);
