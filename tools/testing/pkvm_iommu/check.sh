@@ -138,6 +138,23 @@ check_refuse_changed() {
 	refused 'does not apply'
 }
 
+# Whoever adds an attack or a mutant says which protection it is about.
+check_evidence() {
+	ce_docs=$ROOT/Documentation/virt/kvm/arm
+	ce_rc=0
+	ce_n=0
+	for ce_name in $(sed -n 's/^\([a-z0-9-]*\)	.*/\1/p' "$TOOLS/host/mutants.list") \
+		$(sed -n 's/^\([a-z0-9-]*\)  *[1-4]  .*/\1/p' "$ce_docs/pkvm-iommu.rst"); do
+		ce_n=$((ce_n + 1))
+		grep -qE "(^|[ .])$ce_name([ .]|\$)" "$ce_docs/pkvm-iommu-evidence.rst" || {
+			echo "$ce_name is not in pkvm-iommu-evidence.rst"
+			ce_rc=1
+		}
+	done
+	[ $ce_n -gt 100 ] || { echo "only $ce_n attacks and mutants found"; ce_rc=1; }
+	return $ce_rc
+}
+
 check_rows() {
 	row "footprint in existing kernel files" check_footprint || :
 	row "make install: complete, and idempotent" check_install || :
@@ -150,5 +167,6 @@ check_rows() {
 	row "checkpatch --strict on the patches" check_patch_style || :
 	row "shell scripts parse" check_shell || :
 	row "SPDX tags" check_spdx || :
+	row "every attack and mutant belongs to a protection" check_evidence || :
 	rm -rf "$LOGS/small"
 }
