@@ -513,11 +513,14 @@ static size_t batches_drop(struct pkvm_paging_domain *paging, unsigned long iova
 					      batch->iova - iova + batch->size > size))
 				batch_send(batch, &flags);
 			*start = batch->iova;
-			if (batch->size && batch->iova >= iova) {
+			if (batch_has(batch, paging, iova, size) && batch->iova >= iova) {
 				dropped = min(batch->size, size - (batch->iova - iova));
 				batch_skip(batch, dropped);
+			} else if (batch_has(batch, paging, iova, size)) {
+				/* It has failed, so its end may as well go. */
+				batch->size = iova - batch->iova;
 			}
-			if (!batch->size || !dropped)
+			if (!batch->size)
 				batch_end(batch);
 		}
 		raw_spin_unlock_irqrestore(&batch->lock, flags);

@@ -331,6 +331,58 @@ static void test_cycles(void)
 	       (ull)after.value[PKVM_IOMMU_INFO_POOL_TOTAL]);
 }
 
+#define MANY_DOMAINS	2000
+
+/* Each with something mapped, at the same time. */
+static void test_many(uint64_t phys)
+{
+	static uint64_t d[MANY_DOMAINS];
+	struct state before, after;
+	uint64_t done, mapped;
+	int i, n, good = 0;
+
+	before = state();
+	for (n = 0; n < MANY_DOMAINS; n++) {
+		d[n] = domain_alloc();
+		if (!d[n] || map(d[n], X + n * PAGE, phys, PAGE, RW, &done))
+			break;
+	}
+	for (i = 0; i < n; i++)
+		good += LOOKUP(d[i], X + i * PAGE).x2 == phys &&
+			LOOKUP(d[i], X + (i + 1) * PAGE).err == -ENOTCONN;
+	tap_ok(n == MANY_DOMAINS && good == n, "%d domains at a time, each with a mapping", good);
+	can_donate(phys, false, "that all of them map");
+	for (good = 0, i = 0; i < n; i++)
+		good += !unmap(d[i], X + i * PAGE, PAGE, &mapped) && mapped == PAGE &&
+			!domain_free(d[i]).err;
+	tap_ok(good == n, "DOMAIN_FREE of all of them: %d", good);
+	/* What was given for them is in the pool, but for slots of the domain table. */
+	after = state();
+	tap_ok(after.value[PKVM_IOMMU_INFO_POOL_TOTAL] - after.value[PKVM_IOMMU_INFO_POOL_FREE] -
+	       (before.value[PKVM_IOMMU_INFO_POOL_TOTAL] -
+		before.value[PKVM_IOMMU_INFO_POOL_FREE]) <= 1 + MANY_DOMAINS / 512,
+	       "their memory is unused again");
+}
+
+/* The kernel's shrinkers find what the pool does not need: all those domains' memory. */
+static void test_shrinker(uint64_t phys)
+{
+	uint64_t before, after;
+	FILE *f;
+
+	td_info(PKVM_IOMMU_INFO_POOL_FREE, &before);
+	f = fopen("/proc/sys/vm/drop_caches", "w");
+	if (f) {
+		fputs("2\n", f);
+		fclose(f);
+	}
+	td_info(PKVM_IOMMU_INFO_POOL_FREE, &after);
+	tap_ok(before >= MANY_DOMAINS && after < before / 8,
+	       "the kernel takes unused memory back: %llu pages, then %llu",
+	       (ull)before, (ull)after);
+	can_donate(phys, true, "that all of them had");
+}
+
 static void test_lifetime(void)
 {
 	uint64_t phys = phys_of((void *)page), old = a;
@@ -446,6 +498,8 @@ int main(int argc, char **argv)
 	test_pin_overflow();
 	test_runs();
 	test_cycles();
+	test_many(phys);
+	test_shrinker(phys);
 
 	topup(64);
 	test_attach();

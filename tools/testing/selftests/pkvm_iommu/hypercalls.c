@@ -528,8 +528,10 @@ static void find_iommu(void)
 	uint64_t n;
 
 	edu_attached = have_edu && td_take_stream(edu.sid, &iommu, &home);
-	if (!edu_attached)
-		iommu = home = 0;
+	if (!edu_attached) {
+		iommu = 0;
+		home = 0;
+	}
 	identity = td_has_identity(iommu);
 	if (edu_attached)
 		edu_attached = !td_attach(iommu, edu.sid, home).err;

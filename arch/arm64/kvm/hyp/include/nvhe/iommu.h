@@ -40,14 +40,16 @@ struct kvm_cpu_context;
  * @lazy: room for what was unmapped lazily, see domain.c
  * @hw: 64 aligned bytes, zeroed, for what the backend tells the hardware of the
  *	domain; see pkvm_iommu_ops::domain_init
- * @ops: the page table, also where no hardware walks it; the shadow's is guarded by host_mmu.lock, others by @lock
+ * @ops: the page table, also where no hardware walks it; the shadow's is guarded by
+ *	host_mmu.lock, others by @lock
  * @lock: guards the page table and @mapped
  * @mapped: leaf entries in the page table
  * @users: calls that are using it, and one for each attached stream; guarded by
  *	the lock of the domain table
  * @freed: tables below this address have been freed, by PKVM_IOMMU_DOMAIN_FREE
- * @flushes: how often the domain was flushed; guarded by @lock, and changed with
- *	host_mmu.lock held as well
+ * @flushes: how often the domain was flushed, or is being flushed; guarded by @lock,
+ *	and changed with host_mmu.lock held as well
+ * @flushed: how often that was done; the same
  * @nr_lazy: runs in @lazy; guarded by host_mmu.lock, as are the next two
  * @lazy_entries: entries of page tables that they were
  * @lazy_slot: where the domain is in the list of those that have some
@@ -70,6 +72,7 @@ struct pkvm_iommu_domain {
 	unsigned long			users;
 	u64				freed;
 	u64				flushes;
+	u64				flushed;
 	unsigned int			nr_lazy;
 	unsigned int			lazy_entries;
 	unsigned int			lazy_slot;

@@ -36,6 +36,8 @@
 #define MAP_ENTRIES		2048
 /* Runs or holes that one call goes through. */
 #define UNMAP_STEPS		64
+/* Times that one call tells an IOMMU what is mapped. */
+#define REPLAY_CALLS		4
 /* GiB of addresses whose tables one call frees. */
 #define FREE_TABLES		2
 /* Runs of contiguous memory that one call collects to unpin; on the stack. */
@@ -64,9 +66,9 @@ static unsigned int nr_lazy_domains;
  * What an entry has in it that was unmapped lazily. IOMMUs may still have the old
  * one, and must not have two at a time: until the next flush nothing is mapped there.
  */
-static u64 lazy_stale(const struct pkvm_iommu_domain *domain)
+static u64 lazy_stale(u64 flushes)
 {
-	return (domain->flushes + 1) << 2;
+	return (flushes + 1) << 2;
 }
 
 static void lazy_flush(struct pkvm_iommu_domain *domain);
@@ -737,7 +739,7 @@ static int maps_tell(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_m
 {
 	const struct pkvm_iommu_mapping *map = maps, *end = maps + nr;
 	struct pkvm_iommu_run run;
-	int ret = 0;
+	int found, ret = 0;
 
 	if (nr)
 		ret = pkvm_iommu_map_all(domain, maps, nr);
@@ -746,8 +748,8 @@ static int maps_tell(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_m
 
 	for (; map < end; map++) {
 		/* Just made, each by entries of one kind. */
-		BUG_ON(pkvm_iommu_pgtable_unmap(domain->ops, map->iova, map->size, &run, 1, 0) != 1 ||
-		       run.len != map->size);
+		found = pkvm_iommu_pgtable_unmap(domain->ops, map->iova, map->size, &run, 1, 0);
+		BUG_ON(found != 1 || run.len != map->size);
 		domain->mapped -= pkvm_iommu_entries(map);
 	}
 	end--;
@@ -764,7 +766,7 @@ static int maps_write(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_
 	int i, done, told = 0;
 
 	hyp_spin_lock(&domain->lock);
-	*ret = pkvm_iommu_pgtable_map(domain->ops, maps, nr, lazy_stale(domain),
+	*ret = pkvm_iommu_pgtable_map(domain->ops, maps, nr, lazy_stale(domain->flushed),
 				      !pkvm_iommu_all_walk, &done);
 	for (i = 0; i < done; i++)
 		domain->mapped += pkvm_iommu_entries(&maps[i]);
@@ -807,8 +809,10 @@ int pkvm_iommu_map(const u64 *args, u64 *res)
 		if (!done)
 			done = maps_write(domain, maps, pinned, &err);
 		/* Elsewhere, or stale again by another CPU: this is as far as it gets. */
-		if (err == -EAGAIN)
-			err = ret = 0;
+		if (err == -EAGAIN) {
+			err = 0;
+			ret = 0;
+		}
 	}
 	pkvm_iommu_domain_put(domain);
 
@@ -838,6 +842,9 @@ static void lazy_flush(struct pkvm_iommu_domain *domain)
 	domain->flushes++;
 	hyp_spin_unlock(&domain->lock);
 	pkvm_iommu_invalidate_all(domain, &host_mmu.lock, 0, 0);
+	hyp_spin_lock(&domain->lock);
+	domain->flushed = domain->flushes;
+	hyp_spin_unlock(&domain->lock);
 
 	while (domain->nr_lazy) {
 		run = domain->lazy[--domain->nr_lazy];
@@ -923,7 +930,7 @@ int pkvm_iommu_unmap(const u64 *args, u64 *res)
 		run = &runs[nr];
 		found = pkvm_iommu_pgtable_unmap(domain->ops, iova + res[0], size - res[0],
 						 run, UNMAP_RUNS - nr,
-						 lazy ? lazy_stale(domain) : 0);
+						 lazy ? lazy_stale(domain->flushes) : 0);
 		if (!found)
 			res[0] += min(size - res[0], run->len);
 		for (; run < &runs[nr] + found; run++) {
@@ -963,16 +970,20 @@ int pkvm_iommu_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain
 	struct pkvm_iommu_mapping maps[MAP_MAX] __uninitialized;
 	struct pkvm_iommu_run runs[MAP_MAX] __uninitialized;
 	u64 iova, end = BIT(domain->cfg->ias);
-	int i, found, steps, ret = 0;
+	int i, first, found, steps, calls = 0, ret = 0;
 
 	hyp_spin_lock(&domain->lock);
 	/* Only a replay changes it, and only under this lock; or a new start. */
 	iova = READ_ONCE(domain->told[iommu->id]);
 	for (steps = 0; steps < UNMAP_STEPS && !ret && iova < end; steps++) {
 		found = pkvm_iommu_pgtable_read(domain->ops, iova, SZ_2M, runs, MAP_MAX);
-		if (!found)
+		if (found && calls++ == REPLAY_CALLS)
+			break;
+		/* Of what starts before, MAP has told when it came. */
+		first = found && !pkvm_iommu_pgtable_starts(domain->ops, iova);
+		if (!found || first)
 			iova += runs->len;
-		for (i = 0; i < found; i++) {
+		for (i = first; i < found; i++) {
 			maps[i].iova = iova;
 			maps[i].phys = runs[i].phys;
 			maps[i].size = runs[i].len;
@@ -980,7 +991,7 @@ int pkvm_iommu_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain
 			maps[i].is_memory = runs[i].is_memory;
 			iova += runs[i].len;
 		}
-		ret = pkvm_iommu_map_one(iommu, domain, maps, found, iova);
+		ret = pkvm_iommu_map_one(iommu, domain, maps + first, found - first, iova);
 	}
 	hyp_spin_unlock(&domain->lock);
 

@@ -171,7 +171,8 @@ static int pgtable_make(struct arm_lpae_io_pgtable *data, const struct pkvm_iomm
  * @ops: the page table
  * @maps: what to map; one that fails has nothing mapped
  * @nr: how many
- * @stale: what pkvm_iommu_pgtable_unmap() left in entries that must not be used
+ * @stale: the least of what pkvm_iommu_pgtable_unmap() left in entries that must not
+ *	be used
  * @mark: mark where each starts, see pkvm_iommu_pgtable_starts()
  * @done: set to how many were mapped
  *
@@ -203,7 +204,7 @@ int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_m
 			for (i = 0; i < n && !ret; i++) {
 				if (ptep[i])
 					ret = ptep[i] & ARM_LPAE_PTE_VALID ? -EEXIST :
-					      ptep[i] == stale ? -EAGAIN : 0;
+					      ptep[i] >= stale ? -EAGAIN : 0;
 			}
 		} else if (shift > map->shift && !*ptep) {
 			ret = pgtable_make(data, map);
@@ -300,15 +301,16 @@ int pkvm_iommu_pgtable_prot(struct io_pgtable_ops *ops, u64 iova)
 	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
 	const arm_lpae_iopte types = ~(ARM_LPAE_PTE_ADDR_MASK | PTE_START | PTE_MEMORY |
 				       ARM_LPAE_PTE_TYPE_MASK | ARM_LPAE_PTE_XN);
-	int lvl, i, mmio;
+	int lvl, i, mmio, prot;
 	arm_lpae_iopte pte = *pgtable_find(data, iova, &lvl) & types;
 
 	/* The library's own words, the other way round. */
 	for (mmio = 0; mmio <= IOMMU_MMIO; mmio += IOMMU_MMIO) {
 		for (i = 0; i < ARRAY_SIZE(prots); i++) {
-			if (pte == (arm_lpae_prot_to_pte(data, prots[i] | mmio) & types) ||
-			    pte == (arm_lpae_prot_to_pte(data, prots[i] | mmio | IOMMU_CACHE) & types))
-				return prots[i] | mmio;
+			prot = prots[i] | mmio;
+			if (pte == (arm_lpae_prot_to_pte(data, prot) & types) ||
+			    pte == (arm_lpae_prot_to_pte(data, prot | IOMMU_CACHE) & types))
+				return prot;
 		}
 	}
 

@@ -7,8 +7,9 @@
  * call with any register values, from any CPU, at any time. A call either does
  * what <uapi/linux/pkvm_iommu.h> says or returns an errno and has changed
  * nothing. Arguments arrive in registers, which EL2 has saved where the host
- * cannot change them; no call reads host memory. Each handler checks everything first and then commits what cannot
- * fail. An IOMMU's lock is held only for work that is bounded.
+ * cannot change them; no call reads host memory. Each handler checks everything
+ * first and then commits what cannot fail. An IOMMU's lock is held only for work
+ * that is bounded.
  *
  * The registry is written by boot calls only, which one thread of the trusted
  * host makes, and is read-only afterwards.
@@ -220,106 +221,6 @@ static struct pkvm_iommu *iommu_get(u64 id)
 	return &pkvm_iommus[array_index_nospec(id, PKVM_IOMMU_MAX)];
 }
 
-/* The checks that ATTACH and DETACH have in common; takes a use of the domain. */
-static int stream_args(const u64 *args, struct pkvm_iommu **iommu, u32 *sid,
-		       struct pkvm_iommu_domain **domain)
-{
-	*iommu = iommu_get(args[0]);
-	if (!*iommu)
-		return -ENOENT;
-	if (args[1] >> (*iommu)->sid_bits)
-		return -EINVAL;
-	*domain = pkvm_iommu_domain_get(args[2]);
-	if (!*domain)
-		return -ENXIO;
-	*sid = array_index_nospec(args[1], BIT((*iommu)->sid_bits));
-
-	return 0;
-}
-
-static int iommu_attach(const u64 *args, u64 *res)
-{
-	struct pkvm_iommu_domain **slot, *domain;
-	struct pkvm_iommu *iommu;
-	u32 sid;
-	int ret;
-
-	ret = stream_args(args, &iommu, &sid, &domain);
-	if (ret)
-		return ret;
-
-	hyp_spin_lock(&iommu->lock);
-	slot = stream_slot(iommu, sid, true);
-	if (iommu->dead)
-		ret = -EIO;
-	else if (iommu->ops->map && domain == &pkvm_iommu_shadow)
-		ret = -EOPNOTSUPP;
-	else if (!slot)
-		ret = -ENOMEM;
-	else if (*slot)
-		ret = -EBUSY;
-	else if (iommu->ops->stream_prepare)
-		ret = iommu->ops->stream_prepare(iommu, sid);
-
-	if (!ret)
-		ret = iommu->ops->stream_set(iommu, sid, domain, true);
-	if (!ret) {
-		/* Hardware that walks no page tables starts with nothing mapped. */
-		if (iommu->ops->map && !domain->streams[iommu->id]) {
-			domain->told[iommu->id] = 0;
-			res[0] = 1;
-		}
-		*slot = domain;
-		domain->streams[iommu->id]++;
-	}
-	hyp_spin_unlock(&iommu->lock);
-
-	/* The stream keeps the use. */
-	if (ret)
-		pkvm_iommu_domain_put(domain);
-
-	/* The most that one attach can use: its record and a table. */
-	if (ret == -ENOMEM)
-		res[0] = STREAM_LEVELS + 1;
-
-	return ret;
-}
-
-static int iommu_detach(const u64 *args)
-{
-	struct pkvm_iommu_domain **slot, *domain;
-	struct pkvm_iommu *iommu;
-	u32 sid;
-	int ret;
-
-	ret = stream_args(args, &iommu, &sid, &domain);
-	if (ret)
-		return ret;
-
-	hyp_spin_lock(&iommu->lock);
-	slot = stream_slot(iommu, sid, false);
-	if (slot && *slot == domain) {
-		iommu->ops->stream_set(iommu, sid, domain, false);
-		/*
-		 * Wait for the accesses under way, and leave nothing cached:
-		 * without a stream, nothing is invalidated here any more.
-		 */
-		iommu->ops->invalidate(iommu, domain, 0, 0);
-		*slot = NULL;
-		domain->streams[iommu->id]--;
-	} else {
-		ret = -ENOTCONN;
-	}
-	hyp_spin_unlock(&iommu->lock);
-
-	/* That of the stream, and ours. */
-	if (!ret)
-		pkvm_iommu_domain_put(domain);
-	pkvm_iommu_domain_put(domain);
-
-	return ret;
-}
-
 /* What this CPU holds, beside an IOMMU's lock, while it waits for that IOMMU. */
 static DEFINE_PER_CPU(hyp_spinlock_t *, iommu_held_lock);
 /* Set once a command was lost: nothing that needs an IOMMU completes any more. */
@@ -353,6 +254,125 @@ noinline void __noreturn pkvm_iommu_lost_command(struct pkvm_iommu *iommu)
 	iommu_die();
 }
 
+/*
+ * Take an IOMMU's lock, with @held perhaps, which is then dropped if a command is
+ * lost. Whoever waited for one that was lost finds what its CPU left, and must not
+ * go on.
+ */
+static void iommu_lock(struct pkvm_iommu *iommu, hyp_spinlock_t *held)
+{
+	*this_cpu_ptr(&iommu_held_lock) = held;
+	hyp_spin_lock(&iommu->lock);
+	if (READ_ONCE(iommu_lost))
+		pkvm_iommu_lost_command(iommu);
+}
+
+static void iommu_unlock(struct pkvm_iommu *iommu)
+{
+	hyp_spin_unlock(&iommu->lock);
+	*this_cpu_ptr(&iommu_held_lock) = NULL;
+}
+
+/* The checks that ATTACH and DETACH have in common; takes a use of the domain. */
+static int stream_args(const u64 *args, struct pkvm_iommu **iommu, u32 *sid,
+		       struct pkvm_iommu_domain **domain)
+{
+	*iommu = iommu_get(args[0]);
+	if (!*iommu)
+		return -ENOENT;
+	if (args[1] >> (*iommu)->sid_bits)
+		return -EINVAL;
+	*domain = pkvm_iommu_domain_get(args[2]);
+	if (!*domain)
+		return -ENXIO;
+	*sid = array_index_nospec(args[1], BIT((*iommu)->sid_bits));
+
+	return 0;
+}
+
+static int iommu_attach(const u64 *args, u64 *res)
+{
+	struct pkvm_iommu_domain **slot, *domain;
+	struct pkvm_iommu *iommu;
+	u32 sid;
+	int ret;
+
+	ret = stream_args(args, &iommu, &sid, &domain);
+	if (ret)
+		return ret;
+
+	iommu_lock(iommu, NULL);
+	slot = stream_slot(iommu, sid, true);
+	if (iommu->dead)
+		ret = -EIO;
+	else if (iommu->ops->map && domain == &pkvm_iommu_shadow)
+		ret = -EOPNOTSUPP;
+	else if (!slot)
+		ret = -ENOMEM;
+	else if (*slot)
+		ret = -EBUSY;
+	else if (iommu->ops->stream_prepare)
+		ret = iommu->ops->stream_prepare(iommu, sid);
+
+	if (!ret)
+		ret = iommu->ops->stream_set(iommu, sid, domain, true);
+	if (!ret) {
+		/* Hardware that walks no page tables starts with nothing mapped. */
+		if (iommu->ops->map && !domain->streams[iommu->id]) {
+			domain->told[iommu->id] = 0;
+			res[0] = 1;
+		}
+		*slot = domain;
+		domain->streams[iommu->id]++;
+	}
+	iommu_unlock(iommu);
+
+	/* The stream keeps the use. */
+	if (ret)
+		pkvm_iommu_domain_put(domain);
+
+	/* The most that one attach can use: its record and a table. */
+	if (ret == -ENOMEM)
+		res[0] = STREAM_LEVELS + 1;
+
+	return ret;
+}
+
+static int iommu_detach(const u64 *args)
+{
+	struct pkvm_iommu_domain **slot, *domain;
+	struct pkvm_iommu *iommu;
+	u32 sid;
+	int ret;
+
+	ret = stream_args(args, &iommu, &sid, &domain);
+	if (ret)
+		return ret;
+
+	iommu_lock(iommu, NULL);
+	slot = stream_slot(iommu, sid, false);
+	if (slot && *slot == domain) {
+		iommu->ops->stream_set(iommu, sid, domain, false);
+		/*
+		 * Wait for the accesses under way, and leave nothing cached:
+		 * without a stream, nothing is invalidated here any more.
+		 */
+		iommu->ops->invalidate(iommu, domain, 0, 0);
+		*slot = NULL;
+		domain->streams[iommu->id]--;
+	} else {
+		ret = -ENOTCONN;
+	}
+	iommu_unlock(iommu);
+
+	/* That of the stream, and ours. */
+	if (!ret)
+		pkvm_iommu_domain_put(domain);
+	pkvm_iommu_domain_put(domain);
+
+	return ret;
+}
+
 /**
  * pkvm_iommu_invalidate_all() - drop cached translations on every IOMMU
  * @domain: of this domain
@@ -369,16 +389,12 @@ void pkvm_iommu_invalidate_all(const struct pkvm_iommu_domain *domain,
 {
 	struct pkvm_iommu *iommu;
 
-	*this_cpu_ptr(&iommu_held_lock) = lock;
 	for (iommu = pkvm_iommus; iommu < pkvm_iommus + pkvm_iommu_nr; iommu++) {
-		hyp_spin_lock(&iommu->lock);
-		if (READ_ONCE(iommu_lost))
-			pkvm_iommu_lost_command(iommu);
+		iommu_lock(iommu, lock);
 		if (domain->streams[iommu->id])
 			iommu->ops->invalidate(iommu, domain, addr, size);
-		hyp_spin_unlock(&iommu->lock);
+		iommu_unlock(iommu);
 	}
-	*this_cpu_ptr(&iommu_held_lock) = NULL;
 }
 
 /**
@@ -398,14 +414,14 @@ int pkvm_iommu_map_one(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domai
 {
 	int ret = 0;
 
-	hyp_spin_lock(&iommu->lock);
+	iommu_lock(iommu, &domain->lock);
 	while (!told && nr && maps[nr - 1].iova >= domain->told[iommu->id])
 		nr--;
 	if (iommu->ops->map && domain->streams[iommu->id] && nr)
 		ret = iommu->ops->map(iommu, domain, maps, nr);
 	if (!ret && told)
 		domain->told[iommu->id] = told;
-	hyp_spin_unlock(&iommu->lock);
+	iommu_unlock(iommu);
 
 	return ret;
 }
@@ -444,10 +460,10 @@ static int iommu_replay(const u64 *args, u64 *res)
 	if (!domain)
 		return -ENXIO;
 
-	hyp_spin_lock(&iommu->lock);
+	iommu_lock(iommu, NULL);
 	if (!domain->streams[iommu->id])
 		ret = -ENOTCONN;
-	hyp_spin_unlock(&iommu->lock);
+	iommu_unlock(iommu);
 	if (!ret && iommu->ops->map)
 		ret = pkvm_iommu_replay(iommu, domain);
 	pkvm_iommu_domain_put(domain);
@@ -472,9 +488,9 @@ static int iommu_fault(const u64 *args, u64 *res)
 	if (iommu->dead)
 		return -EAGAIN;
 
-	hyp_spin_lock(&iommu->lock);
+	iommu_lock(iommu, NULL);
 	found = iommu->ops->fault(iommu, &fault);
-	hyp_spin_unlock(&iommu->lock);
+	iommu_unlock(iommu);
 	if (!found)
 		return -EAGAIN;
 
@@ -651,7 +667,8 @@ static bool iommu_isolates(void)
 static int seal_open(u64 *res)
 {
 	u32 fmts = BIT(ARM_64_LPAE_S1) | BIT(ARM_64_LPAE_S2);
-	unsigned int bits = min3(host_mmu.pgt.ia_bits, iommu_oas, 48U);
+	static const u8 sizes[] = { 48, 44, 39, 36, 32 };
+	unsigned int i, bits = min(host_mmu.pgt.ia_bits, iommu_oas);
 	bool coherent = true, all_walk = true, any_walks = false;
 	struct pkvm_iommu *iommu;
 	int ret;
@@ -680,8 +697,13 @@ static int seal_open(u64 *res)
 	 * Architected sizes are 32, 36, 40, 42, 44 and 48. For 40 and 42 bits,
 	 * stage 2 would need concatenated root tables.
 	 */
-	if (bits == 40 || bits == 42)
-		bits = 39;
+	for (i = 0; i < ARRAY_SIZE(sizes) && sizes[i] > bits; i++)
+		;
+	if (i == ARRAY_SIZE(sizes)) {
+		res[0] = PKVM_IOMMU_REFUSE_STAGE;
+		return -ENXIO;
+	}
+	bits = sizes[i];
 
 	ret = pkvm_iommu_shadow_init(fmts & BIT(ARM_64_LPAE_S2) ?
 				     ARM_64_LPAE_S2 : ARM_64_LPAE_S1, bits, coherent, any_walks);

@@ -357,7 +357,13 @@ int pkvm_iommu_selftest(const u64 *args, u64 *res)
 	hyp_spin_lock(&selftest_lock);
 	page_pfn = args[3] + 1;
 	page_domain = args[5];
-	ret = vm_init(args[4]);
+	/* What is undone must not be another's. */
+	hyp_spin_lock(&host_mmu.lock);
+	ret = get_host_state(hyp_phys_to_page(hyp_pfn_to_phys(page_pfn))) == PKVM_PAGE_OWNED ?
+	      0 : -EPERM;
+	hyp_spin_unlock(&host_mmu.lock);
+	if (!ret)
+		ret = vm_init(args[4]);
 	if (!ret) {
 		res[0] = run(&states[state], step, &res[1]);
 		undo(&states[state]);
