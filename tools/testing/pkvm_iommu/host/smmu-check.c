@@ -285,6 +285,9 @@ void smmu_check_stream(int id, u32 sid, bool attached, u64 domain)
 	struct outcome out;
 	int i;
 
+	/* Of a race, this may be the first look; what it leads to is compared all the same. */
+	if (attached)
+		smmu_attaching = domain;
 	out = judge_stream(s, sid);
 	if (out.bypass)
 		fail("smmu %d: stream %#x may bypass", id, sid);
