@@ -24,6 +24,7 @@
 #include <linux/platform_device.h>
 #include <linux/ratelimit.h>
 #include <linux/slab.h>
+#include <linux/unroll.h>
 
 #include "../dma-iommu.h"
 #include "pkvm.h"
@@ -284,17 +285,26 @@ static void cache_add(struct pkvm_paging_domain *paging, u64 iova, u64 phys)
 		WRITE_ONCE(*cache_slot(paging, iova), tag | FIELD_PREP(CACHE_PFN, pfn));
 }
 
+static void cache_clear(u64 *slot, size_t n)
+{
+	unrolled_count(8)
+	while (n--)
+		WRITE_ONCE(*slot++, 0);
+}
+
 /* Before it is unmapped. */
 static void cache_forget(struct pkvm_paging_domain *paging, u64 iova, size_t size)
 {
+	u64 *slot = cache_slot(paging, iova);
 	size_t n = min(size >> PAGE_SHIFT, CACHE_SLOTS);
-	u64 *slot = cache_slot(paging, iova), *end = paging->cache + CACHE_SLOTS;
+	size_t first = min_t(size_t, n, paging->cache + CACHE_SLOTS - slot);
 
-	while (n--) {
+	if (n == 1) {
 		WRITE_ONCE(*slot, 0);
-		if (++slot == end)
-			slot = paging->cache;
+		return;
 	}
+	cache_clear(slot, first);
+	cache_clear(paging->cache, n - first);
 }
 
 /*
@@ -325,8 +335,9 @@ static size_t unmap_range(struct pkvm_paging_domain *paging, unsigned long iova,
  * struct pkvm_iommu_batch - mappings that wait for iotlb_sync_map(), on a CPU
  * @lock: guards it
  * @domain: whose they are; NULL if there are none
- * @owner: who makes them: nobody else adds to them, so that an error reaches the
- *	one whose mapping failed
+ * @owner: the task that makes them: nobody else adds to them, so that an error
+ *	reaches the one whose mapping failed
+ * @context: and what has interrupted that task, irq_count()
  * @error: why they cannot be mapped. They stay until they are unmapped
  * @iova: where the first is that is waiting
  * @size: bytes of those that are
@@ -339,7 +350,8 @@ static size_t unmap_range(struct pkvm_paging_domain *paging, unsigned long iova,
 struct pkvm_iommu_batch {
 	raw_spinlock_t			lock;
 	struct pkvm_paging_domain	*domain;
-	unsigned long			owner;
+	struct task_struct		*owner;
+	unsigned int			context;
 	int				error;
 	unsigned long			iova;
 	size_t				size;
@@ -603,19 +615,22 @@ static noinline int batch_add_slow(struct pkvm_iommu_batch *batch, unsigned long
 static inline int batch_add(struct pkvm_paging_domain *paging, unsigned long iova, u64 run,
 			    int prot, gfp_t gfp)
 {
-	unsigned long flags, owner = (unsigned long)current + interrupt_context_level();
 	struct pkvm_iommu_batch *batch = raw_cpu_ptr(&batches);
+	unsigned int context = irq_count();
+	unsigned long flags;
 	bool mine;
 
 	raw_spin_lock_irqsave(&batch->lock, flags);
-	mine = batch->domain == paging && batch->owner == owner && batch->prot == prot &&
+	mine = batch->domain == paging && batch->owner == current &&
+	       batch->context == context && batch->prot == prot &&
 	       batch->iova + batch->size == iova;
 	if (mine && batch->nr < PKVM_IOMMU_RUNS && !batch->error) {
 		batch->runs[batch->nr++] = run;
 		batch->size += (run & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
 	} else if (!batch->domain) {
 		batch_start(batch, paging, iova, run, prot, gfp);
-		batch->owner = owner;
+		batch->owner = current;
+		batch->context = context;
 		atomic_inc(&paging->queued);
 	} else {
 		return batch_add_slow(batch, flags, mine, paging, iova, run, prot, gfp);

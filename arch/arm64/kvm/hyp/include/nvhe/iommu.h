@@ -43,7 +43,7 @@ struct kvm_cpu_context;
  * @ops: the page table, also where no hardware walks it; the shadow's is guarded by
  *	host_mmu.lock, others by @lock
  * @lock: guards the page table and @mapped
- * @mapped: leaf entries in the page table
+ * @mapped: bytes that it maps
  * @users: calls that are using it, and one for each attached stream; guarded by
  *	the lock of the domain table
  * @freed: tables below this address have been freed, by PKVM_IOMMU_DOMAIN_FREE

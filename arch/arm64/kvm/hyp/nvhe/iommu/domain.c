@@ -18,8 +18,8 @@
  *	lazy:	unmap under the domain's lock; then remember under host_mmu.lock,
  *		under which the domain is invalidated later, before it is unpinned
  *
- * host_mmu.lock and a domain's lock are never held together, so a revocation,
- * which holds the former, does not wait for mappings.
+ * A revocation holds host_mmu.lock, and does not wait for mappings: a domain's lock
+ * is held with it for an increment only, see lazy_flush().
  *
  * Pins are counted per page, or per 2 MiB where a whole block is mapped as one.
  * For the latter, the number of pages that the host cannot reach is kept per
@@ -118,31 +118,34 @@ static unsigned long nr_pins;
 static struct block *last_blocks;
 static u64 last_blocks_index = U64_MAX;
 
-static struct block *block_of(u64 phys, bool alloc)
+static noinline bool blocks_find(u64 first, bool alloc)
 {
-	u64 index = phys >> PMD_SHIFT, first = ALIGN_DOWN(index, BLOCKS_PER_PAGE);
-	void **slot;
+	void **slot = pkvm_iommu_radix(&blocks, first * BLOCK_SLOTS, BLOCK_LEVELS, alloc);
 
-	if (last_blocks_index != first) {
-		slot = pkvm_iommu_radix(&blocks, first * BLOCK_SLOTS,
-					BLOCK_LEVELS, alloc);
-		if (!slot)
-			return NULL;
+	if (slot) {
 		last_blocks = (struct block *)slot;
 		last_blocks_index = first;
 	}
 
+	return slot;
+}
+
+static inline struct block *block_of(u64 phys, bool alloc)
+{
+	u64 index = phys >> PMD_SHIFT, first = ALIGN_DOWN(index, BLOCKS_PER_PAGE);
+
+	if (last_blocks_index != first && !blocks_find(first, alloc))
+		return NULL;
+
 	return last_blocks + (index - first);
 }
 
-/* The counts of a block's pages. */
+/* Make the counts of a block's pages. */
 static bool block_pages(struct block *block, u64 phys)
 {
 	unsigned int i, index = phys >> PMD_SHIFT & (PINS_BLOCKS - 1);
 	u16 *pages;
 
-	if (block->pages)
-		return true;
 	pages = pkvm_iommu_alloc_page();
 	if (!pages)
 		return false;
@@ -270,6 +273,10 @@ static inline void unpin(u64 phys, u64 len, int shift)
 	unsigned int n, i;
 
 	nr_pins -= len >> shift;
+	if (len == PAGE_SIZE) {
+		block_of(phys, false)->pages[pte_index(phys)]--;
+		return;
+	}
 	if (shift != PAGE_SHIFT) {
 		block_of(phys, false)->pins--;
 		return;
@@ -295,22 +302,25 @@ static bool host_reaches(u64 phys, unsigned int n)
 	return true;
 }
 
-static int pin_pages(struct block *block, u64 phys, unsigned int n)
+static __always_inline int pin_pages(u64 phys, unsigned int n)
 {
+	struct block *block = block_of(phys, false);
 	u16 *counts;
 
 	/* Before anything is allocated for the counts. */
 	if (block->unreachable && !host_reaches(phys, n))
 		return -EPERM;
-	if (!block_pages(block, phys))
+	if (!block->pages && !block_pages(block, phys))
 		return -ENOMEM;
 
 	counts = block->pages + pte_index(phys);
-	if (counts_add(counts, n, 1))
-		return 0;
-	counts_add(counts, n, -1);
+	if (!counts_add(counts, n, 1)) {
+		counts_add(counts, n, -1);
+		return -EBUSY;
+	}
+	nr_pins += n;
 
-	return -EBUSY;
+	return 0;
 }
 
 static int pin_block(struct block *block)
@@ -332,15 +342,16 @@ static inline int pin(u64 phys, u64 len, int shift)
 	int ret = 0;
 	u64 done;
 
+	if (len == PAGE_SIZE)
+		return pin_pages(phys, 1);
 	if (shift != PAGE_SHIFT)
 		return pin_block(block_of(phys, false));
 
 	for (done = 0; done < len; done += (u64)n << PAGE_SHIFT) {
 		n = min_t(u64, (len - done) >> PAGE_SHIFT, PTRS_PER_PTE - pte_index(phys + done));
-		ret = pin_pages(block_of(phys + done, false), phys + done, n);
+		ret = pin_pages(phys + done, n);
 		if (ret)
 			break;
-		nr_pins += n;
 	}
 	if (done && ret)
 		unpin(phys, done, PAGE_SHIFT);
@@ -733,6 +744,12 @@ static void maps_unpin(const struct pkvm_iommu_mapping *map, int nr)
 	hyp_spin_unlock(&host_mmu.lock);
 }
 
+/* The addresses of mappings, one behind the other. */
+static u64 maps_size(const struct pkvm_iommu_mapping *maps, int nr)
+{
+	return nr ? maps[nr - 1].iova + maps[nr - 1].size - maps->iova : 0;
+}
+
 /* Tell hardware that walks no page tables; all or nothing. The domain's lock is held. */
 static int maps_tell(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_mapping *maps,
 		     int nr)
@@ -750,11 +767,8 @@ static int maps_tell(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_m
 		/* Just made, each by entries of one kind. */
 		found = pkvm_iommu_pgtable_unmap(domain->ops, map->iova, map->size, &run, 1, 0);
 		BUG_ON(found != 1 || run.len != map->size);
-		domain->mapped -= pkvm_iommu_entries(map);
 	}
-	end--;
-	pkvm_iommu_invalidate_all(domain, &domain->lock, maps->iova,
-				  end->iova + end->size - maps->iova);
+	pkvm_iommu_invalidate_all(domain, &domain->lock, maps->iova, maps_size(maps, nr));
 
 	return ret;
 }
@@ -763,21 +777,19 @@ static int maps_tell(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_m
 static int maps_write(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_mapping *maps,
 		      int nr, int *ret)
 {
-	int i, done, told = 0;
+	int done, told = 0;
 
 	hyp_spin_lock(&domain->lock);
 	*ret = pkvm_iommu_pgtable_map(domain->ops, maps, nr, lazy_stale(domain->flushed),
 				      !pkvm_iommu_all_walk, &done);
-	for (i = 0; i < done; i++)
-		domain->mapped += pkvm_iommu_entries(&maps[i]);
 	if (!pkvm_iommu_all_walk)
 		told = maps_tell(domain, maps, done);
-	hyp_spin_unlock(&domain->lock);
-
 	if (told) {
 		*ret = told;
 		done = 0;
 	}
+	domain->mapped += maps_size(maps, done);
+	hyp_spin_unlock(&domain->lock);
 
 	return done;
 }
@@ -819,8 +831,7 @@ int pkvm_iommu_map(const u64 *args, u64 *res)
 	if (done < pinned)
 		maps_unpin(maps + done, pinned - done);
 	ret = err ?: ret;
-	if (done)
-		res[0] = maps[done - 1].iova + maps[done - 1].size - iova;
+	res[0] = maps_size(maps, done);
 
 	/* The most that can be used: tables, and counts for what is not pinned yet. */
 	if (ret == -ENOMEM) {
@@ -907,7 +918,7 @@ static bool unmap_whole(struct pkvm_iommu_domain *domain, u64 iova, u64 size)
 /* PKVM_IOMMU_UNMAP */
 int pkvm_iommu_unmap(const u64 *args, u64 *res)
 {
-	u64 iova = args[1], size = args[2], flags = args[3];
+	u64 len, iova = args[1], size = args[2], flags = args[3];
 	struct pkvm_iommu_run runs[UNMAP_RUNS] __uninitialized, *run;
 	int found = 0, nr = 0, steps, ret = 0;
 	struct pkvm_iommu_domain *domain;
@@ -933,14 +944,16 @@ int pkvm_iommu_unmap(const u64 *args, u64 *res)
 						 lazy ? lazy_stale(domain->flushes) : 0);
 		if (!found)
 			res[0] += min(size - res[0], run->len);
-		for (; run < &runs[nr] + found; run++) {
-			res[0] += run->len;
-			res[1] += run->len;
-			domain->mapped -= run->len >> run->shift;
-			block |= run->shift != PAGE_SHIFT;
-		}
-		nr += max(found, 0);
+		if (found <= 0)
+			continue;
+		block |= run->shift != PAGE_SHIFT;
+		nr += found;
+		for (len = 0; run < &runs[nr]; run++)
+			len += run->len;
+		res[0] += len;
+		res[1] += len;
 	}
+	domain->mapped -= res[1];
 	lazy &= !block;
 	if (nr && !lazy)
 		pkvm_iommu_invalidate_all(domain, &domain->lock, iova, res[0]);

@@ -129,10 +129,11 @@ void pkvm_iommu_pgtable_free(struct io_pgtable_ops *ops)
 }
 
 /*
- * The entry that maps @iova, or the empty one in which the walk ends. Tables have
- * a page each, the root as well: pgtable_alloc() sees to that.
+ * The entry that maps @iova, or the empty one in which the walk ends; no deeper than
+ * level @last. Tables have a page each, the root as well: pgtable_alloc() sees to that.
  */
-static arm_lpae_iopte *pgtable_find(struct arm_lpae_io_pgtable *data, u64 iova, int *level)
+static __always_inline arm_lpae_iopte *pgtable_walk(struct arm_lpae_io_pgtable *data, u64 iova,
+						    int last, int *level)
 {
 	arm_lpae_iopte pte, *ptep, *table = data->pgd;
 	int lvl = data->start_level, shift = ARM_LPAE_LVL_SHIFT(lvl, data);
@@ -140,13 +141,18 @@ static arm_lpae_iopte *pgtable_find(struct arm_lpae_io_pgtable *data, u64 iova, 
 	for (;; lvl++, shift -= PAGE_SHIFT - 3) {
 		ptep = table + (iova >> shift & (PTRS_PER_PTE - 1));
 		pte = READ_ONCE(*ptep);
-		if (lvl == ARM_LPAE_MAX_LEVELS - 1 || iopte_type(pte) != ARM_LPAE_PTE_TYPE_TABLE)
+		if (lvl == last || iopte_type(pte) != ARM_LPAE_PTE_TYPE_TABLE)
 			break;
 		table = hyp_phys_to_virt(pte & ARM_LPAE_PTE_ADDR_MASK);
 	}
 	*level = lvl;
 
 	return ptep;
+}
+
+static arm_lpae_iopte *pgtable_find(struct arm_lpae_io_pgtable *data, u64 iova, int *level)
+{
+	return pgtable_walk(data, iova, ARM_LPAE_MAX_LEVELS - 1, level);
 }
 
 /*
@@ -184,7 +190,7 @@ int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_m
 {
 	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
 	const struct pkvm_iommu_mapping *map = maps, *last = NULL;
-	arm_lpae_iopte prot = 0, *ptep = NULL;
+	arm_lpae_iopte pte, prot = 0, *ptep = NULL;
 	int ret = 0, lvl = 0, shift = 0, i, n;
 
 	for (; map < maps + nr; last = map++) {
@@ -217,10 +223,10 @@ int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_m
 		if (ret)
 			break;
 
-		for (i = 0; i < n; i++)
-			WRITE_ONCE(ptep[i], (map->phys + ((u64)i << shift)) | prot |
-					    (shift == PAGE_SHIFT ? ARM_LPAE_PTE_TYPE_PAGE :
-								   ARM_LPAE_PTE_TYPE_BLOCK));
+		pte = map->phys | prot | (shift == PAGE_SHIFT ? ARM_LPAE_PTE_TYPE_PAGE :
+							       ARM_LPAE_PTE_TYPE_BLOCK);
+		for (i = 0; i < n; i++, pte += BIT(shift))
+			WRITE_ONCE(ptep[i], pte);
 		if (mark)
 			*ptep |= PTE_START;
 		if (!data->iop.cfg.coherent_walk)
@@ -245,18 +251,13 @@ int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_m
 void *pkvm_iommu_pgtable_prune(struct io_pgtable_ops *ops, u64 iova)
 {
 	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
-	arm_lpae_iopte pte, *ptep, *table = data->pgd;
+	arm_lpae_iopte *ptep, *table;
 	int lvl, i;
 
-	for (lvl = data->start_level; ; lvl++) {
-		ptep = table + (iova >> ARM_LPAE_LVL_SHIFT(lvl, data) & (PTRS_PER_PTE - 1));
-		pte = *ptep;
-		if (iopte_type(pte) != ARM_LPAE_PTE_TYPE_TABLE)
-			return NULL;
-		table = hyp_phys_to_virt(pte & ARM_LPAE_PTE_ADDR_MASK);
-		if (lvl == ARM_LPAE_MAX_LEVELS - 2)
-			break;
-	}
+	ptep = pgtable_walk(data, iova, ARM_LPAE_MAX_LEVELS - 2, &lvl);
+	if (lvl != ARM_LPAE_MAX_LEVELS - 2 || iopte_type(*ptep) != ARM_LPAE_PTE_TYPE_TABLE)
+		return NULL;
+	table = hyp_phys_to_virt(*ptep & ARM_LPAE_PTE_ADDR_MASK);
 	for (i = 0; i < PTRS_PER_PTE; i++) {
 		if (table[i] & ARM_LPAE_PTE_VALID)
 			return NULL;
