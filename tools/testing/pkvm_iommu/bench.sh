@@ -50,11 +50,11 @@ readable() {
 	esac
 }
 
-# line TEXT OFF ON LIMIT: LIMIT is for ON - OFF.
+# line TEXT OFF ON LIMIT: LIMIT is for ON - OFF, and must be kept.
 line() {
 	awk -v text="$1" -v off="$2" -v on="$3" -v limit="$4" 'BEGIN {
 		printf "%-58s %9d %9d %9d %9d%s\n", text, off, on, on - off, limit,
-			(on - off > limit) ? "  <== MISSED" : "" }'
+			(on - off > limit) ? "  <== MUST BE KEPT" : "" }'
 }
 
 # map_table MODE OFF ON [OFF-TEXT ON-TEXT]: what mapping costs in two boots, and what
@@ -280,11 +280,13 @@ virtio_boots() {
 		"$vb_qemu $(count virtio-on 0)" "$vb_machine"
 }
 
-# What is missed is for people to judge; what cannot be measured fails.
+# What mapping costs is for people to judge; a limit that must be kept fails, and so
+# does what cannot be measured.
 bench() {
 	report >"$LOGS/bench.txt"
-	echo "Limits missed: $(grep -c '<==' "$LOGS/bench.txt" || :)" >>"$LOGS/bench.txt"
+	echo "Targets missed: $(grep -c '<==.*missed' "$LOGS/bench.txt" || :)" >>"$LOGS/bench.txt"
 	cp "$LOGS/bench.txt" "$ROOT/build/bench.txt"
 	cat "$LOGS/bench.txt"
 	say "also in build/bench.txt"
+	! grep -q 'MUST BE KEPT' "$LOGS/bench.txt" || die "a limit is not kept: see above"
 }

@@ -26,7 +26,7 @@ IMAGE=${IMAGE:-$ROOT/build/Image}
 VIRTIO_IOMMU="-global virtio-mmio.force-legacy=false
 	-device virtio-iommu-device,primary-bus=pcie.0"
 # Words on the console that fail a boot.
-COMPLAINTS='Kernel panic|lost CMD_SYNC|Oops|BUG:|WARNING:|hyp panic|Internal error:|Call trace:'
+COMPLAINTS='Kernel panic|did not complete a command|Oops|BUG:|WARNING:|hyp panic|Internal error:|Call trace:'
 
 # guest TIMEOUT SERIAL 'qemu args' 'append': what all boots have in common.
 # --foreground: Ctrl-C reaches QEMU too.

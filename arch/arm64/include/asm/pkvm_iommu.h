@@ -132,7 +132,7 @@ static inline void pkvm_iommu_report_panic(u64 esr)
 {
 	if (ESR_ELx_EC(esr) == ESR_ELx_EC_BRK64 &&
 	    esr_brk_comment(esr) == PKVM_IOMMU_LOST_BRK_IMM)
-		pr_emerg("pkvm_iommu: an IOMMU did not complete a command (lost CMD_SYNC): a device may still reach memory that was revoked\n");
+		pr_emerg("pkvm_iommu: an IOMMU did not complete a command: a device may still reach memory that was revoked\n");
 }
 
 void pkvm_iommu_finalize(void);

@@ -5,74 +5,15 @@
  * Prints "bench NAME|NUMBER". The device has to be in a DMA domain. The argument
  * chooses one line.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "dmabench.h"
+
 #define NS_PER_INSTRUCTION	16
-
-/* As include/uapi/linux/map_benchmark.h of the kernel has it. */
-struct map_benchmark {
-	uint64_t avg_map_100ns;
-	uint64_t map_stddev;
-	uint64_t avg_unmap_100ns;
-	uint64_t unmap_stddev;
-	uint32_t threads;
-	uint32_t seconds;
-	int32_t node;
-	uint32_t dma_bits;
-	uint32_t dma_dir;
-	uint32_t dma_trans_ns;
-	uint32_t granule;
-	uint8_t map_mode;
-	uint8_t expansion[75];
-};
-
-#define DMA_MAP_BENCHMARK	_IOWR('d', 1, struct map_benchmark)
-
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	ssize_t n = fd < 0 ? -1 : write(fd, text, strlen(text));
-
-	if (fd >= 0)
-		close(fd);
-	return n < 0 ? -1 : 0;
-}
-
-/* Hand the edu device to the kernel's benchmark driver. */
-static int bind_edu(void)
-{
-	DIR *dir = opendir("/sys/bus/pci/devices");
-	struct dirent *entry;
-	char path[400], id[16];
-	int ret = -1;
-
-	while (dir && ret && (entry = readdir(dir))) {
-		FILE *f;
-
-		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/device", entry->d_name);
-		f = fopen(path, "r");
-		if (!f)
-			continue;
-		if (fscanf(f, "%15s", id) != 1 || strcmp(id, "0x11e8")) {
-			fclose(f);
-			continue;
-		}
-		fclose(f);
-		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override",
-			 entry->d_name);
-		ret = write_file(path, "dma_map_benchmark") ||
-		      write_file("/sys/bus/pci/drivers/dma_map_benchmark/bind", entry->d_name);
-	}
-	if (dir)
-		closedir(dir);
-	return ret;
-}
 
 #define PIPES		8
 #define PIPE_PAGES	256
@@ -118,13 +59,9 @@ int main(int argc, char **argv)
 	size_t i;
 	int fd;
 
-	if (bind_edu()) {
-		printf("# no edu device, or it cannot be bound to dma_map_benchmark\n");
-		return 1;
-	}
-	fd = open("/sys/kernel/debug/dma_map_benchmark", O_RDWR);
+	fd = dmabench_find() ? -1 : dmabench_bind();
 	if (fd < 0) {
-		printf("# no dma_map_benchmark in debugfs\n");
+		printf("# no edu device, or it cannot be bound to dma_map_benchmark\n");
 		return 1;
 	}
 	for (i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {

@@ -234,7 +234,7 @@ static void __noreturn iommu_die(void)
 
 /**
  * pkvm_iommu_lost_command() - the one legal panic
- * @iommu: did not complete a command in time (on SMMUv3, a CMD_SYNC)
+ * @iommu: did not complete a command in time
  *
  * Nobody can say whether a device still reaches the page that is about to change
  * hands, so EL2 ends here, and the page never gets its new owner. The host turns
@@ -301,13 +301,18 @@ static int iommu_attach(const u64 *args, u64 *res)
 	if (ret)
 		return ret;
 
-	iommu_lock(iommu, NULL);
-	slot = stream_slot(iommu, sid, true);
 	if (iommu->dead)
 		ret = -EIO;
 	else if (iommu->ops->map && domain == &pkvm_iommu_shadow)
 		ret = -EOPNOTSUPP;
-	else if (!slot)
+	if (ret) {
+		pkvm_iommu_domain_put(domain);
+		return ret;
+	}
+
+	iommu_lock(iommu, NULL);
+	slot = stream_slot(iommu, sid, true);
+	if (!slot)
 		ret = -ENOMEM;
 	else if (*slot)
 		ret = -EBUSY;

@@ -436,7 +436,6 @@ static int virtio_stream_set(struct pkvm_iommu *iommu, u32 sid,
 {
 	union virtio_req *req = virtio_add(iommu, through ? VIRTIO_IOMMU_T_ATTACH :
 					   VIRTIO_IOMMU_T_DETACH, domain);
-
 	int ret;
 
 	req->attach.endpoint = cpu_to_le32(sid);
