@@ -29,6 +29,8 @@ unsigned int pkvm_iommu_nr_devs;
 struct pkvm_iommu_chunk pkvm_iommu_first_chunk __ro_after_init;
 u64 pkvm_iommu_seal_ns __ro_after_init;
 
+u64 (*pkvm_iommu_lists)[PKVM_IOMMU_LIST_RUNS] __ro_after_init;
+
 /* Calls that have been given memory, and are about to use it. */
 atomic_t pkvm_iommu_topups;
 
@@ -212,6 +214,30 @@ static int __init donate_pool(u64 nr_pages)
 	return 0;
 }
 
+/* Without lists, a call carries what fits into registers. */
+static void __init share_lists(void)
+{
+	size_t size = PAGE_ALIGN(nr_cpu_ids * sizeof(*pkvm_iommu_lists));
+	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_BOOT_DONATE };
+	unsigned int order;
+	struct page *page;
+
+	if (IS_ENABLED(CONFIG_PKVM_IOMMU_TEST))
+		size += PAGE_SIZE;
+	order = get_order(size);
+	page = boot_alloc(order, __GFP_ZERO);
+	if (!page)
+		return;
+
+	hvc.args[0] = PKVM_IOMMU_RUN_LIST;
+	hvc.args[1] = page_to_pfn(page);
+	hvc.args[2] = size >> PAGE_SHIFT;
+	if (boot_hvc(&hvc))
+		__free_pages(page, order);
+	else
+		pkvm_iommu_lists = page_address(page);
+}
+
 static void __init report_failure(int ret, const u64 *res)
 {
 	if (ret == -ENODEV)
@@ -268,6 +294,8 @@ void __init pkvm_iommu_finalize(void)
 
 	if (others())
 		hvc.args[0] = PKVM_IOMMU_F_PARTIAL;
+	if (pkvm_iommu_nr_devs)
+		share_lists();
 
 	while ((ret = boot_hvc(&hvc))) {
 		/* The tables take 1/512 of the memory, and what MMIO needs. */

@@ -345,7 +345,10 @@ static size_t unmap_range(struct pkvm_paging_domain *paging, unsigned long iova,
  * @gfp: how to allocate what the hypervisor needs for them
  * @next: the first run that is waiting
  * @nr: runs
- * @runs: of memory, one behind the other
+ * @max: room for so many
+ * @runs: of memory, one behind the other: @few, or the CPU's list
+ * @index: of the first in the list, for the hypervisor
+ * @few: what fits into the registers of a call
  */
 struct pkvm_iommu_batch {
 	raw_spinlock_t			lock;
@@ -359,7 +362,10 @@ struct pkvm_iommu_batch {
 	gfp_t				gfp;
 	unsigned int			next;
 	unsigned int			nr;
-	u64				runs[PKVM_IOMMU_RUNS];
+	unsigned int			max;
+	u64				*runs;
+	unsigned int			index;
+	u64				few[PKVM_IOMMU_RUNS];
 };
 
 static DEFINE_PER_CPU(struct pkvm_iommu_batch, batches) = {
@@ -394,13 +400,24 @@ static int batch_call(struct pkvm_iommu_batch *batch, u64 *needs)
 {
 	struct pkvm_paging_domain *paging = batch->domain;
 	u64 *run = &batch->runs[batch->next];
+	unsigned int nr = batch->nr - batch->next;
 	struct pkvm_iommu_hvc hvc = {
 		.op	= PKVM_IOMMU_MAP,
 		.args	= { paging->id, batch->iova, prot_flags(batch->prot) },
 	};
 	int ret;
 
-	ret = pkvm_iommu_hvc_runs(&hvc, run, batch->nr - batch->next);
+	if (nr == 1) {
+		hvc.args[3] = *run;
+		ret = pkvm_iommu_hvc(&hvc);
+	} else if (nr <= PKVM_IOMMU_RUNS) {
+		ret = pkvm_iommu_hvc_runs(&hvc, run, nr);
+	} else {
+		hvc.op = PKVM_IOMMU_MAP_LIST;
+		hvc.args[3] = batch->index + batch->next;
+		hvc.args[4] = nr;
+		ret = pkvm_iommu_hvc(&hvc);
+	}
 	*needs = hvc.res[1];
 	if (hvc.res[0]) {
 		cache_add(paging, batch->iova, *run & ~PKVM_IOMMU_RUN_PAGES);
@@ -571,6 +588,23 @@ static phys_addr_t batches_find(struct pkvm_paging_domain *paging, unsigned long
 	return phys;
 }
 
+static void __init batches_init(void)
+{
+	struct pkvm_iommu_batch *batch;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		batch = per_cpu_ptr(&batches, cpu);
+		batch->runs = batch->few;
+		batch->max = PKVM_IOMMU_RUNS;
+		if (!pkvm_iommu_lists)
+			continue;
+		batch->runs = pkvm_iommu_lists[cpu];
+		batch->max = PKVM_IOMMU_LIST_RUNS;
+		batch->index = cpu * PKVM_IOMMU_LIST_RUNS;
+	}
+}
+
 static void batch_start(struct pkvm_iommu_batch *batch, struct pkvm_paging_domain *paging,
 			unsigned long iova, u64 run, int prot, gfp_t gfp)
 {
@@ -590,7 +624,7 @@ static noinline int batch_add_slow(struct pkvm_iommu_batch *batch, unsigned long
 				   bool mine, struct pkvm_paging_domain *paging,
 				   unsigned long iova, u64 run, int prot, gfp_t gfp)
 {
-	struct pkvm_iommu_batch alone;
+	struct pkvm_iommu_batch alone = { .max = 1, .runs = alone.few };
 	int ret;
 
 	if (mine) {
@@ -624,7 +658,7 @@ static inline int batch_add(struct pkvm_paging_domain *paging, unsigned long iov
 	mine = batch->domain == paging && batch->owner == current &&
 	       batch->context == context && batch->prot == prot &&
 	       batch->iova + batch->size == iova;
-	if (mine && batch->nr < PKVM_IOMMU_RUNS && !batch->error) {
+	if (mine && batch->nr < batch->max && !batch->error) {
 		batch->runs[batch->nr++] = run;
 		batch->size += (run & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
 	} else if (!batch->domain) {
@@ -1104,6 +1138,7 @@ static int __init pkvm_iommu_init(void)
 		return 0;
 
 	pkvm_iommu_shrinker();
+	batches_init();
 	for (i = 0; i < pkvm_iommu_nr_devs; i++) {
 		if (pkvm_iommu_devs[i]->type == PKVM_IOMMU_TYPE_TEST)
 			continue;

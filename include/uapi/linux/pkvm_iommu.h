@@ -27,9 +27,10 @@
  * A call that returns an error has changed nothing that the host or a device
  * could notice. The exceptions are those that go on where they stopped, and say
  * how far they came: %PKVM_IOMMU_BOOT_SEAL, %PKVM_IOMMU_DOMAIN_FREE,
- * %PKVM_IOMMU_MAP, %PKVM_IOMMU_UNMAP and %PKVM_IOMMU_REPLAY. A call that returns -ENOMEM reports in
- * x2, %PKVM_IOMMU_MAP in x3, how many pages to give with %PKVM_IOMMU_TOPUP before
- * the same call can go on; it may have used what the pool had.
+ * %PKVM_IOMMU_MAP, %PKVM_IOMMU_MAP_LIST, %PKVM_IOMMU_UNMAP and %PKVM_IOMMU_REPLAY.
+ * A call that returns -ENOMEM reports in x2, those that map in x3, how many pages to
+ * give with %PKVM_IOMMU_TOPUP before the same call can go on; it may have used what
+ * the pool had.
  *
  * Errors that mean the same everywhere:
  *
@@ -74,14 +75,16 @@ enum pkvm_iommu_type {
  * @PKVM_IOMMU_BOOT_DONATE: give EL2 a contiguous range of memory.
  *
  *	Arguments: the IOMMU's id, or %PKVM_IOMMU_POOL for the common pool;
- *	pfn; pages.
+ *	pfn; pages. With %PKVM_IOMMU_RUN_LIST, the memory stays the host's, which
+ *	writes runs for %PKVM_IOMMU_MAP_LIST to it, and is shared with EL2 for ever.
  *
  *	-EINVAL: pages is 0 or beyond %PKVM_IOMMU_DONATE_MAX, or it is less than
  *	the IOMMU asked for, or not aligned to it; or the range reaches beyond
  *	what the CPU or any registered IOMMU can address, or across the end of
  *	memory.
  *	-EPERM: not all of it is memory that the host owns exclusively.
- *	-EBUSY: sealed; for an IOMMU, sealing has begun, or it has its memory.
+ *	-EBUSY: sealed; for an IOMMU, sealing has begun, or it has its memory; for
+ *	runs, there is some.
  *	Memory that was accepted stays with EL2 even if a later step of the boot
  *	fails; what remains of it in the pool can be had back with
  *	%PKVM_IOMMU_RECLAIM.
@@ -203,6 +206,15 @@ enum pkvm_iommu_boot_op {
  *	(%PKVM_IOMMU_PINS_MAX).
  *	-EIO: an IOMMU did not accept it.
  *	-ENOMEM: see above.
+ * @PKVM_IOMMU_MAP_LIST: as %PKVM_IOMMU_MAP, with runs that are in memory which the
+ *	host gave for them (%PKVM_IOMMU_RUN_LIST). Each is read once, when its turn
+ *	comes; the first that is at fault ends the call.
+ *
+ *	Arguments: domain id; I/O virtual address; PKVM_IOMMU_PROT_*; index of the first
+ *	run; how many, up to %PKVM_IOMMU_LIST_RUNS.
+ *	Results and errors: as above, and
+ *
+ *	-EINVAL: no run, too many, or beyond %PKVM_IOMMU_INFO_RUNS.
  * @PKVM_IOMMU_UNMAP: the reverse. What was unmapped is not reached any more on
  *	return: every access that was under way has completed. Not so with
  *	%PKVM_IOMMU_UNMAP_LAZY: then devices may reach the memory, and it stays
@@ -257,6 +269,7 @@ enum pkvm_iommu_op {
 	PKVM_IOMMU_LOOKUP		= 11,
 	PKVM_IOMMU_FLUSH		= 12,
 	PKVM_IOMMU_REPLAY		= 13,
+	PKVM_IOMMU_MAP_LIST		= 14,
 };
 
 /*
@@ -266,6 +279,8 @@ enum pkvm_iommu_op {
 #define PKVM_IOMMU_RUN(phys, pages)	((phys) | (pages))
 #define PKVM_IOMMU_RUN_PAGES		0xfffULL
 #define PKVM_IOMMU_RUNS			13
+/* Runs that one PKVM_IOMMU_MAP_LIST uses; they are 64-bit words. */
+#define PKVM_IOMMU_LIST_RUNS		256
 /* Mappings of a page, or of a block, that can be counted. */
 #define PKVM_IOMMU_PINS_MAX		0x7fff
 
@@ -294,6 +309,8 @@ enum pkvm_iommu_op {
 #define PKVM_IOMMU_MAX			32
 /* Target of PKVM_IOMMU_BOOT_DONATE: the common pool rather than an IOMMU. */
 #define PKVM_IOMMU_POOL			(~0ULL)
+/* The same: memory for the runs of PKVM_IOMMU_MAP_LIST. */
+#define PKVM_IOMMU_RUN_LIST		(~1ULL)
 /* Pages of one PKVM_IOMMU_BOOT_DONATE, and of one PKVM_IOMMU_TOPUP. */
 #define PKVM_IOMMU_DONATE_MAX		1024
 #define PKVM_IOMMU_TOPUP_MAX		32
@@ -364,6 +381,7 @@ enum pkvm_iommu_fault_reason {
  *	reach, in bits
  * @PKVM_IOMMU_INFO_IDENTITY: 1 if the streams of the IOMMU whose id is in x3 can
  *	be attached to the identity domain, else 0
+ * @PKVM_IOMMU_INFO_RUNS: runs that there is memory for, see %PKVM_IOMMU_RUN_LIST
  */
 enum pkvm_iommu_info {
 	PKVM_IOMMU_INFO_POOL_FREE	= 0,
@@ -371,6 +389,7 @@ enum pkvm_iommu_info {
 	PKVM_IOMMU_INFO_SHADOW		= 2,
 	PKVM_IOMMU_INFO_LIMIT		= 3,
 	PKVM_IOMMU_INFO_IDENTITY	= 4,
+	PKVM_IOMMU_INFO_RUNS		= 5,
 };
 
 /**

@@ -97,12 +97,6 @@ static inline int pkvm_iommu_hvc_runs(struct pkvm_iommu_hvc *hvc, const u64 *run
 	} in, out;
 
 	BUILD_BUG_ON(sizeof(in.regs) != sizeof(in.x));
-	if (nr == 1) {
-		hvc->args[3] = runs[0];
-		hvc->args[4] = 0;
-		return pkvm_iommu_hvc(hvc);
-	}
-
 	in.x[0] = KVM_HOST_SMCCC_FUNC(__pkvm_iommu_call);
 	in.x[1] = hvc->op;
 	memcpy(&in.x[2], hvc->args, 3 * sizeof(u64));

@@ -295,8 +295,17 @@ struct io_pgtable_ops *pkvm_iommu_pgtable_alloc(enum io_pgtable_fmt fmt,
 void pkvm_iommu_pgtable_free(struct io_pgtable_ops *ops);
 int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_mapping *maps,
 			   int nr, u64 stale, bool mark, int *done);
+
+/*
+ * Entries that mapped contiguous memory or MMIO, and were unmapped: the address, and
+ * below it which of the two, whether it was a block, and how many pages.
+ */
+#define PKVM_IOMMU_GONE_PAGES		GENMASK(9, 0)
+#define PKVM_IOMMU_GONE_MEMORY		BIT(10)
+#define PKVM_IOMMU_GONE_BLOCK		BIT(11)
+
 int pkvm_iommu_pgtable_unmap(struct io_pgtable_ops *ops, u64 iova, u64 max,
-			     struct pkvm_iommu_run *runs, int nr, u64 stale);
+			     u64 *gone, int nr, u64 stale, u64 *size);
 int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,
 			    struct pkvm_iommu_run *runs, int nr);
 void *pkvm_iommu_pgtable_prune(struct io_pgtable_ops *ops, u64 iova);
@@ -310,7 +319,7 @@ struct pkvm_iommu_domain *pkvm_iommu_domain_get(u64 id);
 void pkvm_iommu_domain_put(struct pkvm_iommu_domain *domain);
 int pkvm_iommu_domain_alloc(u64 *res);
 int pkvm_iommu_domain_free(u64 id);
-int pkvm_iommu_map(const u64 *args, u64 *res);
+int pkvm_iommu_map(const u64 *args, const u64 *list, u64 nr, u64 *res);
 int pkvm_iommu_unmap(const u64 *args, u64 *res);
 int pkvm_iommu_lookup(const u64 *args, u64 *res);
 int pkvm_iommu_flush(u64 id);

@@ -37,11 +37,11 @@
 /* Runs or holes that one call goes through. */
 #define UNMAP_STEPS		64
 /* Times that one call tells an IOMMU what is mapped. */
-#define REPLAY_CALLS		4
+#define REPLAY_CALLS		1
 /* GiB of addresses whose tables one call frees. */
 #define FREE_TABLES		2
-/* Runs of contiguous memory that one call collects to unpin; on the stack. */
-#define UNMAP_RUNS		64
+/* Runs of contiguous memory that one call collects to unpin. */
+#define UNMAP_RUNS		256
 #define DOMAIN_BITS		16
 
 /* Offsets of pkvm_iommu_domain::hw and ::lazy in the domain's page. */
@@ -49,15 +49,13 @@
 #define DOMAIN_LAZY		(DOMAIN_HW + 64)
 
 /*
- * What was unmapped lazily: where each run of pages starts, how many there are, and
- * whether it is memory, and so still pinned. A domain has a page's rest for them,
- * and flushing it is to be short; and so is flushing all. Blocks are not worth it.
+ * What was unmapped lazily: see PKVM_IOMMU_GONE_PAGES. What is memory is still
+ * pinned. A domain has a page's rest for it, and flushing it is to be short; and so is
+ * flushing all. Blocks are not worth it.
  */
 #define LAZY_MAX		((PAGE_SIZE - DOMAIN_LAZY) / sizeof(u64))
 #define LAZY_ENTRIES		4096
 #define LAZY_DOMAINS		64
-#define LAZY_MEMORY		BIT(10)
-#define LAZY_PAGES		GENMASK(9, 0)
 
 static struct pkvm_iommu_domain *lazy_domains[LAZY_DOMAINS];
 static unsigned int nr_lazy_domains;
@@ -622,15 +620,20 @@ static int to_prot(u64 flags)
 	       (flags & PKVM_IOMMU_PROT_NOEXEC ? IOMMU_NOEXEC : 0);
 }
 
-/* What the host asks to be mapped; its registers are EL2's to read meanwhile. */
-static int runs_size(const u64 *runs, u64 *size)
+/*
+ * Take over what the host asks to be mapped, @nr runs from @list, which it can change
+ * at any time: each is read once, and it is the copy that is checked and used.
+ */
+static int runs_read(const u64 *list, int nr, u64 *runs, u64 *size)
 {
-	u64 phys, len, limit = BIT(pkvm_iommu_shadow.cfg->ias);
+	u64 run, phys, len, limit = BIT(pkvm_iommu_shadow.cfg->ias);
 	int i, ret = 0;
 
-	for (*size = 0, i = 0; i < PKVM_IOMMU_RUNS && runs[i]; i++) {
-		phys = runs[i] & ~PKVM_IOMMU_RUN_PAGES;
-		len = (runs[i] & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
+	for (*size = 0, i = 0; i < nr; i++) {
+		run = READ_ONCE(list[i]);
+		runs[i] = run;
+		phys = run & ~PKVM_IOMMU_RUN_PAGES;
+		len = (run & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
 		if (!len)
 			return -EINVAL;
 		if (phys >= limit || len > limit - phys)
@@ -670,8 +673,8 @@ static bool block_fits(struct pkvm_iommu_domain *domain, u64 iova)
  * both addresses and what is in the table allow it. Returns the mappings, which
  * may not be all.
  */
-static int runs_split(struct pkvm_iommu_domain *domain, u64 iova, const u64 *runs, int prot,
-		      struct pkvm_iommu_mapping *maps)
+static int runs_split(struct pkvm_iommu_domain *domain, u64 iova, const u64 *runs, int nr,
+		      int prot, struct pkvm_iommu_mapping *maps)
 {
 	const int mmio_prot = (prot & ~IOMMU_CACHE) | IOMMU_MMIO;
 	u64 phys, len, start = 0, end = 0, entries = 0;
@@ -679,7 +682,7 @@ static int runs_split(struct pkvm_iommu_domain *domain, u64 iova, const u64 *run
 	bool is_memory = false;
 	int i;
 
-	for (i = 0; i < PKVM_IOMMU_RUNS && runs[i]; i++) {
+	for (i = 0; i < nr; i++) {
 		phys = runs[i] & ~PKVM_IOMMU_RUN_PAGES;
 		len = (runs[i] & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
 		for (; len; map++) {
@@ -734,6 +737,14 @@ static int maps_pin(const struct pkvm_iommu_mapping *maps, int nr, int *ret)
 	return map - maps;
 }
 
+/* What was unmapped, and is forgotten by every IOMMU. host_mmu.lock held. */
+static inline void unpin_gone(u64 gone)
+{
+	if (gone & PKVM_IOMMU_GONE_MEMORY)
+		unpin(gone & PAGE_MASK, (gone & PKVM_IOMMU_GONE_PAGES) << PAGE_SHIFT,
+		      gone & PKVM_IOMMU_GONE_BLOCK ? PMD_SHIFT : PAGE_SHIFT);
+}
+
 static void maps_unpin(const struct pkvm_iommu_mapping *map, int nr)
 {
 	hyp_spin_lock(&host_mmu.lock);
@@ -755,8 +766,8 @@ static int maps_tell(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_m
 		     int nr)
 {
 	const struct pkvm_iommu_mapping *map = maps, *end = maps + nr;
-	struct pkvm_iommu_run run;
 	int found, ret = 0;
+	u64 gone, len;
 
 	if (nr)
 		ret = pkvm_iommu_map_all(domain, maps, nr);
@@ -765,8 +776,9 @@ static int maps_tell(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_m
 
 	for (; map < end; map++) {
 		/* Just made, each by entries of one kind. */
-		found = pkvm_iommu_pgtable_unmap(domain->ops, map->iova, map->size, &run, 1, 0);
-		BUG_ON(found != 1 || run.len != map->size);
+		found = pkvm_iommu_pgtable_unmap(domain->ops, map->iova, map->size, &gone, 1, 0,
+						 &len);
+		BUG_ON(found != 1 || len != map->size);
 	}
 	pkvm_iommu_invalidate_all(domain, &domain->lock, maps->iova, maps_size(maps, nr));
 
@@ -794,23 +806,14 @@ static int maps_write(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_
 	return done;
 }
 
-/* PKVM_IOMMU_MAP */
-int pkvm_iommu_map(const u64 *args, u64 *res)
+/* Map runs, as many as a call may; adds the bytes to @res, and for -ENOMEM the pages. */
+static int runs_map(struct pkvm_iommu_domain *domain, u64 iova, u64 flags, const u64 *runs,
+		    int nr, u64 *res)
 {
-	u64 size, iova = args[1], flags = args[2];
 	struct pkvm_iommu_mapping maps[MAP_MAX] __uninitialized;
-	struct pkvm_iommu_domain *domain;
-	int i, nr, pinned, done, err, ret;
-	const u64 *runs = args + 3;
+	int i, pinned, done, err, ret;
 
-	ret = runs_size(runs, &size);
-	if (flags >> 5 || !(flags & (PKVM_IOMMU_PROT_READ | PKVM_IOMMU_PROT_WRITE)))
-		ret = -EINVAL;
-	domain = mapping_args(args[0], iova, size, &ret);
-	if (!domain)
-		return ret;
-
-	nr = runs_split(domain, iova, runs, to_prot(flags), maps);
+	nr = runs_split(domain, iova, runs, nr, to_prot(flags), maps);
 	pinned = maps_pin(maps, nr, &ret);
 
 	done = maps_write(domain, maps, pinned, &err);
@@ -826,12 +829,11 @@ int pkvm_iommu_map(const u64 *args, u64 *res)
 			ret = 0;
 		}
 	}
-	pkvm_iommu_domain_put(domain);
 
 	if (done < pinned)
 		maps_unpin(maps + done, pinned - done);
 	ret = err ?: ret;
-	res[0] = maps_size(maps, done);
+	res[0] += maps_size(maps, done);
 
 	/* The most that can be used: tables, and counts for what is not pinned yet. */
 	if (ret == -ENOMEM) {
@@ -842,11 +844,52 @@ int pkvm_iommu_map(const u64 *args, u64 *res)
 	return ret;
 }
 
+/**
+ * pkvm_iommu_map() - PKVM_IOMMU_MAP and PKVM_IOMMU_MAP_LIST
+ * @args: domain id, I/O virtual address, PKVM_IOMMU_PROT_*
+ * @list: runs, see runs_read()
+ * @nr: how many
+ * @res: results
+ *
+ * Return: see <uapi/linux/pkvm_iommu.h>.
+ */
+int pkvm_iommu_map(const u64 *args, const u64 *list, u64 nr, u64 *res)
+{
+	u64 end, size, iova = args[1], flags = args[2], limit = BIT(pkvm_iommu_shadow.cfg->ias);
+	u64 runs[MAP_MAX] __uninitialized;
+	struct pkvm_iommu_domain *domain;
+	int n, ret = 0;
+
+	if (flags >> 5 || !(flags & (PKVM_IOMMU_PROT_READ | PKVM_IOMMU_PROT_WRITE)))
+		ret = -EINVAL;
+	/* Each has a page at least. */
+	domain = mapping_args(args[0], iova, nr << PAGE_SHIFT, &ret);
+	if (!domain)
+		return ret;
+
+	do {
+		n = min(nr, MAP_MAX);
+		ret = runs_read(list, n, runs, &size);
+		if (!ret && size > limit - iova - res[0])
+			ret = -ERANGE;
+		if (ret)
+			break;
+		end = res[0] + size;
+		ret = runs_map(domain, iova + res[0], flags, runs, n, res);
+		list += n;
+		nr -= n;
+		/* Hardware that had to be told is told once in a call. */
+	} while (nr && !ret && res[0] == end && end < MAP_ENTRIES << PAGE_SHIFT &&
+		 pkvm_iommu_all_walk);
+	pkvm_iommu_domain_put(domain);
+
+	return ret;
+}
+
 /* Finish what was unmapped lazily. host_mmu.lock held. */
 static void lazy_flush(struct pkvm_iommu_domain *domain)
 {
 	bool listed = domain->nr_lazy;
-	u64 run;
 
 	/* What is unmapped from here on is for the next flush. */
 	hyp_spin_lock(&domain->lock);
@@ -857,11 +900,8 @@ static void lazy_flush(struct pkvm_iommu_domain *domain)
 	domain->flushed = domain->flushes;
 	hyp_spin_unlock(&domain->lock);
 
-	while (domain->nr_lazy) {
-		run = domain->lazy[--domain->nr_lazy];
-		if (run & LAZY_MEMORY)
-			unpin(run & PAGE_MASK, (run & LAZY_PAGES) << PAGE_SHIFT, PAGE_SHIFT);
-	}
+	while (domain->nr_lazy)
+		unpin_gone(domain->lazy[--domain->nr_lazy]);
 	domain->lazy_entries = 0;
 	if (!listed)
 		return;
@@ -873,7 +913,7 @@ static void lazy_flush(struct pkvm_iommu_domain *domain)
 }
 
 /* Keep a run pinned until the domain is flushed. host_mmu.lock held. */
-static void lazy_add(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_run *run)
+static void lazy_add(struct pkvm_iommu_domain *domain, u64 gone)
 {
 	if (domain->nr_lazy == LAZY_MAX || domain->lazy_entries >= LAZY_ENTRIES)
 		lazy_flush(domain);
@@ -883,9 +923,8 @@ static void lazy_add(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_r
 		domain->lazy_slot = nr_lazy_domains++;
 		lazy_domains[domain->lazy_slot] = domain;
 	}
-	domain->lazy[domain->nr_lazy++] = run->phys | run->len >> PAGE_SHIFT |
-					  (run->is_memory ? LAZY_MEMORY : 0);
-	domain->lazy_entries += run->len >> PAGE_SHIFT;
+	domain->lazy[domain->nr_lazy++] = gone;
+	domain->lazy_entries += gone & PKVM_IOMMU_GONE_PAGES;
 }
 
 /* PKVM_IOMMU_FLUSH */
@@ -915,13 +954,17 @@ static bool unmap_whole(struct pkvm_iommu_domain *domain, u64 iova, u64 size)
 		pkvm_iommu_pgtable_starts(domain->ops, iova + size));
 }
 
+/* What UNMAP collects on a CPU, on which it is not interrupted: too much for the stack. */
+static DEFINE_PER_CPU(u64 [UNMAP_RUNS], unmap_gone);
+
 /* PKVM_IOMMU_UNMAP */
 int pkvm_iommu_unmap(const u64 *args, u64 *res)
 {
 	u64 len, iova = args[1], size = args[2], flags = args[3];
-	struct pkvm_iommu_run runs[UNMAP_RUNS] __uninitialized, *run;
-	int found = 0, nr = 0, steps, ret = 0;
+	int i, found = 0, nr = 0, steps, ret = 0;
+	u64 *gone = *this_cpu_ptr(&unmap_gone);
 	struct pkvm_iommu_domain *domain;
+	struct pkvm_iommu_run hole;
 	bool lazy, block = false;
 
 	if (flags & ~PKVM_IOMMU_UNMAP_LAZY)
@@ -938,20 +981,19 @@ int pkvm_iommu_unmap(const u64 *args, u64 *res)
 	for (steps = 0; steps < UNMAP_STEPS && found >= 0; steps++) {
 		if (res[0] == size || nr == UNMAP_RUNS)
 			break;
-		run = &runs[nr];
 		found = pkvm_iommu_pgtable_unmap(domain->ops, iova + res[0], size - res[0],
-						 run, UNMAP_RUNS - nr,
-						 lazy ? lazy_stale(domain->flushes) : 0);
-		if (!found)
-			res[0] += min(size - res[0], run->len);
-		if (found <= 0)
-			continue;
-		block |= run->shift != PAGE_SHIFT;
-		nr += found;
-		for (len = 0; run < &runs[nr]; run++)
-			len += run->len;
-		res[0] += len;
-		res[1] += len;
+						 gone + nr, UNMAP_RUNS - nr,
+						 lazy ? lazy_stale(domain->flushes) : 0, &len);
+		if (found > 0) {
+			nr += found;
+			block |= gone[nr - 1] & PKVM_IOMMU_GONE_BLOCK;
+			res[0] += len;
+			res[1] += len;
+		} else if (!found) {
+			pkvm_iommu_pgtable_read(domain->ops, iova + res[0], size - res[0],
+						&hole, 1);
+			res[0] += min(size - res[0], hole.len);
+		}
 	}
 	domain->mapped -= res[1];
 	lazy &= !block;
@@ -961,11 +1003,11 @@ int pkvm_iommu_unmap(const u64 *args, u64 *res)
 
 	if (nr) {
 		hyp_spin_lock(&host_mmu.lock);
-		for (run = runs; run < runs + nr; run++) {
+		for (i = 0; i < nr; i++) {
 			if (lazy)
-				lazy_add(domain, run);
-			else if (run->is_memory)	/* Now no device reaches it. */
-				unpin(run->phys, run->len, run->shift);
+				lazy_add(domain, gone[i]);
+			else	/* Now no device reaches it. */
+				unpin_gone(gone[i]);
 		}
 		hyp_spin_unlock(&host_mmu.lock);
 	}

@@ -318,61 +318,13 @@ int pkvm_iommu_pgtable_prot(struct io_pgtable_ops *ops, u64 iova)
 	return 0;
 }
 
-static int pgtable_runs(struct io_pgtable_ops *ops, u64 iova, u64 max,
-			struct pkvm_iommu_run *run, int nr, bool clear, u64 stale)
+/* How many entries, from that of @iova on, are for the next @max bytes. */
+static int pgtable_entries(u64 iova, u64 max, int lvl)
 {
-	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
-	int lvl, shift, i = 1, n = 1, found = 1;
-	arm_lpae_iopte pte, next, *ptep;
-	u64 size;
+	if (lvl != ARM_LPAE_MAX_LEVELS - 1)
+		return 1;
 
-	ptep = pgtable_find(data, iova, &lvl);
-	pte = READ_ONCE(*ptep);
-	shift = ARM_LPAE_LVL_SHIFT(lvl, data);
-	size = BIT(shift);
-	run->shift = shift;
-	if (lvl == ARM_LPAE_MAX_LEVELS - 1)
-		n = min_t(u64, max >> shift,
-			  arm_lpae_max_entries(ARM_LPAE_LVL_IDX(iova, lvl, data), data));
-
-	if (!(pte & ARM_LPAE_PTE_VALID)) {
-		while (i < n && !(READ_ONCE(ptep[i]) & ARM_LPAE_PTE_VALID))
-			i++;
-		run->len = ((u64)i << shift) - (iova & (size - 1));
-		return 0;
-	}
-	if (clear && (iova & (size - 1) || max < size))
-		return -EINVAL;
-
-	run->phys = (pte & ARM_LPAE_PTE_ADDR_MASK) + (iova & (size - 1));
-	run->len = size;
-	run->is_memory = pte & PTE_MEMORY;
-	/* The library looks at entries that may lead to tables. */
-	if (shift != PAGE_SHIFT)
-		stale = 0;
-	if (clear)
-		WRITE_ONCE(*ptep, stale);
-	for (; i < n; i++, pte = next) {
-		next = READ_ONCE(ptep[i]);
-		if (next == (pte & ~PTE_START) + size) {
-			run->len += size;
-		} else {
-			if (!(next & ARM_LPAE_PTE_VALID) || found == nr)
-				break;
-			found++;
-			run++;
-			run->phys = next & ARM_LPAE_PTE_ADDR_MASK;
-			run->len = size;
-			run->shift = shift;
-			run->is_memory = next & PTE_MEMORY;
-		}
-		if (clear)
-			WRITE_ONCE(ptep[i], stale);
-	}
-	if (clear && !data->iop.cfg.coherent_walk)
-		__arm_lpae_sync_pte(ptep, i, &data->iop.cfg);
-
-	return found;
+	return min_t(u64, max >> PAGE_SHIFT, PTRS_PER_PTE - pte_index(iova));
 }
 
 /**
@@ -380,18 +332,62 @@ static int pgtable_runs(struct io_pgtable_ops *ops, u64 iova, u64 max,
  * @ops: the page table
  * @iova: where to start, within its range
  * @max: look no further than so many bytes, at least one
- * @runs: filled with what is mapped from @iova on, without a gap, all by entries
+ * @run: filled with what is mapped from @iova on, without a gap, all by entries
  *	of one size. If nothing is mapped there, the first says how far the hole
  *	goes on (len) and the shift that an entry has where it begins
- * @nr: room in @runs, at least one
+ * @nr: room there, at least one
  *
  * Context: the caller guards the page table.
  * Return: runs found; 0 if @iova is not mapped.
  */
 int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,
-			    struct pkvm_iommu_run *runs, int nr)
+			    struct pkvm_iommu_run *run, int nr)
 {
-	return pgtable_runs(ops, iova, max, runs, nr, false, 0);
+	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
+	int lvl, shift, n, i = 1, found = 1;
+	arm_lpae_iopte pte, next, *ptep;
+	u64 size;
+
+	ptep = pgtable_find(data, iova, &lvl);
+	pte = READ_ONCE(*ptep);
+	shift = ARM_LPAE_LVL_SHIFT(lvl, data);
+	size = BIT(shift);
+	n = pgtable_entries(iova, max, lvl);
+	run->shift = shift;
+
+	if (!(pte & ARM_LPAE_PTE_VALID)) {
+		while (i < n && !(READ_ONCE(ptep[i]) & ARM_LPAE_PTE_VALID))
+			i++;
+		run->len = ((u64)i << shift) - (iova & (size - 1));
+		return 0;
+	}
+
+	run->phys = (pte & ARM_LPAE_PTE_ADDR_MASK) + (iova & (size - 1));
+	run->len = size;
+	run->is_memory = pte & PTE_MEMORY;
+	for (; i < n; i++, pte = next) {
+		next = READ_ONCE(ptep[i]);
+		if (next == (pte & ~PTE_START) + size) {
+			run->len += size;
+			continue;
+		}
+		if (!(next & ARM_LPAE_PTE_VALID) || found == nr)
+			break;
+		found++;
+		run++;
+		run->phys = next & ARM_LPAE_PTE_ADDR_MASK;
+		run->len = size;
+		run->shift = shift;
+		run->is_memory = next & PTE_MEMORY;
+	}
+
+	return found;
+}
+
+static u64 pgtable_gone(arm_lpae_iopte pte, u64 pages)
+{
+	return (pte & ARM_LPAE_PTE_ADDR_MASK) | pages |
+	       (pte & PTE_MEMORY ? PKVM_IOMMU_GONE_MEMORY : 0);
 }
 
 /**
@@ -399,19 +395,58 @@ int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,
  * @ops: the page table
  * @iova: where to start, within its range
  * @max: at most so many bytes
- * @runs: what was unmapped, as for pkvm_iommu_pgtable_read()
- * @nr: room in @runs, at least one
+ * @gone: what was unmapped, without a gap: runs of pages, or a block
+ * @nr: room in @gone, at least one
  * @stale: what is left in the place of pages, though not of blocks; bits 0 and 1 are
  *	clear, so that it means nothing to hardware
+ * @size: the bytes of it
  *
  * Tables that become empty stay.
  *
  * Context: the caller guards the page table, and invalidates.
- * Return: runs found; 0 if @iova is not mapped; -EINVAL if @iova or the end lies
- * within a block.
+ * Return: words in @gone; 0 if @iova is not mapped, see pkvm_iommu_pgtable_read();
+ * -EINVAL if @iova or the end lies within a block.
  */
 int pkvm_iommu_pgtable_unmap(struct io_pgtable_ops *ops, u64 iova, u64 max,
-			     struct pkvm_iommu_run *runs, int nr, u64 stale)
+			     u64 *gone, int nr, u64 stale, u64 *size)
 {
-	return pgtable_runs(ops, iova, max, runs, nr, true, stale);
+	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
+	int lvl, shift, n, i = 1, found = 1;
+	arm_lpae_iopte pte, next, *ptep;
+
+	ptep = pgtable_find(data, iova, &lvl);
+	pte = READ_ONCE(*ptep);
+	if (!(pte & ARM_LPAE_PTE_VALID))
+		return 0;
+	shift = ARM_LPAE_LVL_SHIFT(lvl, data);
+	n = pgtable_entries(iova, max, lvl);
+
+	if (shift != PAGE_SHIFT) {
+		if (iova & (BIT(shift) - 1) || max < BIT(shift))
+			return -EINVAL;
+		*gone = pgtable_gone(pte, BIT(shift - PAGE_SHIFT)) | PKVM_IOMMU_GONE_BLOCK;
+		/* The library looks at entries that may lead to tables. */
+		stale = 0;
+	} else {
+		*gone = pgtable_gone(pte, 1);
+	}
+	WRITE_ONCE(*ptep, stale);
+
+	for (; i < n; i++, pte = next) {
+		next = READ_ONCE(ptep[i]);
+		if (next == (pte & ~PTE_START) + PAGE_SIZE) {
+			*gone += 1;
+		} else {
+			if (!(next & ARM_LPAE_PTE_VALID) || found == nr)
+				break;
+			found++;
+			*++gone = pgtable_gone(next, 1);
+		}
+		WRITE_ONCE(ptep[i], stale);
+	}
+	if (!data->iop.cfg.coherent_walk)
+		__arm_lpae_sync_pte(ptep, i, &data->iop.cfg);
+	*size = (u64)i << shift;
+
+	return found;
 }

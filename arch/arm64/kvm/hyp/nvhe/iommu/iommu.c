@@ -173,6 +173,76 @@ static int iommu_reclaim(u64 *res)
 	return 0;
 }
 
+/* Runs for PKVM_IOMMU_MAP_LIST. The host writes them at any time. */
+static const u64 *iommu_runs;
+static u64 iommu_nr_runs;
+
+/* Share memory of the host for them, and pin it, so that it stays shared. */
+static int iommu_share_runs(u64 pfn, u64 nr_pages)
+{
+	u64 i, limit = BIT(52 - PAGE_SHIFT), size = nr_pages << PAGE_SHIFT;
+	void *virt = hyp_phys_to_virt(hyp_pfn_to_phys(pfn));
+	int ret;
+
+	if (iommu_runs)
+		return -EBUSY;
+	if (!nr_pages || nr_pages > PKVM_IOMMU_DONATE_MAX || pfn >= limit)
+		return -EINVAL;
+
+	for (i = 0; i < nr_pages; i++) {
+		ret = __pkvm_host_share_hyp(pfn + i);
+		if (ret)
+			goto undo;
+	}
+	ret = hyp_pin_shared_mem(virt, virt + size);
+	if (ret)
+		goto undo;
+
+	iommu_runs = virt;
+	iommu_nr_runs = size / sizeof(u64);
+
+	return 0;
+
+undo:
+	while (i--)
+		WARN_ON(__pkvm_host_unshare_hyp(pfn + i));
+	return ret;
+}
+
+static int map_registers(const u64 *args, u64 *res)
+{
+	int nr = 0;
+
+	while (nr < PKVM_IOMMU_RUNS && args[3 + nr])
+		nr++;
+
+	return pkvm_iommu_map(args, args + 3, nr, res);
+}
+
+static int map_list(const u64 *args, u64 *res)
+{
+	u64 first = args[3], nr = args[4];
+
+	if (nr > PKVM_IOMMU_LIST_RUNS || nr > iommu_nr_runs || first > iommu_nr_runs - nr)
+		return -EINVAL;
+	first = array_index_nospec(first, iommu_nr_runs);
+
+	return pkvm_iommu_map(args, iommu_runs + first, nr, res);
+}
+
+/* False if @slot is to hold a page that does not exist. */
+static inline bool radix_find(void **root, u64 index, int levels, void ***slot)
+{
+	int shift = levels * PKVM_IOMMU_RADIX_BITS;
+
+	for (*slot = root; shift && **slot; ) {
+		shift -= PKVM_IOMMU_RADIX_BITS;
+		*slot = (void **)**slot + (index >> shift & (BIT(PKVM_IOMMU_RADIX_BITS) - 1));
+	}
+
+	return !shift;
+}
+
 /**
  * pkvm_iommu_radix() - find a slot in a radix tree of pool pages
  * @root: its root, NULL in the beginning
@@ -185,18 +255,16 @@ static int iommu_reclaim(u64 *res)
  */
 void **pkvm_iommu_radix(void **root, u64 index, int levels, bool alloc)
 {
-	int shift = levels * PKVM_IOMMU_RADIX_BITS;
+	void **slot, *page;
 
-	while (shift) {
-		if (!*root && alloc)
-			*root = pkvm_iommu_alloc_page();
-		if (!*root)
+	while (!radix_find(root, index, levels, &slot)) {
+		page = alloc ? pkvm_iommu_alloc_page() : NULL;
+		if (!page)
 			return NULL;
-		shift -= PKVM_IOMMU_RADIX_BITS;
-		root = (void **)*root + (index >> shift & (BIT(PKVM_IOMMU_RADIX_BITS) - 1));
+		*slot = page;
 	}
 
-	return root;
+	return slot;
 }
 
 /*
@@ -525,6 +593,9 @@ static int iommu_info(const u64 *args, u64 *res)
 	case PKVM_IOMMU_INFO_LIMIT:
 		res[0] = iommu_limit;
 		return 0;
+	case PKVM_IOMMU_INFO_RUNS:
+		res[0] = iommu_nr_runs;
+		return 0;
 	case PKVM_IOMMU_INFO_IDENTITY:
 		iommu = iommu_get(args[1]);
 		if (!iommu)
@@ -633,6 +704,8 @@ static int iommu_donate(const u64 *args)
 		return -EBUSY;
 	if (!pkvm_iommu_nr)
 		return -ENOENT;
+	if (id == PKVM_IOMMU_RUN_LIST)
+		return iommu_share_runs(pfn, nr_pages);
 	if (id == PKVM_IOMMU_POOL)
 		return iommu_topup(pfn, nr_pages, PKVM_IOMMU_DONATE_MAX);
 
@@ -917,7 +990,10 @@ void handle___pkvm_iommu_call(struct kvm_cpu_context *host_ctxt)
 		ret = pkvm_iommu_domain_free(args[0]);
 		break;
 	case PKVM_IOMMU_MAP:
-		ret = pkvm_iommu_map(args, res);
+		ret = map_registers(args, res);
+		break;
+	case PKVM_IOMMU_MAP_LIST:
+		ret = map_list(args, res);
 		break;
 	case PKVM_IOMMU_UNMAP:
 		ret = pkvm_iommu_unmap(args, res);

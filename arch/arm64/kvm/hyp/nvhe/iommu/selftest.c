@@ -185,7 +185,7 @@ static int map(u64 iova, u64 phys, u64 pages)
 	};
 	u64 res[2] = {};
 
-	return pkvm_iommu_map(args, res);
+	return pkvm_iommu_map(args, args + 3, 1, res);
 }
 
 static int unmap(u64 iova, u64 size, u64 flags)
