@@ -6,6 +6,7 @@
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/miscdevice.h>
+#include <linux/mm.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -202,8 +203,27 @@ static long test_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	return ret;
 }
 
+/* The page of runs for PKVM_IOMMU_MAP_LIST that is for tests: the last. */
+static int test_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_INFO,
+		.args	= { PKVM_IOMMU_INFO_RUNS },
+	};
+
+	if (!pkvm_iommu_lists || pkvm_iommu_hvc(&hvc))
+		return -ENODEV;
+	if (vma->vm_pgoff || vma->vm_end - vma->vm_start != PAGE_SIZE)
+		return -EINVAL;
+
+	return remap_pfn_range(vma, vma->vm_start,
+			       virt_to_pfn(&(*pkvm_iommu_lists)[hvc.res[0]]) - 1, PAGE_SIZE,
+			       vma->vm_page_prot);
+}
+
 static const struct file_operations test_fops = {
 	.unlocked_ioctl	= test_ioctl,
+	.mmap		= test_mmap,
 };
 
 static struct miscdevice test_device = {
@@ -216,14 +236,15 @@ static struct miscdevice test_device = {
 builtin_misc_device(test_device);
 
 /*
- * pkvm_iommu_test=software,stage1,linear,noncoherent,trusting,fail:N: an IOMMU
+ * pkvm_iommu_test=software,stage1,linear,noncoherent,trusting,fail:N,once: an IOMMU
  * of software; use less of the hardware than it offers; leave it to EL2 to refuse
- * protected VMs; let page allocations of the boot fail from the N-th on.
+ * protected VMs; let page allocations of the boot fail from the N-th on, or just that.
  */
 static bool software_iommu __initdata;
 static bool test_trusting __ro_after_init;
 static u64 test_set_flags __initdata, test_clear_flags __initdata;
 static long test_fail_at __initdata;
+static bool test_fail_once __initdata;
 
 static int __init test_param(char *arg)
 {
@@ -240,6 +261,8 @@ static int __init test_param(char *arg)
 			test_set_flags |= PKVM_IOMMU_F_LINEAR;
 		else if (!strcmp(word, "noncoherent"))
 			test_clear_flags |= PKVM_IOMMU_F_COHERENT;
+		else if (!strcmp(word, "once"))
+			test_fail_once = true;
 		else if (strncmp(word, "fail:", 5) || kstrtol(word + 5, 0, &test_fail_at))
 			return -EINVAL;
 	}
@@ -260,12 +283,16 @@ bool pkvm_iommu_test_trusting(void)
 
 bool __init pkvm_iommu_test_fail(void)
 {
-	if (test_fail_at > 1)
+	if (!test_fail_at)
+		return false;
+	if (test_fail_at > 1) {
 		test_fail_at--;
-	else if (test_fail_at == 1)
-		return true;
+		return false;
+	}
+	if (test_fail_once)
+		test_fail_at = 0;
 
-	return false;
+	return true;
 }
 
 static int __init software_iommu_init(void)

@@ -528,6 +528,54 @@ int __pkvm_hyp_donate_host(u64 pfn, u64 nr)
 	return ret;
 }
 
+static int change_share(u64 pfn, bool shared)
+{
+	int ret = -EPERM;
+
+	hyp_spin_lock(&host_mmu.lock);
+	hyp_spin_lock(&pkvm_pgd_lock);
+	if (shared ? check_state(pfn, 1, PKVM_PAGE_OWNED, PKVM_NOPAGE) :
+	    check_state(pfn, 1, PKVM_PAGE_SHARED_OWNED, PKVM_PAGE_SHARED_BORROWED)) {
+		set_hyp_states(pfn, 1, shared ? PKVM_PAGE_SHARED_BORROWED : PKVM_NOPAGE);
+		update_host_state(pfn, 1, shared ? PKVM_PAGE_SHARED_OWNED : PKVM_PAGE_OWNED);
+		ret = 0;
+	}
+	hyp_spin_unlock(&pkvm_pgd_lock);
+	hyp_spin_unlock(&host_mmu.lock);
+
+	return ret;
+}
+
+int __pkvm_host_share_hyp(u64 pfn)
+{
+	return change_share(pfn, true);
+}
+
+int __pkvm_host_unshare_hyp(u64 pfn)
+{
+	return change_share(pfn, false);
+}
+
+/* EL2 can touch what is shared as long as it is pinned. */
+int hyp_pin_shared_mem(void *from, void *to)
+{
+	u64 pfn = hyp_virt_to_phys(from) >> PAGE_SHIFT, nr = (to - from) >> PAGE_SHIFT, i;
+	int ret = -EPERM;
+
+	hyp_spin_lock(&host_mmu.lock);
+	hyp_spin_lock(&pkvm_pgd_lock);
+	if (check_state(pfn, nr, PKVM_PAGE_SHARED_OWNED, PKVM_PAGE_SHARED_BORROWED)) {
+		for (i = 0; i < nr; i++)
+			hyp_phys_to_page((pfn + i) << PAGE_SHIFT)->refcount++;
+		el2_access(pfn, nr, true);
+		ret = 0;
+	}
+	hyp_spin_unlock(&pkvm_pgd_lock);
+	hyp_spin_unlock(&host_mmu.lock);
+
+	return ret;
+}
+
 int __pkvm_host_donate_hyp_mmio(phys_addr_t phys, u64 size)
 {
 	u64 pa;
@@ -570,7 +618,8 @@ int env_page_op(enum env_op op, u64 pfn)
 	}
 	hyp_spin_lock(&host_mmu.lock);
 	if (check_state(pfn, 1, change[op].host, change[op].hyp))
-		ret = 0;
+		ret = op == ENV_UNSHARE_HYP && hyp_phys_to_page(pfn << PAGE_SHIFT)->refcount ?
+		      -EBUSY : 0;
 	if (!ret && (op == ENV_DONATE_GUEST || op == ENV_GUEST_UNSHARE))
 		ret = pkvm_iommu_check_pins(pfn << PAGE_SHIFT, PAGE_SIZE);
 	if (!ret) {

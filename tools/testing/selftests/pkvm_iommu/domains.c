@@ -497,6 +497,7 @@ int main(int argc, char **argv)
 	test_large();
 	test_pin_overflow();
 	test_runs();
+	test_list();
 	test_cycles();
 	test_many(phys);
 	test_shrinker(phys);

@@ -103,6 +103,7 @@ void test_blocks(uint8_t *huge);
 void test_large(void);
 void test_pin_overflow(void);
 void test_runs(void);
+void test_list(void);
 void test_lazy(uint64_t phys);
 void test_room_for_blocks(uint8_t *huge);
 uint8_t *huge_alloc(void);

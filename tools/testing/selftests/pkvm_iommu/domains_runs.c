@@ -67,6 +67,108 @@ void test_runs(void)
 	is(UNMAP(b, Y, PAGE), 0, PAGE, PAGE, "UNMAP of it");
 }
 
+/* As a driver does it: goes on where a call stopped. Returns the last error. */
+static int64_t map_list(uint64_t nr, unsigned int *calls)
+{
+	struct td_res res = { 0 };
+	uint64_t done = 0;
+
+	for (*calls = 0; done < nr && !res.err; done += res.x2 / PAGE) {
+		*calls += 1;
+		res = td_map_list(b, Y + done * PAGE, RW, done, nr - done);
+		if (res.err == -ENOMEM && topup(res.x3))
+			res.err = 0;
+		else if (!res.err && !res.x2)
+			res.err = -ELOOP;
+	}
+	return res.err;
+}
+
+/* Runs in memory that the host can write meanwhile. */
+void test_list(void)
+{
+	static const struct {
+		uint64_t at, nr;
+		const char *name;
+	} beyond[] = {
+		{ 0, 0, "no run" },
+		{ 0, PKVM_IOMMU_LIST_RUNS + 1, "more than a call takes" },
+		{ TD_LIST, 1, "behind the last" },
+		{ TD_LIST - 1, 2, "across the last" },
+		{ BIT(61), 1, "an index that wraps when multiplied" },
+		{ ALL_ONES - TD_LIST, 2, "an index near the end" },
+		{ 0, ALL_ONES, "a number that wraps" },
+		{ 1, ALL_ONES - 1, "both" },
+	};
+	const uint64_t w = phys_of((void *)window), p = phys_of((void *)page);
+	uint64_t i, info, wrong = 0, most = PKVM_IOMMU_LIST_RUNS, elsewhere = td_alloc();
+	volatile uint64_t *list = td_list();
+	struct state before;
+	unsigned int calls;
+	struct td_res res;
+
+	if (!tap_ok(list, "a page of runs") ||
+	    !tap_ok(!td_info(PKVM_IOMMU_INFO_RUNS, &info) && info >= TD_LIST, "INFO: room for %llu",
+		    (ull)info))
+		return;
+	for (i = 0; i < TD_LIST; i++)
+		list[i] = PKVM_IOMMU_RUN(i % 2 ? w : p, 1);
+	is(td_call(PKVM_IOMMU_TOPUP, phys_of((void *)list) / PAGE, 1, 0), -EPERM, 0, 0,
+	   "TOPUP with the page of runs");
+
+	tap_ok(!map_list(most, &calls), "MAP_LIST of as many runs as a call takes");
+	for (i = 0; i < most; i++)
+		wrong += LOOKUP(b, Y + i * PAGE + 8).x2 != (i % 2 ? w : p) + 8;
+	tap_ok(!wrong, "LOOKUP of each: %llu wrong", (ull)wrong);
+	is(LOOKUP(b, Y + most * PAGE), -ENOTCONN, 0, 0, "LOOKUP behind them");
+	can_donate(p, false, "that a list maps");
+	is(UNMAP(b, Y, most * PAGE), 0, most * PAGE, most * PAGE, "UNMAP of all by one call");
+	can_donate(p, true, "after that");
+	/* Where hardware has to be told, a call does less. */
+	tap_ok(!map_list(most, &calls) && (calls == 1 || !identity),
+	       "MAP_LIST again, by one call: %u", calls);
+	is(UNMAP(b, Y, most * PAGE), 0, most * PAGE, most * PAGE, "UNMAP of all");
+
+	before = state();
+	FOR_EACH(i, beyond)
+		is(td_map_list(b, Y, RW, beyond[i].at, beyond[i].nr), -EINVAL, 0, 0, beyond[i].name);
+	is(td_map_list(b, Y + 1, RW, 0, 4), -EINVAL, 0, 0, "an address within a page");
+	is(td_map_list(b, Y, 0, 0, 4), -EINVAL, 0, 0, "no permission");
+	is(td_map_list(b, Y, BIT(5), 0, 4), -EINVAL, 0, 0, "an unknown permission");
+	is(td_map_list(IDENTITY, Y, RW, 0, 4), -ENXIO, 0, 0, "the identity domain");
+	is(td_map_list(b, limit, RW, 0, 4), -ERANGE, 0, 0, "beyond the reach of devices");
+	is(td_map_list(b, limit - 2 * PAGE, RW, 0, 4), -ERANGE, 0, 0, "across its end");
+	unchanged(before, "after all that was refused");
+
+	/* The first that is at fault ends the call, and nothing behind it is mapped. */
+	for (i = 3; i < 64; i += 60) {
+		list[i] = p;
+		res = td_map_list(b, Y, RW, 0, 64);
+		tap_ok(res.err == -EINVAL || (!res.err && !identity), "run %llu of no pages: %lld",
+		       (ull)i, (long long)res.err);
+		tap_ok(res.x2 <= i * PAGE, "what was mapped ends before it");
+		if (res.x2)
+			unmap_ok(b, Y, res.x2, "UNMAP of that");
+		list[i] = PKVM_IOMMU_RUN(limit, 1);
+		res = td_map_list(b, Y, RW, 0, 64);
+		tap_ok(res.err == -ERANGE || (!res.err && !identity), "run %llu beyond reach: %lld",
+		       (ull)i, (long long)res.err);
+		tap_ok(res.x2 <= i * PAGE, "what was mapped ends before it");
+		if (res.x2)
+			unmap_ok(b, Y, res.x2, "UNMAP of that");
+		list[i] = PKVM_IOMMU_RUN(p, 1);
+	}
+	if (tap_ok(elsewhere && !TOPUP(elsewhere).err, "a page that is EL2's")) {
+		list[7] = PKVM_IOMMU_RUN(elsewhere, 1);
+		is(td_map_list(b, Y, RW, 0, 64), -EPERM, 7 * PAGE, 0, "MAP_LIST with it");
+		is(LOOKUP(b, Y + 7 * PAGE), -ENOTCONN, 0, 0, "LOOKUP of its place");
+		is(UNMAP(b, Y, 64 * PAGE), 0, 64 * PAGE, 7 * PAGE, "UNMAP of what came before");
+		if (!take_back(elsewhere))
+			tap_bail("lost a page");
+	}
+	can_donate(p, true, "after all that");
+}
+
 /* More than EL2 remembers of one domain. */
 #define LAZY_MANY	600
 

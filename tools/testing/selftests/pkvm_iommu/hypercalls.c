@@ -131,7 +131,7 @@ static void control(const char *when)
 static void test_unknown_ops(void)
 {
 	static const uint64_t ops[] = {
-		PKVM_IOMMU_REPLAY + 1, 0x100, BIT(31), BIT(32), BIT(32) + 5,
+		PKVM_IOMMU_MAP_LIST + 1, 0x100, BIT(31), BIT(32), BIT(32) + 5,
 		BIT(63), ALL_ONES,
 	};
 	size_t i;
@@ -430,7 +430,7 @@ static void test_fault(void)
 static void test_info(void)
 {
 	static const uint64_t bad[] = {
-		PKVM_IOMMU_INFO_IDENTITY + 1, BIT(31), BIT(32), BIT(63), ALL_ONES,
+		PKVM_IOMMU_INFO_RUNS + 1, BIT(31), BIT(32), BIT(63), ALL_ONES,
 	};
 	struct state s = state();
 	struct td_res res;

@@ -3,7 +3,7 @@
  * Mapping against donation, on several CPUs: while some threads map and unmap a
  * page in domains of their own, another gives the page to EL2 and takes it back.
  * While EL2 has it, nobody may have it mapped; while it is mapped, EL2 may not
- * get it. TAP.
+ * get it. And a list of runs that changes while EL2 reads it. TAP.
  *
  *	maprace [seconds]
  */
@@ -88,6 +88,61 @@ static bool take_back(void)
 	return found;
 }
 
+#define LISTED		16ULL
+#define TURNS		2000
+
+/* One of the runs leads to a page of EL2 every other moment. */
+static void *run_writer(void *arg)
+{
+	volatile uint64_t *run = arg;
+	uint64_t good = *run, bad = PKVM_IOMMU_RUN(target, 1);
+
+	while (!stop)
+		*run = *run == good ? bad : good;
+	*run = good;
+	return NULL;
+}
+
+/* EL2 maps what it has checked, whatever is in the list by then. */
+static void list_race(uint64_t domain)
+{
+	const uint64_t rw = PKVM_IOMMU_PROT_READ | PKVM_IOMMU_PROT_WRITE, place = LISTED / 2;
+	unsigned long whole = 0, part = 0, wrong = 0;
+	volatile uint64_t *list = td_list();
+	uint64_t ours = td_alloc();
+	struct td_res res;
+	pthread_t writer;
+	uint64_t i;
+
+	if (!tap_ok(list && ours, "a list of runs, and a page") ||
+	    !tap_ok(!td_call(PKVM_IOMMU_TOPUP, target / PAGE, 1, 0).err, "a page that is EL2's"))
+		return;
+	for (i = 0; i < LISTED; i++)
+		list[i] = PKVM_IOMMU_RUN(ours, 1);
+	stop = false;
+	pthread_create(&writer, NULL, run_writer, (void *)&list[place]);
+	for (i = 0; i < TURNS; i++) {
+		res = td_map_list(domain, IOVA, rw, 0, LISTED);
+		if (!res.err && res.x2 == LISTED * PAGE)
+			whole++;
+		else if (res.err == -EPERM && res.x2 == place * PAGE)
+			part++;
+		else
+			wrong++;
+		res = td_call(PKVM_IOMMU_LOOKUP, domain, IOVA + place * PAGE, 0);
+		wrong += res.err ? res.err != -ENOTCONN : res.x2 != ours;
+		res = td_call(PKVM_IOMMU_UNMAP, domain, IOVA, LISTED * PAGE);
+		wrong += res.err || res.x2 != LISTED * PAGE;
+	}
+	stop = true;
+	pthread_join(writer, NULL);
+	tap_note("the list was mapped %lu times, refused %lu", whole, part);
+	tap_ok(whole && part, "EL2 read the run both ways");
+	tap_ok(!wrong, "%lu times it was neither, or led elsewhere", wrong);
+	tap_ok(take_back(), "EL2's page comes back");
+	td_free(ours);
+}
+
 int main(int argc, char **argv)
 {
 	time_t end = time(NULL) + (argc > 1 ? atoi(argv[1]) : 15);
@@ -142,6 +197,7 @@ int main(int argc, char **argv)
 	tap_ok(given > 10, "it was given away again and again");
 	tap_ok(!wrong, "%lu times it was both, or a call failed in another way", wrong);
 
+	list_race(mappers[0].domain);
 	for (i = 0; i < MAPPERS; i++) {
 		do {
 			res = td_call(PKVM_IOMMU_DOMAIN_FREE, mappers[i].domain, 0, 0);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #include "phys.h"
 #include "testdev.h"
@@ -70,6 +71,29 @@ struct td_res td_map(uint64_t domain, uint64_t iova, uint64_t phys, uint64_t siz
 		size -= n;
 	}
 	return td_map_runs(domain, iova, prot, runs);
+}
+
+volatile uint64_t *td_list(void)
+{
+	static void *list;
+
+	if (!list)
+		list = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, td_fd, 0);
+	return list == MAP_FAILED ? NULL : list;
+}
+
+struct td_res td_map_list(uint64_t domain, uint64_t iova, uint64_t prot, uint64_t at, uint64_t nr)
+{
+	uint64_t all = 0, args[17] = { PKVM_IOMMU_MAP_LIST, domain, iova, prot };
+	struct td_res res;
+
+	td_info(PKVM_IOMMU_INFO_RUNS, &all);
+	args[4] = all - TD_LIST + at;
+	args[5] = nr;
+	res = td_raw(PKVM_IOMMU_TEST_FN_CALL, args);
+	if (res.x0)
+		res.err = TD_BROKEN;
+	return res;
 }
 
 int64_t td_info(uint64_t which, uint64_t *value)

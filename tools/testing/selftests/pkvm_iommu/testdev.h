@@ -31,6 +31,13 @@ struct td_res td_call(uint64_t op, uint64_t a, uint64_t b, uint64_t c);
 struct td_res td_map_runs(uint64_t domain, uint64_t iova, uint64_t prot,
 			  const uint64_t runs[PKVM_IOMMU_RUNS]);
 struct td_res td_map(uint64_t domain, uint64_t iova, uint64_t phys, uint64_t size, uint64_t prot);
+/*
+ * PKVM_IOMMU_MAP_LIST of @nr runs from the @at-th of td_list(), which has TD_LIST, and
+ * all of which EL2 reads from this page. td_list() is NULL if there is none.
+ */
+#define TD_LIST		512
+volatile uint64_t *td_list(void);
+struct td_res td_map_list(uint64_t domain, uint64_t iova, uint64_t prot, uint64_t at, uint64_t nr);
 /* enum pkvm_iommu_info; returns x1. */
 int64_t td_info(uint64_t which, uint64_t *value);
 /* Whether streams of this IOMMU can be attached to the identity domain. */

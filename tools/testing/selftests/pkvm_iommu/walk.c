@@ -508,7 +508,7 @@ static void step_ask(struct walker *w)
 			     below(w, 3) ? some_page(w) : forbidden(w), 0, 0);
 		break;
 	default:
-		op = PKVM_IOMMU_REPLAY + 1 + (chance(w) >> below(w, 60));
+		op = PKVM_IOMMU_MAP_LIST + 1 + (chance(w) >> below(w, 60));
 		call(w, res, op, chance(w), chance(w), chance(w), chance(w));
 	}
 }
