@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The virtio-iommu backend against a software device, written from Virtual I/O
- * Device Version 1.2, that checks what it is told and can lie about the rest.
- * TAP on stdout. "Physical" addresses are this program's own.
+ * The virtio-iommu backend alone against the software device (virtio-model.h),
+ * that checks what it is told and lies about the rest. TAP on stdout. "Physical"
+ * addresses are this program's own.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,42 +12,16 @@
 /* The backend itself, because each boot here begins without its state. */
 #include VIRTIO_C
 
+#include "virtio-model.h"
+
 typedef unsigned long long ull;
 
-enum lie {
-	HONEST,
-	/* At boot. */
-	MAGIC, LEGACY, OTHER_DEVICE, NO_V1, NO_MAP, NO_BYPASS_CONFIG, BIG_PAGES, INPUT_START,
-	INPUT_SHORT, TAGS_START, TAGS_FEW,
-	RESET_HANGS, FEATURES_REFUSED, BYPASS_STAYS, QUEUE_SMALL, QUEUE_READY,
-	/* Of requests. */
-	SILENT, IDX_AHEAD, IDX_BEHIND, ID_HIGH, ID_STATUS, ID_IDLE, ID_TWICE, LEN_SHORT, LEN_LONG,
-	STATUS_NEW, STATUS_UNWRITTEN, REFUSED,
-	/* Of events. */
-	EVENT_ID, EVENT_SHORT, EVENT_LONG, EVENT_IDX,
-};
-
 #define ENDPOINTS	8
-#define MAPPINGS	256
 
-struct queue {
-	u32 num, ready, served;
-	u64 desc, avail, used;
+static const struct vdev_config honest = {
+	.endpoints = ENDPOINTS, .input_bits = 39, .tag_bits = 10,
 };
-
-/* The device; a mapping with no end is none. */
-static struct {
-	enum lie lie;
-	u32 status, sel, features_sel, driver_sel, isr, notified[2];
-	u64 features;
-	u8 bypass;
-	struct queue q[2];
-	u32 domain[ENDPOINTS];
-	struct mapping {
-		u32 domain, flags;
-		u64 start, end, phys;
-	} mappings[MAPPINGS];
-} dev;
+static struct vdev dev;
 
 static unsigned int count, failed;
 static jmp_buf lost;
@@ -114,15 +88,13 @@ void pkvm_iommu_lost_command(struct pkvm_iommu *iommu)
 	longjmp(lost, 1);
 }
 
-/********** queues */
+/********** what the device calls */
 
-/* What the device may touch lies in one of the pages. */
-static void *at(u64 addr, u64 size, u64 align)
+/* What it may touch lies in one of the pages. */
+void *vdev_memory(struct vdev *d, uint64_t addr, uint64_t size)
 {
 	int i;
 
-	if (addr % align)
-		fail("%#llx is not aligned to %llu", (ull)addr, (ull)align);
 	for (i = 0; i < 2; i++) {
 		if (addr >= (u64)pages[i] && addr + size <= (u64)pages[i] + PAGE_SIZE)
 			return (void *)addr;
@@ -130,282 +102,25 @@ static void *at(u64 addr, u64 size, u64 align)
 	fail("%#llx is not the queues' memory", (ull)addr);
 }
 
-static struct vring_desc *desc_at(struct queue *q, u16 i)
-{
-	if (i >= q->num)
-		fail("descriptor %u of %u", i, q->num);
-	return (struct vring_desc *)at(q->desc, q->num * sizeof(struct vring_desc), 16) + i;
-}
-
-static struct vring_avail *avail_of(struct queue *q)
-{
-	return at(q->avail, 4 + 2 * q->num, 2);
-}
-
-static struct vring_used *used_of(struct queue *q)
-{
-	return at(q->used, 4 + 8 * q->num, 4);
-}
-
-static void use(struct queue *q, u32 id, u32 len)
-{
-	struct vring_used *used = used_of(q);
-
-	used->ring[used->idx % q->num] = (vring_used_elem_t){ .id = id, .len = len };
-	used->idx++;
-}
-
-/********** requests */
-
-static u8 do_attach(const struct virtio_iommu_req_attach *req, bool attach)
-{
-	if (req->endpoint >= ENDPOINTS)
-		return VIRTIO_IOMMU_S_NOENT;
-	if (attach) {
-		if (req->flags || dev.domain[req->endpoint])
-			fail("attach with flags, or of what is attached");
-		dev.domain[req->endpoint] = req->domain;
-		return VIRTIO_IOMMU_S_OK;
-	}
-	if (dev.domain[req->endpoint] != req->domain)
-		return VIRTIO_IOMMU_S_INVAL;
-	dev.domain[req->endpoint] = 0;
-	return VIRTIO_IOMMU_S_OK;
-}
-
-static u8 do_map(const struct virtio_iommu_req_map *req)
-{
-	struct mapping *m, *room = NULL;
-
-	if (!req->flags || req->flags & ~VIRTIO_IOMMU_MAP_F_MASK ||
-	    req->virt_start % PAGE_SIZE || (req->virt_end + 1) % PAGE_SIZE ||
-	    req->phys_start % PAGE_SIZE || req->virt_end <= req->virt_start)
-		fail("MAP: flags %#x, %#llx to %#llx", req->flags, (ull)req->virt_start,
-		     (ull)req->virt_end);
-	for (m = dev.mappings; m < dev.mappings + MAPPINGS; m++) {
-		if (!m->end)
-			room = m;
-		else if (m->domain == req->domain && m->start <= req->virt_end &&
-			 req->virt_start <= m->end)
-			return VIRTIO_IOMMU_S_INVAL;
-	}
-	if (!room)
-		return VIRTIO_IOMMU_S_NOMEM;
-	*room = (struct mapping){ req->domain, req->flags, req->virt_start, req->virt_end,
-				  req->phys_start };
-	return VIRTIO_IOMMU_S_OK;
-}
-
-static u8 do_unmap(const struct virtio_iommu_req_unmap *req)
-{
-	struct mapping *m;
-
-	for (m = dev.mappings; m < dev.mappings + MAPPINGS; m++) {
-		if (!m->end || m->domain != req->domain || m->start > req->virt_end ||
-		    req->virt_start > m->end)
-			continue;
-		if (m->start < req->virt_start || m->end > req->virt_end)
-			return VIRTIO_IOMMU_S_RANGE;
-		m->end = 0;
-	}
-	return VIRTIO_IOMMU_S_OK;
-}
-
-static u8 do_request(const void *req, u32 len)
-{
-	static const u8 lens[] = { 0, 20, 20, 36, 28 };
-	u8 type = *(const u8 *)req;
-
-	if (type >= sizeof(lens) || !type || len != lens[type])
-		fail("request %u of %u bytes", type, len);
-	switch (type) {
-	case VIRTIO_IOMMU_T_ATTACH:
-	case VIRTIO_IOMMU_T_DETACH:
-		return do_attach(req, type == VIRTIO_IOMMU_T_ATTACH);
-	case VIRTIO_IOMMU_T_MAP:
-		return do_map(req);
-	default:
-		return do_unmap(req);
-	}
-}
-
-static void answer(struct queue *q, u16 head)
-{
-	struct vring_desc *in = desc_at(q, head), *out;
-	u8 *tail, status;
-
-	if (in->flags != VRING_DESC_F_NEXT)
-		fail("a request begins with flags %#x", in->flags);
-	out = desc_at(q, in->next);
-	if (out->flags != VRING_DESC_F_WRITE || out->len != 4)
-		fail("a request ends with flags %#x, %u bytes", out->flags, out->len);
-	tail = at(out->addr, out->len, 1);
-	status = dev.lie == REFUSED ? VIRTIO_IOMMU_S_INVAL :
-		 do_request(at(in->addr, in->len, 1), in->len);
-	if (dev.lie == STATUS_NEW)
-		status = VIRTIO_IOMMU_S_NOMEM + 1;
-	if (dev.lie != STATUS_UNWRITTEN)
-		memcpy(tail, &(u32){ status }, 4);
-	use(q, dev.lie == ID_HIGH ? 0x10000 + head : dev.lie == ID_STATUS ? in->next :
-	       dev.lie == ID_IDLE ? head + 32 : dev.lie == ID_TWICE ? 0 : head,
-	    dev.lie == LEN_SHORT ? 3 : dev.lie == LEN_LONG ? 5 : 4);
-}
-
-static void notify(u32 index)
-{
-	struct queue *q = &dev.q[index];
-
-	if (index > 1 || !q->ready || !(dev.status & VIRTIO_CONFIG_S_DRIVER_OK))
-		fail("notified of queue %u too early", index);
-	dev.notified[index]++;
-	if (index || dev.lie == SILENT)
-		return;
-	for (; q->served != avail_of(q)->idx; q->served = (u16)(q->served + 1))
-		answer(q, avail_of(q)->ring[q->served % q->num]);
-	if (dev.lie == IDX_AHEAD)
-		used_of(q)->idx++;
-	if (dev.lie == IDX_BEHIND)
-		used_of(q)->idx--;
-}
-
-/* Tell of a fault, if there is a buffer. */
-static void event(u8 reason, u32 flags, u32 endpoint, u64 address)
-{
-	struct queue *q = &dev.q[1];
-	struct virtio_iommu_fault *fault;
-	struct vring_desc *desc;
-	u16 head;
-
-	if (q->served == avail_of(q)->idx)
-		return;
-	head = avail_of(q)->ring[q->served % q->num];
-	q->served = (u16)(q->served + 1);
-	desc = desc_at(q, head);
-	if (desc->flags != VRING_DESC_F_WRITE || desc->len < sizeof(*fault))
-		fail("a buffer for events with flags %#x, %u bytes", desc->flags, desc->len);
-	fault = at(desc->addr, desc->len, 1);
-	*fault = (struct virtio_iommu_fault){
-		.reason = reason, .flags = flags, .endpoint = endpoint, .address = address,
-	};
-	use(q, dev.lie == EVENT_ID ? 64 : head, sizeof(*fault) + (dev.lie == EVENT_LONG) -
-	    (dev.lie == EVENT_SHORT));
-	if (dev.lie == EVENT_IDX)
-		used_of(q)->idx += q->num;
-	dev.isr |= VIRTIO_MMIO_INT_VRING;
-}
-
-/********** registers */
-
-static u64 offered(void)
-{
-	return (dev.lie == NO_V1 ? 0 : BIT_ULL(VIRTIO_F_VERSION_1)) |
-	       BIT_ULL(VIRTIO_IOMMU_F_BYPASS) | BIT_ULL(VIRTIO_IOMMU_F_PROBE) |
-	       BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | BIT_ULL(VIRTIO_F_RING_PACKED) |
-	       BIT_ULL(VIRTIO_IOMMU_F_MMIO) |
-	       BIT_ULL(VIRTIO_IOMMU_F_INPUT_RANGE) | BIT_ULL(VIRTIO_IOMMU_F_DOMAIN_RANGE) |
-	       (dev.lie == NO_MAP ? 0 : BIT_ULL(VIRTIO_IOMMU_F_MAP_UNMAP)) |
-	       (dev.lie == NO_BYPASS_CONFIG ? 0 : BIT_ULL(VIRTIO_IOMMU_F_BYPASS_CONFIG));
-}
-
-static u64 config_read(u32 offset, int size)
-{
-	struct virtio_iommu_config config = {
-		.page_size_mask	= dev.lie == BIG_PAGES ? ~0xffffULL : ~0xfffULL,
-		.input_range	= { dev.lie == INPUT_START ? PAGE_SIZE : 0,
-				    dev.lie == INPUT_SHORT ? BIT_ULL(31) - 1 : BIT_ULL(39) - 1 },
-		.domain_range	= { dev.lie == TAGS_START ? 3 : 0, dev.lie == TAGS_FEW ? 99 : 1023 },
-		.bypass		= dev.bypass,
-	};
-	u64 val = 0;
-
-	if (offset + size > sizeof(config))
-		fail("config + %#x", offset);
-	memcpy(&val, (u8 *)&config + offset, size);
-	return val;
-}
+uint64_t vdev_name(struct vdev *d) { return 0; }
+uint64_t vdev_random(uint64_t n) { return 0; }
+void vdev_mapped(struct vdev *d, const struct vdev_domain *domain, const struct vdev_mapping *m) { }
 
 uint64_t env_mmio_read(const volatile void *addr, int size)
 {
-	u64 reg = (u64)addr - (u64)iommu.mmio;
-	struct queue *q = &dev.q[dev.sel & 1];
-
-	if (reg >= VIRTIO_MMIO_CONFIG)
-		return config_read(reg - VIRTIO_MMIO_CONFIG, size);
-	switch (reg) {
-	case VIRTIO_MMIO_MAGIC_VALUE:	return dev.lie == MAGIC ? 0 : 0x74726976;
-	case VIRTIO_MMIO_VERSION:	return dev.lie == LEGACY ? 1 : 2;
-	case VIRTIO_MMIO_DEVICE_ID:	return dev.lie == OTHER_DEVICE ? 2 : 23;
-	case VIRTIO_MMIO_DEVICE_FEATURES: return (u32)(offered() >> (32 * dev.features_sel));
-	case VIRTIO_MMIO_QUEUE_NUM_MAX:	return dev.lie == QUEUE_SMALL ? 32 : 256;
-	case VIRTIO_MMIO_QUEUE_READY:	return dev.lie == QUEUE_READY || q->ready;
-	case VIRTIO_MMIO_INTERRUPT_STATUS: return dev.isr;
-	case VIRTIO_MMIO_STATUS:	return dev.status;
-	}
-	fail("read of register %#llx", (ull)reg);
-}
-
-static void set_half(u64 *val, u64 reg, u32 half)
-{
-	*val = reg & 4 ? (u32)*val | (u64)half << 32 : (*val & ~0xffffffffULL) | half;
-}
-
-static void set_status(u32 val)
-{
-	if (!val && dev.lie == RESET_HANGS)
-		return;
-	if (!val)
-		dev.status = dev.features = 0, memset(dev.q, 0, sizeof(dev.q));
-	else if (dev.status & ~val)
-		fail("status %#x after %#x", val, dev.status);
-	if (dev.features & ~offered())
-		fail("features that are not offered");
-	dev.status = val;
-	if (dev.lie == FEATURES_REFUSED)
-		dev.status &= ~VIRTIO_CONFIG_S_FEATURES_OK;
+	return vdev_read(&dev, (u64)addr - (u64)iommu.mmio, size);
 }
 
 void env_mmio_write(volatile void *addr, uint64_t val, int size)
 {
-	u64 reg = (u64)addr - (u64)iommu.mmio;
-	struct queue *q = &dev.q[dev.sel & 1];
-
-	switch (reg) {
-	case VIRTIO_MMIO_DEVICE_FEATURES_SEL:	dev.features_sel = val & 1; return;
-	case VIRTIO_MMIO_DRIVER_FEATURES_SEL:	dev.driver_sel = val & 1; return;
-	case VIRTIO_MMIO_DRIVER_FEATURES:
-		set_half(&dev.features, 4 * dev.driver_sel, val);
-		return;
-	case VIRTIO_MMIO_STATUS:		set_status(val); return;
-	case VIRTIO_MMIO_QUEUE_SEL:		dev.sel = val; return;
-	case VIRTIO_MMIO_QUEUE_NUM:		q->num = val; return;
-	case VIRTIO_MMIO_QUEUE_NOTIFY:		notify(val); return;
-	case VIRTIO_MMIO_INTERRUPT_ACK:		dev.isr &= ~val; return;
-	case VIRTIO_MMIO_QUEUE_READY:
-		if (dev.bypass && dev.lie != BYPASS_STAYS)
-			fail("queue %u before bypass is off", dev.sel);
-		q->ready = val;
-		return;
-	case VIRTIO_MMIO_CONFIG + offsetof(struct virtio_iommu_config, bypass):
-		if (size != 1 || !(dev.status & VIRTIO_CONFIG_S_FEATURES_OK) ||
-		    !(dev.features & BIT_ULL(VIRTIO_IOMMU_F_BYPASS_CONFIG)))
-			fail("write of bypass, %d bytes, status %#x", size, dev.status);
-		if (dev.lie != BYPASS_STAYS)
-			dev.bypass = val;
-		return;
-	}
-	switch (reg & ~4ULL) {
-	case VIRTIO_MMIO_QUEUE_DESC_LOW:	set_half(&q->desc, reg, val); return;
-	case VIRTIO_MMIO_QUEUE_AVAIL_LOW:	set_half(&q->avail, reg, val); return;
-	case VIRTIO_MMIO_QUEUE_USED_LOW:	set_half(&q->used, reg, val); return;
-	}
-	fail("write of register %#llx", (ull)reg);
+	vdev_write(&dev, (u64)addr - (u64)iommu.mmio, val, size);
 }
 
 /********** tests */
 
 static struct pkvm_iommu_domain a = { .tag = 7 };
 
-static int boot(enum lie lie)
+static int boot(enum vdev_lie lie)
 {
 	u64 why = 0;
 	int ret, i;
@@ -414,10 +129,9 @@ static int boot(enum lie lie)
 		free(pages[i]);
 		pages[i] = NULL;
 	}
-	memset(&dev, 0, sizeof(dev));
-	dev.bypass = 1;
-	dev.lie = lie;
-	dev.status = VIRTIO_CONFIG_S_ACKNOWLEDGE;
+	vdev_free(&dev);
+	vdev_init(&dev, &honest);
+	dev.c.lie = lie;
 	memset(hyp_virtios, 0, sizeof(hyp_virtios));
 	iommu = (struct pkvm_iommu){
 		.id = 5, .mmio = (void *)0xa003e00ULL, .mmio_size = PAGE_SIZE,
@@ -465,22 +179,18 @@ static int unmap(void)
 
 static int mapped(void)
 {
-	int i, n = 0;
-
-	for (i = 0; i < MAPPINGS; i++)
-		n += dev.mappings[i].end != 0;
-	return n;
+	return dev.domain[3] ? dev.domain[3]->nr : 0;
 }
 
 #define LOST	1
 
 /* The result of a call to a device that lies from now on. */
-static int lying(enum lie lie, int (*call)(void))
+static int lying(enum vdev_lie lie, int (*call)(void))
 {
 	int ret = LOST;
 
 	may_lose = true;
-	dev.lie = lie;
+	dev.c.lie = lie;
 	if (!setjmp(lost))
 		ret = call();
 	may_lose = false;
@@ -493,12 +203,12 @@ static void test_boot(void)
 		BIT_ULL(VIRTIO_IOMMU_F_MAP_UNMAP) | BIT_ULL(VIRTIO_IOMMU_F_BYPASS_CONFIG) |
 		BIT_ULL(VIRTIO_IOMMU_F_MMIO) | BIT_ULL(VIRTIO_IOMMU_F_INPUT_RANGE) |
 		BIT_ULL(VIRTIO_IOMMU_F_DOMAIN_RANGE);
-	enum lie lie;
+	enum vdev_lie lie;
 
 	ok(!boot(HONEST), "boot");
 	ok(!dev.bypass && dev.features == expected && dev.q[0].ready && dev.q[1].ready &&
 	   iommu.oas == 39 && iommu.vmid_bits == 10 && iommu.asid_bits == 10 &&
-	   avail_of(&dev.q[1])->idx == 64, "bypass is off, features, queues, limits");
+	   ((u16 *)dev.q[1].avail)[1] == QUEUE_NUM, "bypass is off, features, queues, limits");
 	for (lie = MAGIC; lie <= TAGS_FEW; lie++)
 		ok(boot(lie) == -ENXIO, "lie %d: probe refuses", lie);
 	ok(boot(RESET_HANGS) == -ETIMEDOUT, "no end of reset: -ETIMEDOUT");
@@ -508,20 +218,20 @@ static void test_boot(void)
 
 static void test_requests(void)
 {
-	const struct mapping *m;
+	const struct vdev_mapping *m;
 	int i, wrong = 0;
 
 	boot(HONEST);
-	ok(!attach() && dev.domain[3] == a.tag && dev.notified[0] == 1, "attach");
+	ok(!attach() && dev.domain[3] && dev.domain[3]->tag == a.tag && dev.notified[0] == 1, "attach");
 	ok(ops->stream_set(&iommu, ENDPOINTS, &a, true) == -EIO, "attach of what is not there");
 	dev.notified[0] = 0;
 	ok(!map() && mapped() == MANY && dev.notified[0] == 2, "%d mappings by %u notifications",
 	   mapped(), dev.notified[0]);
-	for (m = dev.mappings; m < dev.mappings + MAPPINGS; m++) {
+	for (m = dev.domain[3]->map; m < dev.domain[3]->map + mapped(); m++) {
 		i = (m->start - IOVA) / PAGE_SIZE / 2;
-		wrong += m->end && (m->domain != a.tag || m->phys != (1000 + i) * PAGE_SIZE ||
-			 m->end != m->start + (i % 2 + 1) * PAGE_SIZE - 1 ||
-			 m->flags != (i % 3 ? VIRTIO_IOMMU_MAP_F_READ : VIRTIO_IOMMU_MAP_F_WRITE));
+		wrong += m->phys != (1000 + i) * PAGE_SIZE ||
+			 m->last != m->start + (i % 2 + 1) * PAGE_SIZE - 1 ||
+			 m->flags != (i % 3 ? VDEV_MAP_READ : VDEV_MAP_WRITE);
 	}
 	ok(!wrong, "they are what they have to be");
 	ok(map() == -EIO, "again: refused");
@@ -549,7 +259,7 @@ static void test_lies(void)
 		{ "attach", attach, -EIO }, { "map", map, -EIO },
 		{ "detach", detach, LOST }, { "unmap", unmap, LOST },
 	};
-	enum lie lie;
+	enum vdev_lie lie;
 	int i, ret;
 
 	for (lie = SILENT; lie <= REFUSED; lie++) {
@@ -578,15 +288,15 @@ static bool is_fault(u8 reason, u32 sid, bool write, u64 address)
 static void test_events(void)
 {
 	struct pkvm_iommu_fault fault = {};
-	enum lie lie;
+	enum vdev_lie lie;
 	int i, n;
 
 	boot(HONEST);
 	ok(!ops->fault(&iommu, &fault), "no fault");
-	event(VIRTIO_IOMMU_FAULT_R_MAPPING, VIRTIO_IOMMU_FAULT_F_WRITE |
+	vdev_event(&dev, VIRTIO_IOMMU_FAULT_R_MAPPING, VIRTIO_IOMMU_FAULT_F_WRITE |
 	      VIRTIO_IOMMU_FAULT_F_ADDRESS, 5, 0x123456789000);
-	event(VIRTIO_IOMMU_FAULT_R_DOMAIN, VIRTIO_IOMMU_FAULT_F_READ, 6, 0x1000);
-	event(200, VIRTIO_IOMMU_FAULT_F_ADDRESS, ~0U, ~0ULL);
+	vdev_event(&dev, VIRTIO_IOMMU_FAULT_R_DOMAIN, VIRTIO_IOMMU_FAULT_F_READ, 6, 0x1000);
+	vdev_event(&dev, 200, VIRTIO_IOMMU_FAULT_F_ADDRESS, ~0U, ~0ULL);
 	ok(is_fault(PKVM_IOMMU_FAULT_UNMAPPED, 5, true, 0x123456789000), "a write, not mapped");
 	ok(!dev.isr, "the interrupt is acknowledged");
 	ok(is_fault(PKVM_IOMMU_FAULT_BLOCKED, 6, false, 0), "not attached, no address");
@@ -594,14 +304,14 @@ static void test_events(void)
 	ok(!ops->fault(&iommu, &fault), "no more");
 
 	for (i = 0, n = 0; i < 70000; i++) {
-		event(VIRTIO_IOMMU_FAULT_R_DOMAIN, VIRTIO_IOMMU_FAULT_F_ADDRESS, i, i);
+		vdev_event(&dev, VIRTIO_IOMMU_FAULT_R_DOMAIN, VIRTIO_IOMMU_FAULT_F_ADDRESS, i, i);
 		if (i % 50 == 49)
 			while (ops->fault(&iommu, &fault))
 				n += fault.sid == fault.address && !fault.lost;
 	}
 	ok(n == 70000, "%d of 70000 in order", n);
 	for (i = 0; i < 100; i++)
-		event(VIRTIO_IOMMU_FAULT_R_DOMAIN, 0, i, 0);
+		vdev_event(&dev, VIRTIO_IOMMU_FAULT_R_DOMAIN, 0, i, 0);
 	ok(ops->fault(&iommu, &fault) && fault.lost && !fault.sid, "a full queue loses some");
 	for (n = 1; ops->fault(&iommu, &fault); n++)
 		;
@@ -609,13 +319,13 @@ static void test_events(void)
 
 	for (lie = EVENT_ID; lie <= EVENT_IDX; lie++) {
 		boot(HONEST);
-		dev.lie = lie;
-		event(VIRTIO_IOMMU_FAULT_R_DOMAIN, 0, 5, 0);
+		dev.c.lie = lie;
+		vdev_event(&dev, VIRTIO_IOMMU_FAULT_R_DOMAIN, 0, 5, 0);
 		fault = (struct pkvm_iommu_fault){};
 		ok(ops->fault(&iommu, &fault) && fault.reason == PKVM_IOMMU_FAULT_HARDWARE &&
 		   !fault.sid && !ops->fault(&iommu, &fault),
 		   "lie %d: a hardware fault, and no more", lie);
-		dev.lie = HONEST;
+		dev.c.lie = HONEST;
 		ok(!attach() && !detach(), "requests work");
 	}
 }
