@@ -492,6 +492,10 @@ int pkvm_iommu_map_one(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domai
 		nr--;
 	if (iommu->ops->map && domain->streams[iommu->id] && nr)
 		ret = iommu->ops->map(iommu, domain, maps, nr);
+	/* It may know some of them: the next replay begins with all. */
+	if (ret && told)
+		iommu->ops->invalidate(iommu, domain, maps->iova,
+				       maps[nr - 1].iova + maps[nr - 1].size - maps->iova);
 	if (!ret && told)
 		domain->told[iommu->id] = told;
 	iommu_unlock(iommu);
