@@ -267,7 +267,7 @@ void pkvm_iommu_invalidate_all(const struct pkvm_iommu_domain *domain,
 			       hyp_spinlock_t *lock, u64 addr, u64 size);
 
 int pkvm_iommu_map_one(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain,
-		       const struct pkvm_iommu_mapping *maps, int nr, u64 told);
+		       const struct pkvm_iommu_mapping *maps, int nr, u64 from, u64 told);
 int pkvm_iommu_map_all(struct pkvm_iommu_domain *domain,
 		       const struct pkvm_iommu_mapping *maps, int nr);
 

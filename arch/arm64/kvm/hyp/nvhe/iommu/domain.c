@@ -1024,12 +1024,12 @@ int pkvm_iommu_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain
 {
 	struct pkvm_iommu_mapping maps[MAP_MAX] __uninitialized;
 	struct pkvm_iommu_run runs[MAP_MAX] __uninitialized;
-	u64 iova, end = BIT(domain->cfg->ias);
+	u64 iova, from, end = BIT(domain->cfg->ias);
 	int i, first, found, steps, calls = 0, ret = 0;
 
 	hyp_spin_lock(&domain->lock);
 	/* Only a replay changes it, and only under this lock; or a new start. */
-	iova = READ_ONCE(domain->told[iommu->id]);
+	from = iova = READ_ONCE(domain->told[iommu->id]);
 	for (steps = 0; steps < UNMAP_STEPS && !ret && iova < end; steps++) {
 		found = pkvm_iommu_pgtable_read(domain->ops, iova, SZ_2M, runs, MAP_MAX);
 		if (found && calls++ == REPLAY_CALLS)
@@ -1046,11 +1046,12 @@ int pkvm_iommu_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain
 			maps[i].is_memory = runs[i].is_memory;
 			iova += runs[i].len;
 		}
-		ret = pkvm_iommu_map_one(iommu, domain, maps + first, found - first, iova);
+		ret = pkvm_iommu_map_one(iommu, domain, maps + first, found - first, from, iova);
+		from = iova;
 	}
 	hyp_spin_unlock(&domain->lock);
 
-	return ret ?: iova < end;
+	return ret == -EAGAIN ? 1 : ret ?: iova < end;
 }
 
 /* PKVM_IOMMU_LOOKUP */

@@ -476,18 +476,24 @@ void pkvm_iommu_invalidate_all(const struct pkvm_iommu_domain *domain,
  * @domain: where
  * @maps: what
  * @nr: how many
- * @told: where a replay comes to with this; 0 if it is none, and what the replay
- *	will come to is left to it
+ * @from: where a replay had come to
+ * @told: where it comes to with this; 0 if it is none, and what the replay will
+ *	come to is left to it
  *
  * Context: @domain's lock held; takes @iommu's.
- * Return: 0, also if it need not know; or the errors of pkvm_iommu_ops::map.
+ * Return: 0, also if it need not know; -EAGAIN if a stream was attached meanwhile
+ * and the replay has to start anew; or the errors of pkvm_iommu_ops::map.
  */
 int pkvm_iommu_map_one(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain,
-		       const struct pkvm_iommu_mapping *maps, int nr, u64 told)
+		       const struct pkvm_iommu_mapping *maps, int nr, u64 from, u64 told)
 {
 	int ret = 0;
 
 	iommu_lock(iommu, &domain->lock);
+	if (told && domain->told[iommu->id] != from) {
+		iommu_unlock(iommu);
+		return -EAGAIN;
+	}
 	while (!told && nr && maps[nr - 1].iova >= domain->told[iommu->id])
 		nr--;
 	if (iommu->ops->map && domain->streams[iommu->id] && nr)
@@ -519,7 +525,7 @@ int pkvm_iommu_map_all(struct pkvm_iommu_domain *domain,
 	int ret = 0;
 
 	for (iommu = pkvm_iommus; iommu < pkvm_iommus + pkvm_iommu_nr && !ret; iommu++)
-		ret = pkvm_iommu_map_one(iommu, domain, maps, nr, 0);
+		ret = pkvm_iommu_map_one(iommu, domain, maps, nr, 0, 0);
 
 	return ret;
 }
