@@ -108,6 +108,7 @@ bool mapping_says(u64 domain, u64 iova, u64 size, struct smmu_map *map)
 	map->pa = iova - m->iova + m->phys;
 	map->read = m->prot & PKVM_IOMMU_PROT_READ;
 	map->write = m->prot & PKVM_IOMMU_PROT_WRITE;
+	map->mmio = m->prot & PKVM_IOMMU_PROT_MMIO || !env_is_ram(map->pa);
 
 	return true;
 }
@@ -118,6 +119,11 @@ bool lingers_says(u64 domain, u64 iova, u64 size, const struct smmu_map *map)
 	u64 mask = PKVM_IOMMU_PROT_WRITE | (map->only_write ? PKVM_IOMMU_PROT_READ : 0);
 
 	return spec_was_mapped(&spec, domain, iova, size, map->pa, prot, mask);
+}
+
+bool knows_says(int iommu, u64 domain, u64 *mapped, u64 *lingers)
+{
+	return spec_knows(&spec, iommu, domain, mapped, lingers);
 }
 
 /* In words. */
@@ -200,16 +206,54 @@ void act_words(const struct act *a, char *to, size_t size)
 			 (unsigned long long)a->a[0]);
 		break;
 	case ACT_SYNC:
-		snprintf(to, size, "CMD_SYNC %s", a->a[0] ? "is lost from here on" : "works again");
+		snprintf(to, size, "IOMMU 0 %s", a->a[0] ? "is lost from here on" : "works again");
 		break;
 	}
 }
 
 /* Checks after an act. */
 
-bool is_smmu(int id)
+bool is_smmu(u64 id)
 {
-	return id < config->nr;
+	return id < (u64)config->nr;
+}
+
+bool is_virtio(u64 id)
+{
+	return !is_smmu(id) && id < (u64)(config->nr + config->nr_virtio);
+}
+
+static bool is_hardware(u64 id)
+{
+	return is_smmu(id) || is_virtio(id);
+}
+
+static bool event_room(int id)
+{
+	return is_smmu(id) ? smmu_event_room(id) : vdev_room(id);
+}
+
+static void check_stream(int id, u32 sid, bool attached, u64 domain)
+{
+	if (is_smmu(id))
+		smmu_check_stream(id, sid, attached, domain);
+	else
+		vdev_check_stream(id, sid, attached, domain);
+}
+
+static void check_iommu(int id, bool thorough)
+{
+	if (is_smmu(id)) {
+		smmu_check_enabled(id);
+		if (!smmu_event_room(id) && spec.iommu[id].nr_faults < smmu_events(id))
+			fail("events are not taken from the queue of smmu %d", id);
+		smmu_check_reach(id, thorough);
+	} else {
+		vdev_check_enabled(id);
+		if (!vdev_room(id) && spec.iommu[id].nr_faults < 64)
+			fail("events are not taken from the queue of virtio %d", id);
+		vdev_check_reach(id, thorough);
+	}
 }
 
 void check_all(bool thorough)
@@ -217,16 +261,13 @@ void check_all(bool thorough)
 	int i, n;
 
 	for (i = 0; i < spec.nr_iommus; i++) {
-		if (!is_smmu(i) || spec.iommu[i].dead)
+		if (!is_hardware(i) || spec.iommu[i].dead)
 			continue;
-		smmu_check_enabled(i);
-		if (!smmu_event_room(i) && spec.iommu[i].nr_faults < smmu_events(i))
-			fail("events are not taken from the queue of smmu %d", i);
-		smmu_check_reach(i, thorough);
+		check_iommu(i, thorough);
 		for (n = 0; thorough && n < spec.nr_streams; n++) {
 			if (spec.stream[n].iommu == i)
-				smmu_check_stream(i, spec.stream[n].sid, spec.stream[n].attached,
-						  spec.stream[n].domain);
+				check_stream(i, spec.stream[n].sid, spec.stream[n].attached,
+					     spec.stream[n].domain);
 		}
 	}
 }
@@ -235,12 +276,12 @@ static void check_one(u64 iommu, u64 sid)
 {
 	bool attached;
 
-	if (spec.state == SPEC_SEALED && iommu < (u64)config->nr && !spec.iommu[iommu].dead &&
+	if (spec.state == SPEC_SEALED && is_hardware(iommu) && !spec.iommu[iommu].dead &&
 	    sid < 1ULL << 32) {
 		attached = !(sid >> spec.iommu[iommu].sid_bits) &&
 			   spec_attached(&spec, iommu, sid);
-		smmu_check_stream(iommu, sid, attached,
-				  attached ? spec_domain_of(&spec, iommu, sid) : 0);
+		check_stream(iommu, sid, attached,
+			     attached ? spec_domain_of(&spec, iommu, sid) : 0);
 	}
 }
 
@@ -352,11 +393,14 @@ static enum smmu_result dma(const struct act *a, u64 *pa, struct spec_fault *f, 
 	};
 	enum smmu_result got;
 
-	*room = smmu_event_room(a->a[0]);
-	got = smmu_dma(a->a[0], a->a[1], a->a[2], a->a[3], pa);
+	*room = event_room(a->a[0]);
+	if (is_virtio(a->a[0]))
+		got = vdev_dma(a->a[0], a->a[1], a->a[2], a->a[3], pa, f);
+	else
+		got = smmu_dma(a->a[0], a->a[1], a->a[2], a->a[3], pa);
 	if (got == SMMU_BYPASS)
 		fail("a device bypasses translation");
-	if (got != SMMU_OK)
+	if (got != SMMU_OK && is_smmu(a->a[0]))
 		*f = (struct spec_fault) { .sid = a->a[1], .reason = reasons[got],
 					   .write = a->a[3] && got != SMMU_BLOCKED,
 					   .addr = got == SMMU_BLOCKED ? 0 : a->a[2] };
@@ -367,6 +411,7 @@ static enum smmu_result dma(const struct act *a, u64 *pa, struct spec_fault *f, 
 static int act_dma(const struct act *a, const char *words)
 {
 	u64 iommu = a->a[0], sid = a->a[1], addr = a->a[2], pa, right = addr, domain = 0;
+	u64 mapped, lingers;
 	bool write = a->a[3], attached, must, never, room;
 	enum smmu_result got;
 	struct spec_fault f;
@@ -388,6 +433,9 @@ static int act_dma(const struct act *a, const char *words)
 		return 0;	/* MMIO: smmu_check_reach() looks at that */
 	}
 	got = dma(a, &pa, &f, &room);
+	/* Not before the REPLAY that ATTACH asked for. */
+	if (domain && is_virtio(iommu) && !spec_knows(&spec, iommu, domain, &mapped, &lingers))
+		must = false;
 	/* What lingers: the old address, or the old permissions. */
 	if (domain && spec_may_linger(&spec, domain, addr)) {
 		must = false;
@@ -414,19 +462,30 @@ struct spec_fault event_fault(const struct act *a)
 {
 	struct spec_fault f = { .sid = a->a[1], .reason = a->a[3] };
 
-	if (a->a[4]) {
+	if (a->a[4])
 		f.addr = a->a[5];
+	if (a->a[4] || is_virtio(a->a[0]))
 		f.write = a->a[6];
-	}
 
 	return f;
 }
 
+bool make_event(const struct act *a)
+{
+	bool room = event_room(a->a[0]);
+
+	if (is_smmu(a->a[0]))
+		smmu_event(a->a[0], a->a[1], a->a[2], a->a[5], a->a[6]);
+	else
+		vdev_strange(a->a[0], a->a[1], a->a[2], a->a[4], a->a[5], a->a[6]);
+
+	return room;
+}
+
 static int act_event(const struct act *a, const char *words)
 {
-	bool room = smmu_event_room(a->a[0]);
+	bool room = make_event(a);
 
-	smmu_event(a->a[0], a->a[1], a->a[2], a->a[5], a->a[6]);
 	note("%s%s", words, room ? "" : ", not recorded");
 	spec_fault(&spec, a->a[0], event_fault(a), room);
 
@@ -473,7 +532,10 @@ int act(const struct act *a, u64 *res)
 		spec.iommu[a->a[0]].errors |= a->a[1];
 		break;
 	case ACT_SYNC:
-		smmu_break_sync(0, a->a[0]);
+		if (is_smmu(0))
+			smmu_break_sync(0, a->a[0]);
+		else
+			vdev_break(0, a->a[0]);
 		may_stop = true;
 		break;
 	}

@@ -26,13 +26,13 @@ static void boot_noise(void)
 	case 0:
 		/* A type that is unknown, or a range that cannot be: no hardware. */
 		if (spec.state == SPEC_OPEN && !spec.nr_iommus) {
-			boot(res, PKVM_IOMMU_BOOT_REGISTER, 2 + (rnd() >> below(62)),
+			boot(res, PKVM_IOMMU_BOOT_REGISTER, 3 + (rnd() >> below(62)),
 			     bases[below(COUNT(bases))], 0x20000, 0);
 			break;
 		}
 		if (spec.nr_iommus && spec.iommu[0].size)
 			boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_SMMU_V3,
-			     spec.iommu[0].base + 0x10000, 0x20000, rnd() & 7);
+			     spec.iommu[0].base + spec.iommu[0].size / 2, 0x20000, rnd() & 7);
 		break;
 	case 1:
 		/* Memory, from the start or further in; and a flag that is none. */
@@ -77,6 +77,30 @@ static u64 find_range(u64 pages)
 	fail("no %llu pages in a row", (unsigned long long)pages);
 }
 
+static int boot_register(int id, u64 *res)
+{
+	const struct vdev_config *v;
+	const struct smmu_config *c;
+
+	if (is_smmu(id)) {
+		c = &config->smmu[id];
+		spec.new_oas = c->oas;
+		return boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_SMMU_V3, c->base,
+			    c->size, (c->coherent || config->lies ? PKVM_IOMMU_F_COHERENT : 0) |
+			    config->flags);
+	}
+	if (is_virtio(id)) {
+		v = &config->virtio[id - config->nr];
+		spec.new_oas = v->no_ranges || v->input_bits > 52 ? 52 : v->input_bits;
+		return boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_VIRTIO, v->base, v->size,
+			    v->incoherent ? 0 : PKVM_IOMMU_F_COHERENT);
+	}
+	spec.new_oas = 48;
+
+	return boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_TEST, 0, 0,
+		    PKVM_IOMMU_F_COHERENT);
+}
+
 bool boot_all(void)
 {
 	u64 res[3], pfn, n, i, flags = below(6) ? 0 : PKVM_IOMMU_F_PARTIAL;
@@ -85,18 +109,9 @@ bool boot_all(void)
 	if (config->expect == OFF)
 		flags |= PKVM_IOMMU_F_OFF;
 	boot_noise();
-	for (id = 0; id < config->nr + config->tests; id++) {
-		bool test = id >= config->nr;
-		const struct smmu_config *c = &config->smmu[test ? 0 : id];
-
-		spec.new_oas = test ? 48 : c->oas;
+	for (id = 0; id < config->nr + config->nr_virtio + config->tests; id++) {
 		spec.refuses = config->expect == REFUSE;
-		ret = boot(res, PKVM_IOMMU_BOOT_REGISTER,
-			   test ? PKVM_IOMMU_TYPE_TEST : PKVM_IOMMU_TYPE_SMMU_V3,
-			   test ? 0 : c->base, test ? 0 : c->size,
-			   test ? PKVM_IOMMU_F_COHERENT :
-			   (c->coherent || config->lies ? PKVM_IOMMU_F_COHERENT : 0) |
-			   config->flags);
+		ret = boot_register(id, res);
 		if (config->expect == REFUSE) {
 			if (ret != -ENXIO || (int)res[1] != config->why)
 				fail("refused with %d, %llu", ret, (unsigned long long)res[1]);
@@ -123,6 +138,10 @@ bool boot_all(void)
 
 		if (c->dead_gbpa || c->dead_cr0 || c->dead_irq || c->dead_sync)
 			spec.timeouts |= 1ULL << id;
+	}
+	for (id = 0; id < config->nr_virtio; id++) {
+		if (config->virtio[id].lie == RESET_HANGS)
+			spec.timeouts |= 1ULL << (config->nr + id);
 	}
 	if (config->expect == TESTS)	/* one more than there can be */
 		boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_TEST, 0, 0, 0);
@@ -173,6 +192,12 @@ bool boot_all(void)
 		if (is_smmu(id))
 			spec.iommu[id].sid_bits = spec.iommu[id].dead ?
 				config->smmu[id].sid_bits : smmu_table_bits(id);
+		if (is_virtio(id)) {
+			/* PCI requester ids of 256 segments; not all of them are there. */
+			spec.iommu[id].sid_bits = 24;
+			spec.iommu[id].endpoints = config->virtio[id - config->nr].endpoints;
+			spec.iommu[id].fickle = config->virtio[id - config->nr].refuses;
+		}
 	}
 	call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_LIMIT, 0, 0, 0);
 	smmu_limit = 1ULL << res[1];

@@ -6,6 +6,7 @@
 
 #define AT(where)	.base = where, .size = 0x20000
 #define BIG		.two_level = true, .sid_bits = 16, .cmdq_bits = 8, .evtq_bits = 7
+#define VAT(where)	.base = where, .size = 0x200, .strict = true
 #define SMALL		.sid_bits = 7, .cmdq_bits = 6, .evtq_bits = 1
 
 const struct config configs[] = {
@@ -76,6 +77,30 @@ const struct config configs[] = {
 	{ .name = "no-common-stage", .ia = 36, .nr = 2, .expect = STAGES, .smmu = {
 		{ AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 },
 		{ AT(0x9070000), BIG, .s1 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "virtio", .ia = 40, .scenario = replay_in_between, .nr_virtio = 1, .virtio = { {
+		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
+		.polls = true } } },
+	{ .name = "virtio-many", .ia = 40, .nr_virtio = 2, .tests = 1, .virtio = {
+		{ VAT(0x9080e00), .endpoints = 1000, .no_ranges = true, .no_mmio = true,
+		  .latency = 1 },
+		{ VAT(0x9082000), .endpoints = 100, .input_bits = 48, .tag_bits = 8,
+		  .refuses = 10 } } },
+	{ .name = "virtio-smmu", .ia = 36, .nr = 1, .nr_virtio = 2, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44,
+		.ril = true } }, .virtio = {
+		{ VAT(0x9080e00), .endpoints = 600, .input_bits = 36, .tag_bits = 16,
+		  .refuses = 20 },
+		{ VAT(0x9081000), .endpoints = 64, .no_ranges = true,
+		  .latency = 2, .polls = true } } },
+	{ .name = "virtio-smmu-s1", .ia = 36, .nr = 1, .nr_virtio = 1, .smmu = { {
+		AT(0x9050000), SMALL, .s1 = true, .oas = 40 } }, .virtio = { {
+		VAT(0x9080e00), .endpoints = 600, .input_bits = 52, .tag_bits = 10 } } },
+	{ .name = "virtio-lost", .ia = 36, .nr_virtio = 1, .expect = LOST, .virtio = { {
+		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16 } } },
+	{ .name = "virtio-hangs", .ia = 36, .nr_virtio = 2, .expect = TIMEOUT, .virtio = {
+		{ VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
+		  .lie = RESET_HANGS },
+		{ VAT(0x9082e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16 } } },
 	{ .name = "tests-only", .ia = 36, .tests = 32, .expect = TESTS },
 #define REFUSED(n, reason, ...)	{ .name = "refuse-" n, .ia = 36, .nr = 1, .expect = REFUSE,\
 		.why = PKVM_IOMMU_REFUSE_##reason, .smmu = { { .base = 0x9050000,	\
@@ -90,6 +115,14 @@ const struct config configs[] = {
 	REFUSED("preset-queues", PRESET, Q, .s2 = true, .idr1_set = 1 << 29),
 	REFUSED("ecmdq", PRESET, Q, .s2 = true, .idr1_set = 1U << 31),
 	REFUSED("small-queue", PRESET, .size = 0x20000, .s2 = true, .cmdq_bits = 5),
+	{ .name = "refuse-virtio-cached", .ia = 36, .nr_virtio = 1, .expect = REFUSE,
+	  .why = PKVM_IOMMU_REFUSE_PRESET, .virtio = { {
+		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
+		.incoherent = true } } },
+	{ .name = "refuse-virtio-open", .ia = 36, .nr_virtio = 1, .expect = REFUSE,
+	  .why = PKVM_IOMMU_REFUSE_STAGE, .virtio = { {
+		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
+		.lie = NO_BYPASS_CONFIG } } },
 	REFUSED("short", MMIO, .size = 0x10000, .cmdq_bits = 8, .s2 = true),
 };
 

@@ -84,8 +84,10 @@ bool engine_boot(const struct config *c, u64 seed)
 	config = c;
 	walk_chance = noise_chance = smmu_chance = seed;
 	splitmix(&noise_chance);
-	for (i = 0; i < c->nr; i++)
+	for (i = 0; i < c->nr; i++) {
 		coherent &= c->smmu[i].coherent;
+		vdev_stage1 |= !c->smmu[i].s2 || c->flags & PKVM_IOMMU_F_STAGE1;
+	}
 	env_init(coherent, c->ia);
 	spec.cpu_bits = c->ia;
 	spec_memory(&spec, ENV_RAM0, ENV_RAM0_END);
@@ -95,9 +97,12 @@ bool engine_boot(const struct config *c, u64 seed)
 		*spec_page(&spec, pfn) = SPEC_EL2;
 	for (i = 0; i < c->nr; i++)
 		smmu_add(&c->smmu[i]);
+	for (i = 0; i < c->nr_virtio; i++)
+		vdev_add(c->nr + i, &c->virtio[i]);
 	smmu_range = range_says;
 	smmu_mapping = mapping_says;
 	smmu_lingers = lingers_says;
+	vdev_knows = knows_says;
 	smmu_limit = ~0ULL;
 
 	up = boot_all();
@@ -105,6 +110,17 @@ bool engine_boot(const struct config *c, u64 seed)
 		check_all(true);
 
 	return up;
+}
+
+/* What EL2 cannot but notice, even of one request. */
+static enum vdev_lie some_lie(void)
+{
+	static const enum vdev_lie lies[] = {
+		SILENT, IDX_AHEAD, IDX_BEHIND, ID_HIGH, ID_STATUS, ID_IDLE, LEN_SHORT, LEN_LONG,
+		STATUS_NEW, STATUS_UNWRITTEN,
+	};
+
+	return lies[below(COUNT(lies))];
 }
 
 void engine_walk(u64 nr_steps, bool up)
@@ -117,8 +133,11 @@ void engine_walk(u64 nr_steps, bool up)
 		record->on = true;
 	if (config->scenario)
 		config->scenario();
-	if (config->expect == LOST)
+	if (config->expect == LOST) {
 		breaks = below(nr_steps / 2);
+		if (!is_smmu(0))
+			sync.a[0] = some_lie();
+	}
 	for (step = 0; step < nr_steps && !(fuzzed && !engine_nr_choices); step++) {
 		if (!up) {
 			/* Out of service: calls are refused, and change nothing. */

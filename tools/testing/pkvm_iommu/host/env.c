@@ -16,6 +16,7 @@
 #include <nvhe/memory.h>
 
 #include "smmu.h"
+#include "vdev.h"
 
 #define MMIO_VA		0x100000000000ULL	/* nothing is mapped here */
 #define VMEMMAP_SIZE	((ENV_END >> PAGE_SHIFT) * sizeof(struct hyp_page))
@@ -150,8 +151,10 @@ void env_unlock(struct env_lock *lock, const char *name)
 {
 	env_assert_held(lock, name);
 	/* From here on, what is not pinned may change hands. */
-	if (!strcmp(lock->held, "&host_mmu.lock") && !env_stopped)
+	if (!strcmp(lock->held, "&host_mmu.lock") && !env_stopped) {
 		smmu_check_pinned();
+		vdev_check_pinned();
+	}
 	/* By the name that it was taken by; @name may be a pointer's. */
 	this_cpu->locks[lock_rank(lock->held)]--;
 	lock->held = NULL;
@@ -179,6 +182,7 @@ void env_no_locks(void)
 
 u64 env_time(void)
 {
+	vdev_time();
 	return ++env_now;
 }
 
@@ -239,6 +243,7 @@ void env_store(const void *addr)
 {
 	if ((u8 *)addr >= el2_mem && (u8 *)addr < el2_mem + ENV_END)
 		smmu_observe_all((u64)((u8 *)addr - el2_mem));
+	vdev_look();
 }
 
 void env_barrier(void)
@@ -448,6 +453,8 @@ static void update_host_state(u64 pfn, u64 nr, enum pkvm_page_state state)
 	pkvm_iommu_host_update(pfn << PAGE_SHIFT, nr << PAGE_SHIFT, reachable);
 	/* From here on the page may be somebody else's. */
 	smmu_check_revoked(pfn, nr, reachable);
+	if (!reachable)
+		vdev_check_revoked(pfn, nr);
 }
 
 static bool valid_range(u64 pfn, u64 nr)
@@ -516,8 +523,10 @@ int __pkvm_hyp_donate_host(u64 pfn, u64 nr)
 		}
 	}
 	if (!ret) {
-		for (i = 0; i < nr; i++)
+		for (i = 0; i < nr; i++) {
 			smmu_check_freed((pfn + i) << PAGE_SHIFT);
+			vdev_check_freed((pfn + i) << PAGE_SHIFT);
+		}
 		set_hyp_states(pfn, nr, PKVM_NOPAGE);
 		el2_access(pfn, nr, false);
 		update_host_state(pfn, nr, PKVM_PAGE_OWNED);
@@ -585,8 +594,10 @@ int __pkvm_host_donate_hyp_mmio(phys_addr_t phys, u64 size)
 		if (env_is_ram(pa))
 			break;
 	}
-	if (pa == phys + size)
+	if (pa == phys + size) {
 		smmu_mmio_taken(phys, size);
+		vdev_mmio_taken(phys, size);
+	}
 	hyp_spin_unlock(&host_mmu.lock);
 
 	return pa == phys + size ? 0 : -EPERM;
@@ -710,13 +721,20 @@ u64 kvm_pgtable_hyp_unmap(struct kvm_pgtable *pgt, u64 addr, u64 size)
 
 u64 env_mmio_read(const volatile void *addr, int size)
 {
-	return smmu_mmio((u64)addr - MMIO_VA, false, 0, size);
+	u64 pa = (u64)addr - MMIO_VA;
+
+	return vdev_has(pa) ? vdev_mmio(pa, false, 0, size) : smmu_mmio(pa, false, 0, size);
 }
 
 void env_mmio_write(volatile void *addr, u64 val, int size)
 {
+	u64 pa = (u64)addr - MMIO_VA;
+
 	smmu_observe_all(SMMU_EVERYTHING);
-	smmu_mmio((u64)addr - MMIO_VA, true, val, size);
+	if (vdev_has(pa))
+		vdev_mmio(pa, true, val, size);
+	else
+		smmu_mmio(pa, true, val, size);
 }
 
 bool env_protected_vms(void)

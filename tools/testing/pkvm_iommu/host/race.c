@@ -139,8 +139,7 @@ static bool race_act(const struct act *a, struct spec_event *e)
 		e->kind = SPEC_FAULT;
 		e->iommu = a->a[0];
 		e->fault = event_fault(a);
-		e->room = smmu_event_room(a->a[0]);
-		smmu_event(a->a[0], a->a[1], a->a[2], a->a[5], a->a[6]);
+		e->room = make_event(a);
 		break;
 	default:
 		fail("an act that is not for several CPUs");

@@ -108,3 +108,75 @@ void many_lazy_domains(void)
 			;
 	}
 }
+
+/* Runs of a page each, that are no neighbours in memory, from @iova on. */
+static void map_pages(u64 id, u64 iova, u64 pages)
+{
+	struct act a = { .kind = ACT_CALL, .a = { PKVM_IOMMU_MAP, id, iova, 3 } };
+	u64 res[3], i, n;
+
+	for (n = 0; n < pages; n += res[1] / ENV_PAGE) {
+		a.a[2] = iova + n * ENV_PAGE;
+		for (i = 0; i < PKVM_IOMMU_RUNS; i++)
+			a.a[4 + i] = n + i < pages ? PKVM_IOMMU_RUN(0x40601000 + (n + i) * 2 %
+								    64 * ENV_PAGE, 1) : 0;
+		must(!fed(&a, res) && res[1], "pages are mapped");
+	}
+}
+
+static void unmap_all(u64 id, u64 size)
+{
+	u64 res[3], i;
+
+	for (i = 0; i < size; i += res[1])
+		must(!call(false, res, PKVM_IOMMU_UNMAP, id, i, size - i, 0) && res[1], "all go");
+}
+
+/*
+ * A replay that has come into what is a block by now: what is behind the block must
+ * not be passed over. And one while the stream goes and comes again: that one starts
+ * anew, and the old one must not go on in its place.
+ */
+void replay_in_between(void)
+{
+	struct act attach = { .kind = ACT_CALL, .a = { PKVM_IOMMU_ATTACH, 0, 5 } };
+	struct act block = { .kind = ACT_CALL, .a = { PKVM_IOMMU_MAP, 0, 0, 3,
+			     PKVM_IOMMU_RUN(WHOLE_BLOCK, 512) } };
+	u64 id = new_domain(), res[3], n;
+	struct act at_once[3];
+
+	attach.a[3] = block.a[1] = id;
+	map_pages(id, 0, 200);
+	must(!fed(&attach, res) && res[1] == 1, "a stream is attached and asks for a replay");
+	must(!call(false, res, PKVM_IOMMU_REPLAY, 0, id) && res[1], "a replay has begun");
+	unmap_all(id, 200 * ENV_PAGE);
+	must(!fed(&block, res) && res[1] == 1 << 21, "a block is mapped");
+	map_pages(id, 1 << 21, 1);
+	map_pages(id, (1 << 21) + 100 * ENV_PAGE, 3);
+	must(replay_all(0, id, false), "the replay goes on");
+	check_all(true);
+	unmap_all(id, 2 << 21);
+
+	map_pages(id, 0, 200);
+	for (n = 0; n < 3; n++) {
+		at_once[n] = (struct act) { .kind = ACT_CALL, .cpu = n > 0,
+					    .a = { PKVM_IOMMU_REPLAY, 0, id } };
+		if (n)
+			at_once[n].a[2] = 5;
+		at_once[n].a[3] = n ? id : 0;
+	}
+	at_once[1].a[0] = PKVM_IOMMU_DETACH;
+	at_once[2].a[0] = PKVM_IOMMU_ATTACH;
+	for (n = 0; n < 50; n++) {
+		must(!call(false, res, PKVM_IOMMU_DETACH, 0, 5, id), "it is detached");
+		must(!act(&attach, res) && res[1] == 1, "it is attached again");
+		at_once[0].group = at_once[1].group = at_once[2].group = 1 + below(1 << 30);
+		must(act_group(at_once, 3) <= 0, "EL2 goes on");
+		must(replay_all(0, id, false), "the replay goes on");
+		check_all(true);
+	}
+	must(!call(false, res, PKVM_IOMMU_DETACH, 0, 5, id), "it is detached");
+	unmap_all(id, 200 * ENV_PAGE);
+	while (call(false, res, PKVM_IOMMU_DOMAIN_FREE, id) == -EAGAIN)
+		;
+}

@@ -93,6 +93,7 @@ extern void (*smmu_range)(uint64_t pa, uint64_t size, bool *must, bool *never);
 struct smmu_map {
 	bool all, read, write;
 	bool only_write;		/* it could be */
+	bool mmio;
 	uint64_t pa;
 };
 extern bool (*smmu_mapping)(uint64_t domain, uint64_t iova, uint64_t size,

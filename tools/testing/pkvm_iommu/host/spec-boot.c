@@ -15,7 +15,7 @@ static const char *boot_register(struct spec *s, const u64 *args, const u64 *res
 	if_so(&a, s->state != SPEC_OPEN, EBUSY);
 	/* All pages that it touches. */
 	size = args[3] ? (end + PAGE - 1) / PAGE * PAGE - base : 0;
-	if (type > PKVM_IOMMU_TYPE_TEST || end < args[2] || end > ~0ULL - PAGE ||
+	if (type > PKVM_IOMMU_TYPE_VIRTIO || end < args[2] || end > ~0ULL - PAGE ||
 	    (!size && type != PKVM_IOMMU_TYPE_TEST) ||
 	    flags & ~(PKVM_IOMMU_F_COHERENT | PKVM_IOMMU_F_STAGE1 | PKVM_IOMMU_F_LINEAR)) {
 		if_so(&a, true, EINVAL);
@@ -52,7 +52,8 @@ static const char *boot_register(struct spec *s, const u64 *args, const u64 *res
 	new = &s->iommu[s->nr_iommus++];
 	*new = (struct spec_iommu) { .base = base, .size = size, .wants = res[2],
 				     .oas = s->new_oas,
-				     .isolates = type != PKVM_IOMMU_TYPE_TEST };
+				     .isolates = type != PKVM_IOMMU_TYPE_TEST,
+				     .no_tables = type == PKVM_IOMMU_TYPE_VIRTIO };
 
 	return NULL;
 }

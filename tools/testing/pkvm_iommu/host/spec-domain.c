@@ -125,7 +125,7 @@ static void map_add(struct spec_maps *l, u64 iova, u64 phys, u64 size, u64 prot)
 	if (!size)
 		return;
 	/* Mostly it goes on where the last one ended. */
-	m = l->nr ? l->map + l->nr - 1 : NULL;
+	m = l->nr && !l->runs ? l->map + l->nr - 1 : NULL;
 	if (m && m->iova + m->size == iova && m->phys + m->size == phys && m->prot == prot) {
 		m->size += size;
 		return;
@@ -178,7 +178,99 @@ void flushed(struct spec *s, u64 pfn)
 static void maps_free(struct spec_maps *l)
 {
 	free(l->map);
-	*l = (struct spec_maps) {};
+	*l = (struct spec_maps) { .runs = l->runs };
+}
+
+/* IOMMUs without page tables. */
+
+static bool any_no_tables(struct spec *s)
+{
+	int i;
+
+	for (i = 0; i < s->nr_iommus; i++) {
+		if (s->iommu[i].no_tables)
+			return true;
+	}
+
+	return false;
+}
+
+bool is_connected(struct spec *s, int iommu, u64 domain)
+{
+	int i;
+
+	for (i = 0; i < s->nr_streams; i++) {
+		if (s->stream[i].attached && s->stream[i].iommu == iommu &&
+		    s->stream[i].domain == domain)
+			return true;
+	}
+
+	return false;
+}
+
+/* @replay: ATTACH asks for it. Only a first one can end what is known. */
+void attached(struct spec *s, int iommu, u64 id, bool replay)
+{
+	struct spec_domain *d = domain_of(s, id);
+
+	if (d && replay)
+		d->knows &= ~(1U << iommu);
+}
+
+void detached(struct spec *s, int iommu, u64 id)
+{
+	struct spec_domain *d = domain_of(s, id);
+
+	if (d && !is_connected(s, iommu, id))
+		d->knows &= ~(1U << iommu);
+}
+
+/* Whether one that has to be told, or one of those that may refuse, has a stream of it. */
+static bool is_told(struct spec *s, u64 id, bool fickle)
+{
+	int i;
+
+	for (i = 0; i < s->nr_iommus; i++) {
+		if (s->iommu[i].no_tables && (s->iommu[i].fickle || !fickle) &&
+		    is_connected(s, i, id))
+			return true;
+	}
+
+	return false;
+}
+
+static u64 bytes_of(const struct spec_maps *l)
+{
+	const struct spec_map *m;
+	u64 bytes = 0;
+
+	for (m = l->map; m && m < l->map + l->nr; m++)
+		bytes += m->size;
+
+	return bytes;
+}
+
+bool spec_knows(struct spec *s, int iommu, u64 id, u64 *mapped, u64 *lingers)
+{
+	struct spec_domain *d = domain_of(s, id);
+
+	*mapped = d ? bytes_of(&d->is) : 0;
+	*lingers = d ? bytes_of(&d->was) : 0;
+
+	return d && d->knows >> iommu & 1;
+}
+
+/* Whether @iova lies within a run: 1; or 2, if EL2 may have cut it there. */
+static int in_run(const struct spec_domain *d, struct spec *s, u64 iova)
+{
+	const struct spec_map *m = map_at(&d->is, iova);
+	u64 pfn;
+
+	if (!m || m->iova == iova)
+		return 0;
+	pfn = (iova - m->iova + m->phys) / PAGE;
+
+	return !spec_page(s, pfn) == !spec_page(s, pfn - 1) ? 1 : 2;
 }
 
 const char *domain_alloc(struct spec *s, const u64 *res)
@@ -211,7 +303,7 @@ const char *domain_alloc(struct spec *s, const u64 *res)
 		;
 	if (d == s->domain + SPEC_DOMAINS)
 		return "more domains than the specification has room for";
-	*d = (struct spec_domain) { .id = res[1] };
+	*d = (struct spec_domain) { .id = res[1], .is.runs = any_no_tables(s) };
 
 	return NULL;
 }
@@ -272,6 +364,7 @@ static const char *map_done(struct spec *s, struct spec_domain *d, u64 iova, u64
 			    u64 prot)
 {
 	bool must, never, all;
+	u64 pos, here;
 
 	if (!size)
 		return NULL;
@@ -280,7 +373,12 @@ static const char *map_done(struct spec *s, struct spec_domain *d, u64 iova, u64
 		return "maps what the host may not reach";
 	if (spec_mapped(s, d->id, iova, size, &all))
 		return "maps over what is mapped";
-	map_add(&d->is, iova, phys, size, prot);
+	/* None extends beyond a multiple of 2 MiB, where that matters. */
+	for (pos = 0; pos < size; pos += here) {
+		here = d->is.runs ? (1 << 21) - (iova + pos) % (1 << 21) : size;
+		here = here < size - pos ? here : size - pos;
+		map_add(&d->is, iova + pos, phys + pos, here, prot);
+	}
 
 	return NULL;
 }
@@ -363,6 +461,7 @@ const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdi
 	if_so(&a, perm, EPERM);
 	if_so(&a, exist, EEXIST);
 	if_so(&a, busy, EBUSY);
+	if_so(&a, is_told(s, d->id, true), EIO);
 	if_so(&a, s->free_min < MAP_PAGES, ENOMEM);
 	a.maybe = done;
 	wrong = judge(&a, res, &ok);
@@ -394,7 +493,7 @@ const char *map(struct spec *s, const u64 *args, const u64 *res)
 const char *unmap(struct spec *s, const u64 *args, const u64 *res)
 {
 	u64 iova = args[2], size = args[3], done = res[1], block, start;
-	bool ok, all, lazy = args[4] & PKVM_IOMMU_UNMAP_LAZY;
+	bool ok, all, split = false, lazy = args[4] & PKVM_IOMMU_UNMAP_LAZY;
 	const struct spec_map *m;
 	struct allowed a = {};
 	struct spec_domain *d;
@@ -419,7 +518,14 @@ const char *unmap(struct spec *s, const u64 *args, const u64 *res)
 			break;
 		}
 	}
-	a.maybe = done;
+	/* A run, for those that have to be told; that matters to others only if it may. */
+	if (any_no_tables(s)) {
+		int ends = in_run(d, s, iova) | in_run(d, s, iova + size);
+
+		if_so(&a, ends, EINVAL);
+		split = ends & 1 && is_told(s, args[1], false);
+	}
+	a.maybe = done && !split;
 	wrong = judge(&a, res, &ok);
 	if (wrong)
 		return wrong;
@@ -469,24 +575,31 @@ const char *lookup(struct spec *s, const u64 *args, const u64 *res)
 	return res[2] ? "a second result" : NULL;
 }
 
-/* Of IOMMUs that walk page tables, as all here do: there is nothing to tell them. */
 const char *replay_maps(struct spec *s, const u64 *args, const u64 *res)
 {
-	bool ok, connected = false;
-	u64 iommu = args[1];
+	bool ok, exists = args[1] < (u64)s->nr_iommus, knows;
+	const struct spec_iommu *iommu = &s->iommu[exists ? args[1] : 0];
 	struct allowed a = {};
+	struct spec_domain *d;
 	const char *wrong;
-	int i;
 
-	if_so(&a, iommu >= (u64)s->nr_iommus, ENOENT);
-	map_args(s, &a, args[2], 0, PAGE);
-	for (i = 0; i < s->nr_streams; i++)
-		connected |= s->stream[i].attached && (u64)s->stream[i].iommu == iommu &&
-			     s->stream[i].domain == args[2];
-	if_so(&a, !connected, ENOTCONN);
+	if_so(&a, !exists, ENOENT);
+	d = map_args(s, &a, args[2], 0, PAGE);
+	if_so(&a, !exists || !is_connected(s, args[1], args[2]), ENOTCONN);
+	knows = d && exists && d->knows >> args[1] & 1;
+	may_be(&a, !a.nr && iommu->no_tables && iommu->fickle && !knows, EIO);
 	wrong = judge(&a, res, &ok);
 	if (wrong)
 		return wrong;
+	/* Those that walk page tables need not be told. */
+	if (!ok || !iommu->no_tables)
+		return no_results(res);
+	if (res[1] > 1 || res[2])
+		return "strange results";
+	if (knows && res[1])
+		return "goes on after all was told";
+	if (!res[1] && !race_may_attach(s, args[1], args[2]))
+		d->knows |= 1U << args[1];
 
-	return no_results(res);
+	return NULL;
 }

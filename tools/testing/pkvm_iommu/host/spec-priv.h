@@ -57,6 +57,9 @@ const char *map(struct spec *s, const u64 *args, const u64 *res);
 const char *unmap(struct spec *s, const u64 *args, const u64 *res);
 const char *lookup(struct spec *s, const u64 *args, const u64 *res);
 const char *flush(struct spec *s, const u64 *args, const u64 *res);
+void attached(struct spec *s, int iommu, u64 domain, bool replay);
+void detached(struct spec *s, int iommu, u64 domain);
+bool is_connected(struct spec *s, int iommu, u64 domain);
 const char *replay_maps(struct spec *s, const u64 *args, const u64 *res);
 
 /* A MAP in two steps, in any order: what it maps, and what it says of the rest. */
@@ -66,5 +69,6 @@ const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdi
 bool race_may_pin(struct spec *s, u64 pfn);
 bool race_may_unmap(struct spec *s, u64 domain);	/* lazily */
 bool race_may_use(struct spec *s, u64 domain);
+bool race_may_attach(struct spec *s, u64 iommu, u64 domain);
 
 #endif /* HOST_SPEC_PRIV_H */

@@ -10,6 +10,7 @@
  *   UNMAP, FLUSH or DOMAIN_FREE that overlaps counts as the latter.
  * - A FLUSH may have come before a lazy UNMAP that overlaps, and then what that
  *   unmapped lingers, even if another order is found.
+ * - A REPLAY may have come before an ATTACH that overlaps and asks for another.
  * - A domain may be in use because a call that overlaps names it.
  * - The pool may be empty at any moment, and its counts are not looked at.
  *
@@ -89,6 +90,19 @@ bool race_may_unmap(struct spec *s, u64 domain)
 	for (e = s->race; e && e < s->race + s->nr_race; e++) {
 		if (e->kind == SPEC_CALL && overlaps(e, s->now) && e->args[1] == domain &&
 		    e->args[0] == PKVM_IOMMU_UNMAP && e->args[4] & PKVM_IOMMU_UNMAP_LAZY)
+			return true;
+	}
+
+	return false;
+}
+
+bool race_may_attach(struct spec *s, u64 iommu, u64 domain)
+{
+	const struct spec_event *e;
+
+	for (e = s->race; e && e < s->race + s->nr_race; e++) {
+		if (e->kind == SPEC_CALL && overlaps(e, s->now) && e->args[1] == iommu &&
+		    e->args[0] == PKVM_IOMMU_ATTACH && e->args[3] == domain)
 			return true;
 	}
 

@@ -243,16 +243,24 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 {
 	struct allowed a = {};
 	struct spec_stream *st = stream_args(s, args, &a);
+	bool ok, refused = false, first;
+	struct spec_iommu *i;
 	const char *wrong;
-	bool ok;
 
 	if (st) {
 		if_so(&a, st->attached, EBUSY);
-		if_so(&a, s->iommu[st->iommu].dead, EIO);
-		/* Only a pool that has fewer pages than was asked for runs out. */
-		if (!a.nr && (!s->enough || s->free_min < s->enough)) {
+		i = &s->iommu[st->iommu];
+		refused = i->dead || (i->endpoints && st->sid >= i->endpoints);
+		if_so(&a, refused, EIO);
+		if_so(&a, i->no_tables && args[3] == PKVM_IOMMU_DOMAIN_IDENTITY, EOPNOTSUPP);
+		/*
+		 * Only a pool that has fewer pages than was asked for runs out. That comes
+		 * before the hardware is asked for the stream.
+		 */
+		if ((!a.nr || (a.nr == 1 && refused && !i->dead)) &&
+		    (!s->enough || s->free_min < s->enough)) {
+			a.maybe = !a.nr;
 			if_so(&a, true, ENOMEM);
-			a.maybe = true;
 		}
 	}
 	wrong = judge(&a, res, &ok);
@@ -264,16 +272,24 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 		if (s->free_min > res[1])
 			return "-ENOMEM asks for fewer pages than there are";
 		s->enough = res[1] > s->enough ? res[1] : s->enough;
-	} else if (no_results(res)) {
-		return no_results(res);	/* nor needs a REPLAY */
+	} else if (!ok && no_results(res)) {
+		return no_results(res);
 	}
 	/* It may have taken pages, even if it ran out of them. */
-	if (ok || (int)res[0] == -ENOMEM) {
+	if (ok || (int)res[0] == -ENOMEM || ((int)res[0] == -EIO && refused)) {
 		u64 most = s->enough ? s->enough : s->free_min;
 
 		s->free_min -= most < s->free_min ? most : s->free_min;
 	}
 	if (ok) {
+		first = !is_connected(s, st->iommu, args[3]);
+		if (res[1] > 1 || res[2])
+			return "strange results";
+		if (!s->iommu[st->iommu].no_tables && res[1])
+			return "a REPLAY, where there is nothing to tell";
+		if (s->iommu[st->iommu].no_tables && first && !res[1])
+			return "no REPLAY, where nothing can be known";
+		attached(s, st->iommu, args[3], res[1]);
 		st->attached = true;
 		st->domain = args[3];
 	}
@@ -293,8 +309,10 @@ static const char *detach(struct spec *s, const u64 *args, const u64 *res)
 	wrong = judge(&a, res, &ok);
 	if (wrong)
 		return wrong;
-	if (ok)
+	if (ok) {
 		st->attached = false;
+		detached(s, st->iommu, st->domain);
+	}
 
 	return no_results(res);
 }
@@ -419,7 +437,8 @@ static const char *fault(struct spec *s, const u64 *args, const u64 *res)
 	    !!(res[1] & PKVM_IOMMU_FAULT_WRITE) != f->write || res[2] != f->addr)
 		return "another fault than the oldest";
 	if (res[1] & PKVM_IOMMU_FAULT_LOST) {
-		if (!i->loss)
+		/* Of some hardware, all that anybody knows is that there was no room. */
+		if (!i->loss && !(i->no_tables && i->nr_faults >= 64))
 			return "says that records were lost";
 		i->loss = false;
 		for (n = 0; n < i->nr_faults; n++)
@@ -474,9 +493,8 @@ static const char *info(struct spec *s, const u64 *args, const u64 *res)
 		s->limit = res[1];
 		break;
 	case PKVM_IOMMU_INFO_IDENTITY:
-		/* All here walk page tables. */
-		if (res[1] != 1)
-			return "an IOMMU without identity domain";
+		if (res[1] != !s->iommu[args[2]].no_tables)
+			return "an IOMMU without identity domain, or with one that cannot be";
 		break;
 	}
 
@@ -487,15 +505,18 @@ static const char *info(struct spec *s, const u64 *args, const u64 *res)
 static const char *test(struct spec *s, const u64 *args, const u64 *res)
 {
 	struct allowed a = {};
-	bool ok, must, never, is_test;
+	bool ok, must, never, is_test, walked;
 	const char *wrong;
 	u64 value = res[1];
+	int i;
 
 	is_test = args[2] < (u64)s->nr_iommus && !s->iommu[args[2]].isolates;
 	switch (args[1]) {
 	case PKVM_IOMMU_TEST_SHADOW:
 		spec_range(s, args[2] / PAGE * PAGE, PAGE, &must, &never);
-		value = must && !(s->limit < 64 && args[2] >> s->limit);
+		for (i = 0, walked = false; i < s->nr_iommus; i++)
+			walked |= !s->iommu[i].no_tables;
+		value = walked && must && !(s->limit < 64 && args[2] >> s->limit);
 		/* It takes 0 for "no answer", which the contract does not say. */
 		if (!args[2])
 			value = res[1];

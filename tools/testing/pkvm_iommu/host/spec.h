@@ -44,6 +44,9 @@ struct spec_iommu {
 	unsigned int sid_bits, oas;
 	uint64_t wants;			/* bytes of memory */
 	bool has, isolates, dead;
+	bool no_tables;			/* has to be told of mappings */
+	uint64_t endpoints;		/* if not 0: refuses streams from this one on */
+	bool fickle;			/* may refuse a mapping */
 	struct spec_fault fault[SPEC_FAULTS];
 	int nr_faults;
 	bool loss;			/* not reported yet */
@@ -64,6 +67,7 @@ struct spec_map {
 struct spec_maps {
 	struct spec_map *map;
 	int nr, max;
+	bool runs;			/* each is one run, of 2 MiB at most: none may be split */
 };
 
 #define SPEC_DOMAINS	72
@@ -71,6 +75,7 @@ struct spec_maps {
 struct spec_domain {
 	uint64_t id;			/* 0: none */
 	bool dying;			/* FREE has begun */
+	uint32_t knows;			/* IOMMUs that were told of all that is mapped */
 	struct spec_maps is;		/* mapped */
 	/*
 	 * Was mapped, until a lazy unmap. EL2 may have flushed it since, or not: it
@@ -125,6 +130,8 @@ bool spec_was_mapped(struct spec *s, uint64_t domain, uint64_t iova, uint64_t si
 		     uint64_t phys, uint64_t prot, uint64_t mask);
 /* Whether anything may be left of what was mapped at @iova. */
 bool spec_may_linger(struct spec *s, uint64_t domain, uint64_t iova);
+/* How many bytes are mapped, and how many may be left of those that were. */
+bool spec_knows(struct spec *s, int iommu, uint64_t domain, uint64_t *mapped, uint64_t *lingers);
 /* Mapped, and so what nobody may take from the host. */
 bool spec_pinned(struct spec *s, uint64_t pfn);
 

@@ -211,6 +211,21 @@ bool do_replay(void)
 	return call(false, res, PKVM_IOMMU_REPLAY, some_iommu(), some_own_domain()) <= 0;
 }
 
+/* Until it is done, or it is not accepted, or @breaks_off before. */
+bool replay_all(u64 iommu, u64 domain, bool breaks_off)
+{
+	u64 res[3];
+	int i;
+
+	for (i = 0; i < 20000; i++) {
+		if (call(false, res, PKVM_IOMMU_REPLAY, iommu, domain) > 0)
+			return false;
+		if (res[0] || !res[1] || (breaks_off && !below(30)))
+			return true;
+	}
+	fail("a replay takes no end");
+}
+
 /*
  * The pool runs out at each of the pages that a call takes: empty it, call, give
  * one page, and again. What a call asks for is enough at any point.

@@ -35,6 +35,8 @@ static struct act hot_act(struct hot *h)
 		return CALL(PKVM_IOMMU_UNMAP, h->domain[below(2)], h->iova + below(6) * ENV_PAGE,
 			    (1 + below(6)) * ENV_PAGE, below(2) * PKVM_IOMMU_UNMAP_LAZY);
 	case 14:
+		if (is_virtio(h->iommu) && below(8))
+			return CALL(PKVM_IOMMU_REPLAY, h->iommu, domain);
 		return CALL(PKVM_IOMMU_FLUSH, domain);
 	case 15 ... 17:
 		return CALL(PKVM_IOMMU_TOPUP, pfn, 1 + below(2));
@@ -53,6 +55,8 @@ static struct act hot_act(struct hot *h)
 	case 27:
 		return CALL(PKVM_IOMMU_FAULT, h->iommu);
 	case 28:
+		if (is_virtio(h->iommu) && below(2))
+			return CALL(PKVM_IOMMU_REPLAY, h->iommu, domain);
 		return CALL(PKVM_IOMMU_LOOKUP, domain, h->iova + below(6) * ENV_PAGE);
 	case 29:
 		return CALL(PKVM_IOMMU_INFO, below(5), h->iommu);

@@ -27,8 +27,11 @@ int give_pages(u64 n)
 
 bool do_attach(bool attach)
 {
-	u64 iommu = some_iommu(), sid = some_sid(iommu), domain = some_domain(), res[3];
+	u64 iommu = some_iommu(), sid = some_sid(iommu), domain = some_domain(), res[6];
 
+	/* What is refused takes nothing: the specification compares. */
+	if (!below(16))
+		call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_POOL_FREE);
 	/* Where it is attached, mostly. */
 	if (!attach && below(4) && iommu < (u64)spec.nr_iommus &&
 	    !(sid >> spec.iommu[iommu].sid_bits))
@@ -36,6 +39,8 @@ bool do_attach(bool attach)
 	if (call(false, res, attach ? PKVM_IOMMU_ATTACH : PKVM_IOMMU_DETACH, iommu, sid,
 		 domain) > 0)
 		return false;
+	if (!below(16))
+		call(false, res + 3, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_POOL_FREE);
 	/* Give just what it asks for, and ask again: the specification insists. */
 	if ((int)res[0] == -ENOMEM && attach && below(2)) {
 		int given = give_pages(res[1]);
@@ -44,7 +49,10 @@ bool do_attach(bool attach)
 			return !given;
 		if (call(false, res, PKVM_IOMMU_ATTACH, iommu, sid, domain) > 0)
 			return false;
-		}
+	}
+	/* Mostly, what it asks for. */
+	if (attach && !res[0] && res[1] && below(8))
+		return replay_all(iommu, domain, true);
 
 	return true;
 }
@@ -94,7 +102,7 @@ static bool do_fault(u64 times)
 
 	for (; times; times--) {
 		iommu = some_iommu();
-		if (iommu < (u64)config->nr && !below(20)) {
+		if (is_smmu(iommu) && !below(20)) {
 			struct act a = { .kind = ACT_GERROR, .a = { iommu, errors[below(3)] } };
 
 			act(&a, res);
@@ -116,11 +124,13 @@ bool do_info(void)
 
 static bool do_dma(void)
 {
-	u64 iommu = below(config->nr), sid = some_sid(iommu) & 0xffffffff, res[3];
+	u64 iommu = below(config->nr + config->nr_virtio), sid = some_sid(iommu) & 0xffffffff, res[3];
 	struct act a = { .kind = ACT_DMA, .chance = noise(), .a = { iommu, sid } };
 
 	/* Only what this hardware can express. */
-	if (!config->nr || spec.iommu[iommu].dead || sid >> config->smmu[iommu].sid_bits)
+	if (!(config->nr + config->nr_virtio) || spec.iommu[iommu].dead ||
+	    (is_smmu(iommu) && sid >> config->smmu[iommu].sid_bits) ||
+	    (is_virtio(iommu) && sid >= spec.iommu[iommu].endpoints))
 		return true;
 	a.a[2] = (some_pfn() & (~0ULL >> 12)) * ENV_PAGE + below(ENV_PAGE);
 	if (!(sid >> spec.iommu[iommu].sid_bits) && spec_attached(&spec, iommu, sid) &&
@@ -147,14 +157,22 @@ static bool do_strange(void)
 		{ 0xe0, PKVM_IOMMU_FAULT_UNKNOWN, false },
 	};
 	unsigned int which = below(COUNT(strange));
-	u64 iommu = below(config->nr), res[3];
+	u64 iommu = below(config->nr + config->nr_virtio), res[3];
 	struct act a = { .kind = ACT_EVENT, .chance = noise(),
 			 .a = { iommu, some_sid(iommu) & 0xffffffff, strange[which].event,
 				strange[which].reason, strange[which].address, noise(),
 				below(2) } };
 
-	if (!config->nr || spec.iommu[iommu].dead)
+	if (!(config->nr + config->nr_virtio) || spec.iommu[iommu].dead)
 		return true;
+	if (is_virtio(iommu)) {
+		/* Reasons that there are, with an address or not; and others. */
+		a.a[2] = below(4);
+		a.a[3] = a.a[2] == VDEV_FAULT_DOMAIN ? PKVM_IOMMU_FAULT_BLOCKED :
+			 a.a[2] == VDEV_FAULT_MAPPING ? PKVM_IOMMU_FAULT_UNMAPPED :
+			 PKVM_IOMMU_FAULT_UNKNOWN;
+		a.a[4] = below(2);
+	}
 
 	return act(&a, res) <= 0;
 }

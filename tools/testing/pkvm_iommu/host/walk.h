@@ -9,6 +9,7 @@
 #include "env.h"
 #include "smmu.h"
 #include "spec.h"
+#include "vdev.h"
 
 typedef uint64_t u64;
 typedef uint32_t u32;
@@ -23,9 +24,10 @@ struct config {
 	bool lies;			/* the firmware says that it snoops */
 	unsigned int ia;		/* physical addresses of the CPU, in bits */
 	enum expect expect;
-	int nr, tests;			/* IOMMUs, and test backends after them */
+	int nr, nr_virtio, tests;	/* SMMUs; virtio-iommus; and test backends after them */
 	u64 flags;
 	struct smmu_config smmu[3];
+	struct vdev_config virtio[2];
 	int why;
 	void (*scenario)(void);		/* before the walk */
 };
@@ -44,7 +46,7 @@ enum act_kind {
 	ACT_DMA,		/* IOMMU, stream, address, write */
 	ACT_EVENT,		/* IOMMU, stream, event, reason, has address, address, write */
 	ACT_GERROR,		/* IOMMU, bits */
-	ACT_SYNC,		/* whether CMD_SYNC of IOMMU 0 is lost from here on */
+	ACT_SYNC,		/* whether, or how (vdev.h), IOMMU 0 is lost from here on */
 };
 
 #define ARGS	ENV_ARGS
@@ -93,8 +95,12 @@ void act_prepare(const struct act *a);
 void act_finish(const struct act *a, const u64 *res);
 bool mapping_says(u64 domain, u64 iova, u64 size, struct smmu_map *map);
 bool lingers_says(u64 domain, u64 iova, u64 size, const struct smmu_map *map);
+bool knows_says(int iommu, u64 domain, u64 *mapped, u64 *lingers);
 void scribble(u64 pfn);
-bool is_smmu(int id);
+bool is_smmu(u64 id);
+bool is_virtio(u64 id);
+/* An ACT_EVENT; whether there was room for it. */
+bool make_event(const struct act *a);
 void check_all(bool thorough);
 
 /* The fault that an ACT_EVENT has to lead to. */
@@ -122,6 +128,7 @@ void engine_replay(const struct act *acts, u64 nr);
 /* scenario.c */
 void saturate_pins(void);
 void many_lazy_domains(void);
+void replay_in_between(void);
 
 /* args.c */
 #define WALK_DOMAINS	8	/* that the walk has at most */
@@ -150,6 +157,7 @@ bool do_unmap(void);
 bool do_lookup(void);
 bool do_flush(void);
 bool do_replay(void);
+bool replay_all(u64 iommu, u64 domain, bool breaks_off);
 bool do_starved(void);
 bool do_race(void);
 bool do_lazies(void);

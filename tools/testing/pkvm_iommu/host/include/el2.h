@@ -41,6 +41,7 @@
 #define CONFIG_PKVM_IOMMU		1
 #define CONFIG_PKVM_IOMMU_SMMU_V3	1
 #define CONFIG_PKVM_IOMMU_TEST		1
+#define CONFIG_PKVM_IOMMU_VIRTIO	1
 
 typedef u64 dma_addr_t;
 typedef u64 kvm_pte_t;
