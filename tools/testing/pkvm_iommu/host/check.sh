@@ -84,25 +84,30 @@ has_fuzzer() {
 	"$CLANG" -fsanitize=fuzzer,address -o "$O/probe" "$O/probe.c" >/dev/null 2>&1
 }
 
-# Both at once; what fails is kept.
+# Both at once, for half of the time each kind of hardware; what fails is kept.
 fuzz() {
-	for which in calls steps; do
-		"$O/fuzz/fuzz-$which" -seed=$((SEED & 0x7fffffff)) -max_total_time="$FUZZ" \
-			-max_len=1024 -len_control=0 -artifact_prefix="$O/fuzz/$which-" \
-			>"$O/fuzz/$which.log" 2>&1 &
-		eval "pid_$which=\$!"
+	for config in two-level virtio-smmu; do
+		for which in calls steps; do
+			name=$which-$config
+			CONFIG=$config "$O/fuzz/fuzz-$which" -seed=$((SEED & 0x7fffffff)) \
+				-max_total_time=$(((FUZZ + 1) / 2)) -max_len=1024 -len_control=0 \
+				-artifact_prefix="$O/fuzz/$name-" >"$O/fuzz/$name.log" 2>&1 &
+			eval "pid_$which=\$!"
+		done
+		row "fuzz-calls, $config" fuzz_result calls "$config" "$pid_calls"
+		row "fuzz-steps, $config" fuzz_result steps "$config" "$pid_steps"
 	done
-	row fuzz-calls fuzz_result calls "$pid_calls"
-	row fuzz-steps fuzz_result steps "$pid_steps"
 }
 
+# fuzz_result WHICH CONFIG PID
 fuzz_result() {
-	if wait "$2"; then
+	fuzz_log=$O/fuzz/$1-$2.log
+	if wait "$3"; then
 		sed -n 's/^#\([0-9]*\)[[:space:]]*DONE *\(cov: [0-9]*\).*/# \1 inputs, \2/p' \
-			"$O/fuzz/$1.log" | grep . && return 0
+			"$fuzz_log" | grep . && return 0
 	fi
-	sed -n '/FAILED/,/repeat/p; /ERROR/p; /Test unit/p' "$O/fuzz/$1.log"
-	echo "repeat: $O/fuzz/fuzz-$1 FILE"
+	sed -n '/FAILED/,/repeat/p; /ERROR/p; /Test unit/p' "$fuzz_log"
+	echo "repeat: CONFIG=$2 $O/fuzz/fuzz-$1 FILE"
 	return 1
 }
 

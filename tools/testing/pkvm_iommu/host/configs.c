@@ -13,6 +13,14 @@ const struct config configs[] = {
 	{ .name = "two-level", .ia = 36, .nr = 1, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .hyp = true,
 		.oas = 44, .ril = true } } },
+	{ .name = "virtio", .ia = 40, .scenario = replay_in_between, .nr_virtio = 1, .virtio = { {
+		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
+		.polls = true } } },
+	{ .name = "virtio-many", .ia = 40, .nr_virtio = 2, .tests = 1, .virtio = {
+		{ VAT(0x9080e00), .endpoints = 1000, .no_ranges = true, .no_mmio = true,
+		  .latency = 1 },
+		{ VAT(0x9082000), .endpoints = 100, .input_bits = 48, .tag_bits = 8,
+		  .refuses = 10 } } },
 	{ .name = "stage1", .ia = 36, .nr = 1, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .coherent = true, .oas = 44, .msi = true } } },
 	{ .name = "stage1-forced", .ia = 39, .nr = 1, .flags = PKVM_IOMMU_F_STAGE1, .smmu = { {
@@ -77,14 +85,6 @@ const struct config configs[] = {
 	{ .name = "no-common-stage", .ia = 36, .nr = 2, .expect = STAGES, .smmu = {
 		{ AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 },
 		{ AT(0x9070000), BIG, .s1 = true, .coherent = true, .oas = 44 } } },
-	{ .name = "virtio", .ia = 40, .scenario = replay_in_between, .nr_virtio = 1, .virtio = { {
-		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
-		.polls = true } } },
-	{ .name = "virtio-many", .ia = 40, .nr_virtio = 2, .tests = 1, .virtio = {
-		{ VAT(0x9080e00), .endpoints = 1000, .no_ranges = true, .no_mmio = true,
-		  .latency = 1 },
-		{ VAT(0x9082000), .endpoints = 100, .input_bits = 48, .tag_bits = 8,
-		  .refuses = 10 } } },
 	{ .name = "virtio-smmu", .ia = 36, .nr = 1, .nr_virtio = 2, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44,
 		.ril = true } }, .virtio = {

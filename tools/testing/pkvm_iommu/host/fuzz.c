@@ -14,6 +14,8 @@
  *
  *	fuzz-calls FILE
  *
+ * CONFIG= says which hardware it is (walk --list), in both cases.
+ *
  * A nightly run, with a corpus that grows:
  *
  *	fuzz-steps -max_total_time=28800 -max_len=4096 CORPUS
