@@ -429,7 +429,7 @@ static int batch_call(struct pkvm_iommu_batch *batch, u64 *needs)
 
 /*
  * Map all that waits. The lock is held, if it is a CPU's batch (@flags); it is
- * dropped for an allocation, but the batch stays its owner's.
+ * dropped after a call that is not the last, but the batch stays its owner's.
  */
 static int batch_send(struct pkvm_iommu_batch *batch, unsigned long *flags)
 {
@@ -442,6 +442,11 @@ static int batch_send(struct pkvm_iommu_batch *batch, unsigned long *flags)
 		ret = batch_call(batch, &needs);
 		/* Memory that was given can be taken by others, but not for ever. */
 		stuck = batch->size < left ? 0 : stuck + 1;
+		if (!ret && batch->size && flags) {
+			/* Interrupts may have waited for what a call does. */
+			raw_spin_unlock_irqrestore(&batch->lock, *flags);
+			raw_spin_lock_irqsave(&batch->lock, *flags);
+		}
 		if (ret != -ENOMEM || stuck == TOPUP_TRIES)
 			continue;
 		if (!topups++)

@@ -243,7 +243,7 @@ builtin_misc_device(test_device);
 static bool software_iommu __initdata;
 static bool test_trusting __ro_after_init;
 static u64 test_set_flags __initdata, test_clear_flags __initdata;
-static long test_fail_at __initdata;
+static unsigned int test_fail_at __initdata;
 static bool test_fail_once __initdata;
 
 static int __init test_param(char *arg)
@@ -263,7 +263,7 @@ static int __init test_param(char *arg)
 			test_clear_flags |= PKVM_IOMMU_F_COHERENT;
 		else if (!strcmp(word, "once"))
 			test_fail_once = true;
-		else if (strncmp(word, "fail:", 5) || kstrtol(word + 5, 0, &test_fail_at))
+		else if (strncmp(word, "fail:", 5) || kstrtouint(word + 5, 0, &test_fail_at))
 			return -EINVAL;
 	}
 

@@ -422,7 +422,8 @@ int pkvm_iommu_pgtable_unmap(struct io_pgtable_ops *ops, u64 iova, u64 max,
 	n = pgtable_entries(iova, max, lvl);
 
 	if (shift != PAGE_SHIFT) {
-		if (iova & (BIT(shift) - 1) || max < BIT(shift))
+		/* Larger ones do not fit into a word; only the shadow has such. */
+		if (shift > PMD_SHIFT || iova & (BIT(shift) - 1) || max < BIT(shift))
 			return -EINVAL;
 		*gone = pgtable_gone(pte, BIT(shift - PAGE_SHIFT)) | PKVM_IOMMU_GONE_BLOCK;
 		/* The library looks at entries that may lead to tables. */

@@ -7,7 +7,8 @@
  * call with any register values, from any CPU, at any time. A call either does
  * what <uapi/linux/pkvm_iommu.h> says or returns an errno and has changed
  * nothing. Arguments arrive in registers, which EL2 has saved where the host
- * cannot change them; no call reads host memory. Each handler checks everything
+ * cannot change them. One call reads memory that the host can write meanwhile,
+ * PKVM_IOMMU_MAP_LIST: see runs_read() in domain.c. Each handler checks everything
  * first and then commits what cannot fail. An IOMMU's lock is held only for work
  * that is bounded.
  *
@@ -131,12 +132,18 @@ void pkvm_iommu_free_page(void *page)
 	hyp_spin_unlock(&pool_lock);
 }
 
-/* Take memory from the host; @max bounds the work and keeps sums from wrapping. */
-static int iommu_take(u64 pfn, u64 nr_pages, u64 max)
+/* @max bounds the work and keeps sums from wrapping. */
+static bool pages_valid(u64 pfn, u64 nr_pages, u64 max)
 {
 	u64 limit = BIT(min(iommu_oas, 52) - PAGE_SHIFT);
 
-	if (!nr_pages || nr_pages > max || pfn >= limit || limit - pfn < nr_pages)
+	return nr_pages && nr_pages <= max && pfn < limit && limit - pfn >= nr_pages;
+}
+
+/* Take memory from the host. */
+static int iommu_take(u64 pfn, u64 nr_pages, u64 max)
+{
+	if (!pages_valid(pfn, nr_pages, max))
 		return -EINVAL;
 
 	return __pkvm_host_donate_hyp(pfn, nr_pages);
@@ -180,13 +187,13 @@ static u64 iommu_nr_runs;
 /* Share memory of the host for them, and pin it, so that it stays shared. */
 static int iommu_share_runs(u64 pfn, u64 nr_pages)
 {
-	u64 i, limit = BIT(52 - PAGE_SHIFT), size = nr_pages << PAGE_SHIFT;
+	u64 i, size = nr_pages << PAGE_SHIFT;
 	void *virt = hyp_phys_to_virt(hyp_pfn_to_phys(pfn));
 	int ret;
 
 	if (iommu_runs)
 		return -EBUSY;
-	if (!nr_pages || nr_pages > PKVM_IOMMU_DONATE_MAX || pfn >= limit)
+	if (!pages_valid(pfn, nr_pages, PKVM_IOMMU_DONATE_MAX))
 		return -EINVAL;
 
 	for (i = 0; i < nr_pages; i++) {
@@ -225,7 +232,8 @@ static int map_list(const u64 *args, u64 *res)
 
 	if (nr > PKVM_IOMMU_LIST_RUNS || nr > iommu_nr_runs || first > iommu_nr_runs - nr)
 		return -EINVAL;
-	first = array_index_nospec(first, iommu_nr_runs);
+	nr = array_index_nospec(nr, PKVM_IOMMU_LIST_RUNS + 1);
+	first = array_index_nospec(first, iommu_nr_runs - nr + 1);
 
 	return pkvm_iommu_map(args, iommu_runs + first, nr, res);
 }
