@@ -130,7 +130,7 @@ bool knows_says(int iommu, u64 domain, u64 *mapped, u64 *lingers)
 
 static const char *const names[] = {
 	"attach", "detach", "topup", "reclaim", "fault", "info", "test", "domain alloc",
-	"domain free", "map", "unmap", "lookup", "flush", "replay",
+	"domain free", "map", "unmap", "lookup", "flush", "replay", "map list",
 };
 
 const char *const page_op_names[ENV_OPS] = {
@@ -155,7 +155,7 @@ static const char *call_name(const struct act *a)
 /* How many arguments it names. */
 int act_args(const struct act *a)
 {
-	static const int named[] = { 3, 3, 2, 0, 1, 2, 3, 0, 1, 4, 4, 2, 1, 3 };
+	static const int named[] = { 3, 3, 2, 0, 1, 2, 3, 0, 1, 4, 4, 2, 1, 3, ARGS - 1 };
 	static const int boot_named[] = { 4, 3, 1 };
 	int last;
 
@@ -288,6 +288,20 @@ static void check_one(u64 iommu, u64 sid)
 /* Acts. */
 
 /* What is true before a call, whoever runs it: memory that is given has contents. */
+/*
+ * The runs of a MAP_LIST follow from what the call ignores: from there, again and
+ * again, each time of the next page.
+ */
+static void write_list(const struct act *a)
+{
+	u64 *list = (u64 *)spec.runs, i, n;
+
+	for (n = 0; n < ARGS - 6 && a->a[6 + n]; n++)
+		;
+	for (i = 0; i < a->a[5] && i < PKVM_IOMMU_LIST_RUNS && a->a[4] + i < spec.nr_runs; i++)
+		list[a->a[4] + i] = n ? a->a[6 + i % n] + i / n * ENV_PAGE : 0;
+}
+
 void act_prepare(const struct act *a)
 {
 	u64 i;
@@ -298,6 +312,8 @@ void act_prepare(const struct act *a)
 				scribble(a->a[1] + i);
 		}
 	}
+	if (a->kind == ACT_CALL && a->a[0] == PKVM_IOMMU_MAP_LIST)
+		write_list(a);
 	if (a->kind == ACT_CALL && a->a[0] == PKVM_IOMMU_ATTACH)
 		smmu_attaching = a->a[3];
 }

@@ -41,8 +41,9 @@ static void boot_noise(void)
 		break;
 	case 2:
 		if (spec.nr_iommus)
-			boot(res, PKVM_IOMMU_BOOT_DONATE, below(2) ? PKVM_IOMMU_POOL :
-			     spec.nr_iommus + below(3), some_pfn() | 1ULL << 45,
+			boot(res, PKVM_IOMMU_BOOT_DONATE, !below(3) ? PKVM_IOMMU_RUN_LIST :
+			     below(2) ? PKVM_IOMMU_POOL : spec.nr_iommus + below(3),
+			     some_pfn() | 1ULL << 45,
 			     some_number(PKVM_IOMMU_DONATE_MAX), 0);
 		break;
 	case 3:
@@ -145,6 +146,15 @@ bool boot_all(void)
 	}
 	if (config->expect == TESTS)	/* one more than there can be */
 		boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_TEST, 0, 0, 0);
+	/* Or without. */
+	if (spec.nr_iommus && below(8)) {
+		pfn = find_range(2);
+		if (boot(res, PKVM_IOMMU_BOOT_DONATE, PKVM_IOMMU_RUN_LIST, pfn, 2, 0))
+			fail("cannot give memory for runs");
+		spec.runs = env_cpu(pfn * ENV_PAGE);
+		if (!below(4))
+			boot(res, PKVM_IOMMU_BOOT_DONATE, PKVM_IOMMU_RUN_LIST, some_pfn(), 1, 0);
+	}
 	spec.refuses = config->expect == STAGES;
 	spec.audit_fails = config->expect == AUDIT;
 	env_fail_ownership(spec.audit_fails);
@@ -223,7 +233,7 @@ void aftermath(void)
 			a.kind = ACT_CALL;
 			for (i = 1; i < 6; i++)
 				a.a[i] = below(3) ? below(3) : some_pfn();
-			a.a[0] = below(PKVM_IOMMU_REPLAY + 1);
+			a.a[0] = below(PKVM_IOMMU_MAP_LIST + 1);
 		} else {
 			a.kind = ACT_PAGE;
 			a.a[0] = below(2) ? ENV_DONATE_GUEST : ENV_GUEST_UNSHARE;

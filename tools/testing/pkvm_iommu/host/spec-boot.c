@@ -66,7 +66,12 @@ static const char *boot_donate(struct spec *s, const u64 *args, const u64 *res)
 	bool ok;
 
 	if_so(&a, s->state > SPEC_BUILDING, EBUSY);
-	if (id != PKVM_IOMMU_POOL && id >= (u64)s->nr_iommus) {
+	if (id == PKVM_IOMMU_RUN_LIST) {
+		if_so(&a, !s->nr_iommus, ENOENT);
+		if_so(&a, s->nr_runs, EBUSY);
+		/* It need not be within the reach of devices. */
+		cannot_give(s, &a, pfn, nr, PKVM_IOMMU_DONATE_MAX);
+	} else if (id != PKVM_IOMMU_POOL && id >= (u64)s->nr_iommus) {
 		if_so(&a, true, ENOENT);
 	} else {
 		/* The registry is empty: there is no pool either. */
@@ -82,7 +87,10 @@ static const char *boot_donate(struct spec *s, const u64 *args, const u64 *res)
 	wrong = judge(&a, res, &ok);
 	if (wrong)
 		return wrong;
-	if (ok && id == PKVM_IOMMU_POOL) {
+	if (ok && id == PKVM_IOMMU_RUN_LIST) {
+		give(s, pfn, nr, SPEC_RUNS);
+		s->nr_runs = nr * PAGE / sizeof(u64);
+	} else if (ok && id == PKVM_IOMMU_POOL) {
 		pool_gets(s, pfn, nr);
 	} else if (ok) {
 		give(s, pfn, nr, SPEC_EL2);

@@ -357,7 +357,21 @@ static struct spec_domain *map_args(struct spec *s, struct allowed *a, u64 id, u
 }
 
 /* The most pages that one call takes from the pool: the contract has no number. */
-#define MAP_PAGES	96
+#define MAP_PAGES(nr)	(96 + 2 * (nr))
+
+const u64 *runs_of(struct spec *s, const u64 *args, u64 *nr)
+{
+	if (args[0] == PKVM_IOMMU_MAP_LIST) {
+		*nr = args[5];
+		return *nr <= PKVM_IOMMU_LIST_RUNS && *nr <= s->nr_runs &&
+		       args[4] <= s->nr_runs - *nr ? s->runs + args[4] : NULL;
+	}
+	/* The first 0 ends them. */
+	for (*nr = 0; *nr < PKVM_IOMMU_RUNS && args[4 + *nr]; )
+		++*nr;
+
+	return args + 4;
+}
 
 /* What is wrong with pages behind @iova, which are mapped, or are not. */
 static const char *map_done(struct spec *s, struct spec_domain *d, u64 iova, u64 phys, u64 size,
@@ -383,8 +397,8 @@ static const char *map_done(struct spec *s, struct spec_domain *d, u64 iova, u64
 	return NULL;
 }
 
-static void map_not_done(struct spec *s, u64 id, u64 iova, u64 phys, u64 size, bool *perm,
-			 bool *exist, bool *busy)
+static void map_not_done(struct spec *s, u64 id, u64 iova, u64 phys, u64 size, u64 runs,
+			 bool *perm, bool *exist, bool *busy)
 {
 	struct spec_domain *d;
 	bool must, never, all;
@@ -397,7 +411,7 @@ static void map_not_done(struct spec *s, u64 id, u64 iova, u64 phys, u64 size, b
 	*exist |= !!spec_mapped(s, id, iova, size, &all);
 	/* This call has pins of its own meanwhile, and others may wait to be flushed. */
 	for (pos = phys; !*busy && pos < phys + size; pos += PAGE) {
-		u64 nr = PKVM_IOMMU_RUNS;
+		u64 nr = runs;
 
 		for (d = s->domain; d < s->domain + SPEC_DOMAINS; d++)
 			nr += count_maps(&d->is, pos / PAGE) + count_maps(&d->was, pos / PAGE);
@@ -409,17 +423,17 @@ static void map_not_done(struct spec *s, u64 id, u64 iova, u64 phys, u64 size, b
 static const char *map_runs(struct spec *s, struct spec_domain *d, const u64 *args, u64 done,
 			    bool verdict, bool *perm, bool *exist, bool *busy)
 {
-	u64 iova = args[2], prot = args[3], pos = 0;
+	u64 iova = args[2], prot = args[3], pos = 0, nr;
+	const u64 *runs = runs_of(s, args, &nr), *run;
 	const char *wrong = NULL;
-	const u64 *run;
 
-	for (run = args + 4; run < args + 4 + PKVM_IOMMU_RUNS && *run && !wrong; run++) {
+	for (run = runs; run < runs + nr && !wrong; run++) {
 		u64 len = (*run & PKVM_IOMMU_RUN_PAGES) * PAGE, phys = *run / PAGE * PAGE;
 		u64 here = done <= pos ? 0 : done - pos < len ? done - pos : len;
 
 		if (verdict)
-			map_not_done(s, d->id, iova + pos + here, phys + here, len - here, perm,
-				     exist, busy);
+			map_not_done(s, d->id, iova + pos + here, phys + here, len - here, nr,
+				     perm, exist, busy);
 		else
 			wrong = map_done(s, d, iova + pos, phys, here, prot);
 		pos += len;
@@ -431,23 +445,29 @@ static const char *map_runs(struct spec *s, struct spec_domain *d, const u64 *ar
 const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdict)
 {
 	bool ok, empty = false, range = false, perm = false, exist = false, busy = false;
-	u64 prot = args[3], done = res[1], size = 0;
-	const u64 *runs = args + 4;
+	u64 prot = args[3], done = res[1], size = 0, nr, i;
+	const u64 *runs = runs_of(s, args, &nr);
+	bool list = args[0] == PKVM_IOMMU_MAP_LIST;
 	struct allowed a = {};
 	struct spec_domain *d;
 	const char *wrong;
-	int i;
 
-	for (i = 0; i < PKVM_IOMMU_RUNS && runs[i]; i++) {
+	for (i = 0; runs && i < nr; i++) {
 		u64 len = (runs[i] & PKVM_IOMMU_RUN_PAGES) * PAGE, phys = runs[i] / PAGE * PAGE;
 
 		empty |= !len;
 		range |= phys + len < phys || phys + len > 1ULL << s->limit;
+		/* In a list, what comes before the first that is at fault can be mapped. */
+		if (list && args[2] < 1ULL << s->limit)
+			range |= size + len > (1ULL << s->limit) - args[2];
+		if (list && (empty || range))
+			break;
 		size += len;
 	}
-	d = map_args(s, &a, args[1], args[2], size);
-	if_so(&a, empty || prot >> 5 || !(prot & 3), EINVAL);
-	if_so(&a, range, ERANGE);
+	/* Of a list it is known that it has so many pages, at least. */
+	d = map_args(s, &a, args[1], args[2], list ? nr * PAGE : size);
+	if_so(&a, !runs || (!list && empty) || prot >> 5 || !(prot & 3), EINVAL);
+	if_so(&a, (!list && range) || args[2] >> s->limit, ERANGE);
 	if (a.nr) {
 		wrong = judge(&a, res, &ok);
 		return wrong ? wrong : no_results(res);
@@ -458,11 +478,13 @@ const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdi
 	if (wrong || !verdict)
 		return wrong;
 
+	if_so(&a, empty, EINVAL);
+	if_so(&a, range, ERANGE);
 	if_so(&a, perm, EPERM);
 	if_so(&a, exist, EEXIST);
 	if_so(&a, busy, EBUSY);
 	if_so(&a, is_told(s, d->id, true), EIO);
-	if_so(&a, s->free_min < MAP_PAGES, ENOMEM);
+	if_so(&a, s->free_min < MAP_PAGES(nr), ENOMEM);
 	a.maybe = done;
 	wrong = judge(&a, res, &ok);
 	if (wrong)
@@ -474,10 +496,11 @@ const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdi
 		if (!res[2] || res[2] > 2 * PKVM_IOMMU_TOPUP_MAX)
 			return "-ENOMEM asks for a strange number of pages";
 	}
-	pool_may_lose(s, MAP_PAGES);
+	pool_may_lose(s, MAP_PAGES(nr));
 	/* Empty tables may make room for a block. */
 	if (!s->race)
-		s->free_max = s->free_max + MAP_PAGES < s->total ? s->free_max + MAP_PAGES : s->total;
+		s->free_max = s->free_max + MAP_PAGES(nr) < s->total ?
+			      s->free_max + MAP_PAGES(nr) : s->total;
 
 	return res[2] && (int)res[0] != -ENOMEM ? "a second result" : NULL;
 }
@@ -486,6 +509,8 @@ const char *map(struct spec *s, const u64 *args, const u64 *res)
 {
 	const char *wrong = map_part(s, args, res, false);
 	bool refused = (int)res[0] == -EINVAL || (int)res[0] == -ERANGE || (int)res[0] == -ENXIO;
+
+	refused &= args[0] == PKVM_IOMMU_MAP;
 
 	return wrong || refused ? wrong : map_part(s, args, res, true);
 }

@@ -62,6 +62,8 @@ void detached(struct spec *s, int iommu, u64 domain);
 bool is_connected(struct spec *s, int iommu, u64 domain);
 const char *replay_maps(struct spec *s, const u64 *args, const u64 *res);
 
+/* What a MAP or MAP_LIST is to map; NULL if the latter is beyond what there is. */
+const u64 *runs_of(struct spec *s, const u64 *args, u64 *nr);
 /* A MAP in two steps, in any order: what it maps, and what it says of the rest. */
 const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdict);
 

@@ -32,6 +32,7 @@ bool race_may_pin(struct spec *s, u64 pfn)
 {
 	const struct spec_event *e;
 	const u64 *run;
+	u64 nr;
 
 	for (e = s->race; e && e < s->race + s->nr_race; e++) {
 		if (e->kind != SPEC_CALL || !overlaps(e, s->now))
@@ -42,7 +43,8 @@ bool race_may_pin(struct spec *s, u64 pfn)
 		case PKVM_IOMMU_DOMAIN_FREE:
 			return true;
 		case PKVM_IOMMU_MAP:
-			for (run = e->args + 4; run < e->args + 4 + PKVM_IOMMU_RUNS && *run; run++) {
+		case PKVM_IOMMU_MAP_LIST:
+			for (run = runs_of(s, e->args, &nr); run && nr; run++, nr--) {
 				if (pfn >= *run / PAGE &&
 				    pfn < *run / PAGE + (*run & PKVM_IOMMU_RUN_PAGES))
 					return true;
@@ -71,6 +73,7 @@ bool race_may_use(struct spec *s, u64 domain)
 				return true;
 			break;
 		case PKVM_IOMMU_MAP:
+		case PKVM_IOMMU_MAP_LIST:
 		case PKVM_IOMMU_UNMAP:
 		case PKVM_IOMMU_LOOKUP:
 		case PKVM_IOMMU_FLUSH:
@@ -159,8 +162,11 @@ static bool is_map(const struct spec_event *e)
 {
 	int ret = (int)e->res[0];
 
-	return e->kind == SPEC_CALL && e->args[0] == PKVM_IOMMU_MAP && ret != -EINVAL &&
-	       ret != -ERANGE && ret != -ENXIO;
+	if (e->kind != SPEC_CALL)
+		return false;
+
+	return e->args[0] == PKVM_IOMMU_MAP_LIST ||
+	       (e->args[0] == PKVM_IOMMU_MAP && ret != -EINVAL && ret != -ERANGE && ret != -ENXIO);
 }
 
 /* What is still to be done of an event. */

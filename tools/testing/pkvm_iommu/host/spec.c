@@ -61,7 +61,8 @@ unsigned char *spec_page(struct spec *s, u64 pfn)
 
 static bool reachable(unsigned char page)
 {
-	return page == SPEC_HOST || page == SPEC_HOST_SHARED || page == SPEC_BORROWED;
+	return page == SPEC_HOST || page == SPEC_HOST_SHARED || page == SPEC_BORROWED ||
+	       page == SPEC_RUNS;
 }
 
 void spec_range(struct spec *s, u64 pa, u64 size, bool *must, bool *never)
@@ -172,7 +173,11 @@ const char *spec_page_op(struct spec *s, int op, u64 pfn, int ret)
 	const char *wrong;
 	bool ok;
 
-	if_so(&a, !page || *page != page_ops[op].from, EPERM);
+	/* That EL2 reads is what keeps it shared. */
+	if (op == ENV_UNSHARE_HYP && page && *page == SPEC_RUNS)
+		if_so(&a, true, EBUSY);
+	else
+		if_so(&a, !page || *page != page_ops[op].from, EPERM);
 	if (!a.nr && !reachable(page_ops[op].to)) {
 		if_so(&a, spec_pinned(s, pfn), EBUSY);
 		may_be(&a, race_may_pin(s, pfn), EBUSY);
@@ -459,7 +464,7 @@ static const char *info(struct spec *s, const u64 *args, const u64 *res)
 	int i;
 	bool ok;
 
-	if_so(&a, args[1] > PKVM_IOMMU_INFO_IDENTITY, EINVAL);
+	if_so(&a, args[1] > PKVM_IOMMU_INFO_RUNS, EINVAL);
 	if_so(&a, args[1] == PKVM_IOMMU_INFO_IDENTITY && args[2] >= (u64)s->nr_iommus, ENOENT);
 	wrong = judge(&a, res, &ok);
 	if (wrong)
@@ -491,6 +496,10 @@ static const char *info(struct spec *s, const u64 *args, const u64 *res)
 		if (res[1] > bits || (s->limit && res[1] != s->limit))
 			return "an impossible reach";
 		s->limit = res[1];
+		break;
+	case PKVM_IOMMU_INFO_RUNS:
+		if (res[1] != s->nr_runs)
+			return "there is memory for another number of runs";
 		break;
 	case PKVM_IOMMU_INFO_IDENTITY:
 		if (res[1] != !s->iommu[args[2]].no_tables)
@@ -570,6 +579,7 @@ const char *spec_call(struct spec *s, const u64 *args, const u64 *res)
 	case PKVM_IOMMU_DOMAIN_FREE:
 		return domain_free(s, args, res);
 	case PKVM_IOMMU_MAP:
+	case PKVM_IOMMU_MAP_LIST:
 		return map(s, args, res);
 	case PKVM_IOMMU_UNMAP:
 		return unmap(s, args, res);

@@ -20,6 +20,7 @@
 enum spec_page {
 	SPEC_HOST,		/* the host's alone */
 	SPEC_HOST_SHARED,	/* the host's, and shared by it */
+	SPEC_RUNS,		/* the same, with runs for EL2, for good */
 	SPEC_BORROWED,		/* a guest's, and shared with the host */
 	SPEC_GUEST,
 	SPEC_EL2,		/* EL2's, for good */
@@ -100,6 +101,8 @@ struct spec {
 	struct spec_domain domain[SPEC_DOMAINS];
 	unsigned int cpu_bits;		/* of physical addresses */
 	unsigned int limit;		/* reach of devices, in bits; 0: not said */
+	uint64_t nr_runs;		/* that there is memory for */
+	const uint64_t *runs;		/* what is in it: the walk says where, and before a call */
 
 	/* Calls at the same time, of which this is one: see spec-race.c. */
 	const struct spec_event *race, *now;

@@ -98,6 +98,22 @@ static struct act some_map(u64 id, u64 iova, u64 size)
 	return a;
 }
 
+/* The same runs, again and again, from a list; of which there may not be so many. */
+static struct act some_list(u64 id, u64 iova, u64 size)
+{
+	struct act a = some_map(id, iova, size);
+	int i;
+
+	a.a[0] = PKVM_IOMMU_MAP_LIST;
+	for (i = ARGS - 1; i >= 6; i--)
+		a.a[i] = a.a[i - 2];
+	a.a[4] = below(20) ? below(768) : some_number(spec.nr_runs);
+	a.a[5] = below(20) ? 1 + below(below(16) ? 24 : PKVM_IOMMU_LIST_RUNS) :
+		 some_number(PKVM_IOMMU_LIST_RUNS);
+
+	return a;
+}
+
 /* Without the first @done bytes. */
 static void map_rest(struct act *a, u64 done)
 {
@@ -105,6 +121,9 @@ static void map_rest(struct act *a, u64 done)
 	int i;
 
 	a->a[2] += done;
+	/* What is left of a list is another one. */
+	if (a->a[0] == PKVM_IOMMU_MAP_LIST)
+		return;
 	for (run = a->a + 4; run < a->a + ARGS && pages; ) {
 		n = *run & PKVM_IOMMU_RUN_PAGES;
 		if (n > pages) {
@@ -133,7 +152,7 @@ bool do_map(void)
 		iova = below(8) ? m->iova + m->size : m->iova;
 		size = below(2) ? size : (1 + below(3)) * ENV_PAGE;
 	}
-	a = some_map(id, iova, size);
+	a = below(4) ? some_map(id, iova, size) : some_list(id, iova, size);
 	if (act(&a, res) > 0)
 		return false;
 	/* Less than asked for is normal; what was asked for is enough to go on. */
@@ -234,6 +253,7 @@ bool do_starved(void)
 {
 	u64 res[3], iommu = some_iommu(), asked, nr = 0;
 	struct act a = { .kind = ACT_CALL, .chance = noise() };
+	bool maps;
 
 	switch (below(3)) {
 	case 0:
@@ -248,7 +268,8 @@ bool do_starved(void)
 		a.a[0] = PKVM_IOMMU_DOMAIN_ALLOC;
 		break;
 	case 2:
-		a = some_map(some_own_domain(), some_iova(), some_size());
+		a = below(4) ? some_map(some_own_domain(), some_iova(), some_size()) :
+			       some_list(some_own_domain(), some_iova(), some_size());
 		break;
 	}
 	while (spec.free_max && !call(false, res, PKVM_IOMMU_RECLAIM))
@@ -258,8 +279,9 @@ bool do_starved(void)
 			return false;
 		if ((int)res[0] != -ENOMEM)
 			return true;
-		asked = a.a[0] == PKVM_IOMMU_MAP ? res[2] : res[1];
-		if (a.a[0] == PKVM_IOMMU_MAP && res[1]) {
+		maps = a.a[0] == PKVM_IOMMU_MAP || a.a[0] == PKVM_IOMMU_MAP_LIST;
+		asked = maps ? res[2] : res[1];
+		if (maps && res[1]) {
 			map_rest(&a, res[1]);
 			nr = 0;
 		}

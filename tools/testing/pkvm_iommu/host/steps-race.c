@@ -1,24 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The step of a walk in which several CPUs meet, see walk.h and race.c. */
+#include <string.h>
+
 #include <linux/pkvm_iommu.h>
 
 #include "walk.h"
 
 /* What they meet for: few things, so that they do. */
 struct hot {
-	u64 domain[2], iova, pfn, iommu, sid;
+	u64 domain[2], iova, pfn, iommu, sid, list;
 	int allocs;		/* that there is room for */
 };
 
 #define CALL(...)	(struct act) { .kind = ACT_CALL, .chance = noise(), .a = { __VA_ARGS__ } }
 
-static struct act hot_map(const struct hot *h)
+static struct act hot_map(struct hot *h)
 {
 	struct act a = CALL(PKVM_IOMMU_MAP, h->domain[below(2)], h->iova + below(6) * ENV_PAGE, 3);
 	int i, nr = 1 + below(3);
 
 	for (i = 0; i < nr; i++)
 		a.a[4 + i] = PKVM_IOMMU_RUN((h->pfn + below(6)) * ENV_PAGE, 1 + below(2));
+	/* Each in a part of the memory that no other uses. */
+	if (!below(3)) {
+		a.a[0] = PKVM_IOMMU_MAP_LIST;
+		memmove(&a.a[6], &a.a[4], nr * sizeof(a.a[0]));
+		a.a[4] = h->list++ * 32;
+		a.a[5] = below(4) ? nr : 1 + below(32);
+	}
 
 	return a;
 }
@@ -59,7 +68,7 @@ static struct act hot_act(struct hot *h)
 			return CALL(PKVM_IOMMU_REPLAY, h->iommu, domain);
 		return CALL(PKVM_IOMMU_LOOKUP, domain, h->iova + below(6) * ENV_PAGE);
 	case 29:
-		return CALL(PKVM_IOMMU_INFO, below(5), h->iommu);
+		return CALL(PKVM_IOMMU_INFO, below(6), h->iommu);
 	}
 
 	return (struct act) { .kind = ACT_PAGE, .chance = noise(), .a = { below(ENV_OPS), pfn } };

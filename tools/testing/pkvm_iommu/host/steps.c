@@ -117,7 +117,7 @@ bool do_info(void)
 {
 	u64 res[3];
 
-	call(false, res, PKVM_IOMMU_INFO, below(10) ? below(5) : rnd() >> below(64), some_iommu());
+	call(false, res, PKVM_IOMMU_INFO, below(10) ? below(6) : rnd() >> below(64), some_iommu());
 
 	return true;
 }
@@ -193,9 +193,9 @@ static bool do_test(void)
 
 static bool do_garbage(void)
 {
-	u64 res[3], op = below(2) ? PKVM_IOMMU_REPLAY + 1 + below(4) : rnd() >> below(64);
+	u64 res[3], op = below(2) ? PKVM_IOMMU_MAP_LIST + 1 + below(4) : rnd() >> below(64);
 
-	if (op <= PKVM_IOMMU_REPLAY)
+	if (op <= PKVM_IOMMU_MAP_LIST)
 		return true;
 	return call(false, res, op, rnd() >> below(64)) <= 0;
 }
