@@ -557,6 +557,9 @@ const char *unmap(struct spec *s, const u64 *args, const u64 *res)
 	if (ok && !done)
 		return "no progress and no error";
 
+	/* Of two that overlap, which one it was that unmapped something is not known. */
+	lazy |= race_may_unmap(s, args[1]);
+
 	return map_del(&d->is, false, iova, iova + done, lazy ? &d->was : NULL) != res[2] ?
 		"unmaps more or less than there was" : NULL;
 }
