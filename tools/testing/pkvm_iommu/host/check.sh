@@ -59,6 +59,14 @@ skip() {
 
 build() { make -s -C "$HERE" TREE="$TREE" "$@"; }
 
+# Mostly races, in which CPUs meet between any two accesses to memory: see access.c.
+races() {
+	for config in two-level noncoherent-s1 mixed-coherency; do
+		row "races-$config" "$O/walk-race" --races --config "$config" --seed "$SEED" \
+			--steps $((STEPS / 6)) --save "$O/races-$config.trace"
+	done
+}
+
 # Calls a minute of the optimised build, one process on each CPU; no target, since
 # who knows what machine this is.
 throughput() {
@@ -123,6 +131,8 @@ if [ $failed -eq 0 ]; then
 		row "$config" "$O/walk-san" --config "$config" --seed "$SEED" --steps "$STEPS" \
 			--save "$O/$config.trace"
 	done
+	row "races-build" build O="$O" ${CC:+CC="$CC"} "$O/walk-race"
+	[ $failed -gt 0 ] || races
 	row "throughput" throughput
 	if [ "$FUZZ" -eq 0 ]; then
 		skip fuzz "FUZZ=0"

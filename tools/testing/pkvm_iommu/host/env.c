@@ -39,6 +39,7 @@ static bool env_fail_audit;
 static u64 env_now;
 static bool env_stopped;		/* on some CPU */
 void (*env_yield)(struct env_lock *waits);
+int env_atomic;
 bool env_rightly;
 const char *env_bug_func;
 unsigned int env_this_cpu;

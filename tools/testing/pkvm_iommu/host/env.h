@@ -87,6 +87,7 @@ bool env_cpu_stopped(unsigned int cpu);
  * another CPU holds, to let others run. It returns on the same CPU.
  */
 extern void (*env_yield)(struct env_lock *waits);
+extern int env_atomic;				/* not 0: nobody comes between */
 void env_fail_ownership(bool fail);		/* the audit at the seal fails */
 bool env_protected_vms(void);			/* EL2 would allow them */
 bool env_in_service(void);

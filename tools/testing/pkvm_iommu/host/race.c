@@ -2,8 +2,9 @@
 /*
  * Several CPUs. Each is a coroutine that does its acts one after the other; at
  * the boundaries of locks, and between acts, chance says who goes on. So every
- * order of what happens under locks is possible, but never two CPUs at once: races
- * within a critical section, or outside of any, are not seen.
+ * order of what happens under locks is possible. In walk-race chance says so before
+ * each access to memory as well (access.c), so that what no lock guards shows: but
+ * all CPUs see one order of all accesses, as those of arm64 do not.
  *
  * At each boundary, memory that a device may reach is pinned; in the end, all
  * answers are explained by an order of the acts (spec-race.c), and what devices
@@ -54,7 +55,7 @@ static struct fiber *this, *before;
 static const struct act *race_acts;
 static int nr_race_acts;
 static struct spec_event events[MAX_RACE + RACE_PROBES];
-static u64 race_chance, race_clock;
+static u64 race_chance, race_clock, race_rate;
 
 static u64 chance(u64 n)
 {
@@ -106,6 +107,13 @@ static void yield(struct env_lock *waits)
 	if (next != this)
 		go_to(next, false);
 	this->waits = NULL;
+}
+
+/* EL2 is about to access memory. In some races others often come between, in some hardly. */
+void race_access(void)
+{
+	if (env_yield && !env_atomic && !chance(race_rate))
+		yield(NULL);
 }
 
 /* Returns false if EL2 has stopped on this CPU. */
@@ -224,6 +232,7 @@ int race(const struct act *acts, int nr)
 	race_acts = acts;
 	nr_race_acts = nr;
 	race_chance = acts->group;
+	race_rate = 4 << acts->group % 8;
 	race_clock = 0;
 	smmu_chance = acts->group;
 	if (!stacks)

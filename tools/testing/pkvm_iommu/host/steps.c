@@ -200,8 +200,13 @@ static bool do_garbage(void)
 	return call(false, res, op, rnd() >> below(64)) <= 0;
 }
 
+bool mostly_races;
+
 bool one_step(void)
 {
+	if (mostly_races && below(2))
+		return do_race();
+
 	switch (below(64)) {
 	case 60 ... 63:
 		return do_race();

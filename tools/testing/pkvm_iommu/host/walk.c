@@ -6,7 +6,7 @@
  * caches, is compared with what it says they may (smmu.c).
  *
  *	walk [--config NAME] [--seed N] [--steps N] [--boot N] [--trace] [--list]
- *	     [--save FILE] [--no-shrink]
+ *	     [--save FILE] [--no-shrink] [--races]
  *	walk --replay FILE [--trace]
  *
  * Each boot is a process of its own. What happened in one that failed is made as
@@ -69,9 +69,11 @@ static void run(const struct config *c)
 		record_reset();
 		pid = fork();
 		if (!pid) {
-			snprintf(repeat, sizeof(repeat), "%s --config %s --seed %llu --boot %llu --steps %llu",
+			snprintf(repeat, sizeof(repeat),
+				 "%s --config %s --seed %llu --boot %llu --steps %llu%s",
 				 myself, c->name, (unsigned long long)seed,
-				 (unsigned long long)boot_nr, (unsigned long long)n);
+				 (unsigned long long)boot_nr, (unsigned long long)n,
+				 mostly_races ? " --races" : "");
 			act_repeat = repeat;
 			one_boot(c, boot_nr, n);
 			exit(0);
@@ -83,9 +85,10 @@ static void run(const struct config *c)
 		if (!WIFEXITED(status) || WEXITSTATUS(status)) {
 			if (WIFSIGNALED(status))
 				printf("# killed by signal %d\n", WTERMSIG(status));
-			printf("# failed: %s --config %s --seed %llu --boot %llu --steps %llu\n",
+			printf("# failed: %s --config %s --seed %llu --boot %llu --steps %llu%s\n",
 			       myself, c->name, (unsigned long long)seed,
-			       (unsigned long long)boot_nr, (unsigned long long)n);
+			       (unsigned long long)boot_nr, (unsigned long long)n,
+			       mostly_races ? " --races" : "");
 			if (shrinking)
 				shrink(c, seed, boot_nr, status, save_as, myself);
 			exit(1);
@@ -125,6 +128,8 @@ int main(int argc, char **argv)
 			act_tracing = true;
 		} else if (!strcmp(argv[n], "--no-shrink")) {
 			shrinking = false;
+		} else if (!strcmp(argv[n], "--races")) {
+			mostly_races = true;
 		} else if (!strcmp(argv[n], "--config") && more) {
 			name = argv[++n];
 		} else if (!strcmp(argv[n], "--seed") && more) {
@@ -139,7 +144,7 @@ int main(int argc, char **argv)
 			replay_from = argv[++n];
 		} else {
 			fprintf(stderr, "usage: %s [--config NAME] [--seed N] [--steps N] [--boot N] [--trace]\n"
-				"\t[--save FILE] [--no-shrink] [--list] [--replay FILE]\n", argv[0]);
+				"\t[--save FILE] [--no-shrink] [--races] [--list] [--replay FILE]\n", argv[0]);
 			return 2;
 		}
 	}

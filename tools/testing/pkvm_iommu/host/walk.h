@@ -112,6 +112,7 @@ struct spec_fault event_fault(const struct act *a);
 #define RACE_PROBES	24
 /* Acts of one group, at the same time. Returns 0 or STOPPED. */
 int race(const struct act *acts, int nr);
+void race_access(void);
 
 /* engine.c */
 u64 rnd(void);			/* what the walk chooses */
@@ -146,6 +147,7 @@ u64 host_page(void);
 
 /* steps.c and steps-domain.c: each returns false if EL2 has stopped */
 bool one_step(void);
+extern bool mostly_races;
 bool do_attach(bool attach);
 bool do_topup(void);
 bool do_reclaim(u64 times);

@@ -150,11 +150,13 @@ typedef u64 kvm_pte_t;
 #define READ_ONCE(x)		(*(const volatile typeof(x) *)&(x))
 #define cmpxchg64_relaxed(ptr, old, new)				\
 ({									\
+	env_atomic++;							\
 	typeof(*(ptr)) __old = *(ptr);					\
 	if (__old == (old)) {						\
 		*(ptr) = (new);						\
 		env_store(ptr);						\
 	}								\
+	env_atomic--;							\
 	__old;								\
 })
 
