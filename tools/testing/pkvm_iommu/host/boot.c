@@ -22,7 +22,7 @@ static void boot_noise(void)
 
 	if (below(3))
 		return;
-	switch (below(5)) {
+	switch (below(6)) {
 	case 0:
 		/* A type that is unknown, or a range that cannot be: no hardware. */
 		if (spec.state == SPEC_OPEN && !spec.nr_iommus) {
@@ -51,9 +51,24 @@ static void boot_noise(void)
 		if (spec.nr_iommus && spec.iommu[spec.nr_iommus - 1].wants)
 			boot(res, PKVM_IOMMU_BOOT_DONATE, spec.nr_iommus - 1, some_pfn() | 1,
 			     some_number(PKVM_IOMMU_DONATE_MAX), 0);
+		/* As it wants it, but not memory. */
+		if (spec.nr_iommus && spec.iommu[spec.nr_iommus - 1].wants)
+			boot(res, PKVM_IOMMU_BOOT_DONATE, spec.nr_iommus - 1, 0,
+			     spec.iommu[spec.nr_iommus - 1].wants / ENV_PAGE, 0);
 		break;
 	case 4:
 		boot(res, PKVM_IOMMU_BOOT_SEAL, rnd() | 1ULL << 63, rnd(), 0, 0);
+		break;
+	case 5:
+		/* The next, but EL2 has no room for its registers. */
+		if (spec.nr_iommus >= config->nr)
+			break;
+		spec.no_room = true;
+		env_fail_registers(true);
+		boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_SMMU_V3,
+		     config->smmu[spec.nr_iommus].base, 0x20000, 0);
+		env_fail_registers(false);
+		spec.no_room = false;
 		break;
 	}
 }
@@ -109,6 +124,7 @@ bool boot_all(void)
 
 	if (config->expect == OFF)
 		flags |= PKVM_IOMMU_F_OFF;
+	boot(res, PKVM_IOMMU_BOOT_DONATE, PKVM_IOMMU_POOL, ENV_RAM0 / ENV_PAGE, 1, 0);
 	boot_noise();
 	for (id = 0; id < config->nr + config->nr_virtio + config->tests; id++) {
 		spec.refuses = config->expect == REFUSE;
@@ -156,6 +172,8 @@ bool boot_all(void)
 			boot(res, PKVM_IOMMU_BOOT_DONATE, PKVM_IOMMU_RUN_LIST, some_pfn(), 1, 0);
 	}
 	spec.refuses = config->expect == STAGES;
+	spec.cannot_take = config->expect == REGISTERS;
+	env_fail_taking(spec.cannot_take);
 	spec.audit_fails = config->expect == AUDIT;
 	env_fail_ownership(spec.audit_fails);
 	for (;;) {
@@ -187,6 +205,11 @@ bool boot_all(void)
 	if (config->expect == UNFED || config->expect == STAGES) {
 		if (ret != -ENXIO)
 			fail("sealed in spite of all");
+		return false;
+	}
+	if (config->expect == REGISTERS) {
+		if (ret != -EIO || res[1] != PKVM_IOMMU_REFUSE_MMIO)
+			fail("sealed with registers that the host still has");
 		return false;
 	}
 	if (config->expect == AUDIT) {

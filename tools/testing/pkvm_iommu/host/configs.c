@@ -51,7 +51,7 @@ const struct config configs[] = {
 	{ .name = "sid32", .ia = 36, .nr = 1, .smmu = { {
 		AT(0x9050000), .two_level = true, .sid_bits = 32, .cmdq_bits = 19,
 		.evtq_bits = 19, .s1 = true, .s2 = true, .coherent = true, .oas = 48 } } },
-	{ .name = "reach32", .ia = 40, .nr = 1, .smmu = { {
+	{ .name = "reach32", .ia = 40, .nr = 1, .scenario = edge_of_reach, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 32 } } },
 	{ .name = "reach48", .ia = 48, .nr = 1, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 48 } } },
@@ -101,7 +101,11 @@ const struct config configs[] = {
 		{ VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
 		  .lie = RESET_HANGS },
 		{ VAT(0x9082e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16 } } },
-	{ .name = "tests-only", .ia = 36, .tests = 32, .expect = TESTS },
+	{ .name = "no-reach", .ia = 31, .nr = 1, .expect = STAGES, .smmu = { {
+		AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "no-registers", .ia = 36, .nr = 1, .expect = REGISTERS, .smmu = { {
+		AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "tests-only", .ia = 36, .tests = 32, .expect = TESTS, .scenario = many_domains },
 #define REFUSED(n, reason, ...)	{ .name = "refuse-" n, .ia = 36, .nr = 1, .expect = REFUSE,\
 		.why = PKVM_IOMMU_REFUSE_##reason, .smmu = { { .base = 0x9050000,	\
 		.two_level = true, .sid_bits = 16, .evtq_bits = 7, .coherent = true,	\

@@ -25,10 +25,10 @@ find "$O/cov" -name '*.gcda' -exec rm {} +
 cd "$O/cov"
 : >lines
 : >totals
+rm -f ./*.gcov
 for src in "$EL2"/*.c; do
 	name=$(basename "$src" .c)
 	[ -e "$name.o" ] || continue
-	rm -f ./*.gcov
 	gcov -b -o . "$name.o" >gcov.log 2>/dev/null
 	awk -v file="$src" '
 		/^File/ { on = index($0, "\047" file "\047") }

@@ -35,7 +35,7 @@ s64 hyp_physvirt_offset;
 
 static u8 *el2_mem, *test_mem, *poc_mem;
 static bool env_coherent;
-static bool env_fail_audit;
+static bool env_fail_audit, env_no_mapping, env_no_taking;
 static u64 env_now;
 static bool env_stopped;		/* on some CPU */
 void (*env_yield)(struct env_lock *waits);
@@ -590,6 +590,8 @@ int __pkvm_host_donate_hyp_mmio(phys_addr_t phys, u64 size)
 {
 	u64 pa;
 
+	if (env_no_taking)
+		return -ENOMEM;
 	hyp_spin_lock(&host_mmu.lock);
 	for (pa = phys; pa < phys + size; pa += PAGE_SIZE) {
 		if (env_is_ram(pa))
@@ -671,6 +673,16 @@ int pkvm_iommu_selftest(const u64 *args, u64 *res)
 	return -EOPNOTSUPP;
 }
 
+void env_fail_registers(bool f)
+{
+	env_no_mapping = f;
+}
+
+void env_fail_taking(bool f)
+{
+	env_no_taking = f;
+}
+
 void env_fail_ownership(bool f)
 {
 	env_fail_audit = f;
@@ -696,7 +708,9 @@ int get_order(unsigned long size)
 
 struct pkvm_hyp_vm *get_pkvm_hyp_vm(u64 handle)
 {
-	return NULL;
+	static struct pkvm_hyp_vm vm = { .kvm.arch.mmu.pgd_phys = ENV_GUEST_PGD };
+
+	return handle == ENV_GUEST ? &vm : NULL;
 }
 
 void put_pkvm_hyp_vm(struct pkvm_hyp_vm *vm)
@@ -710,6 +724,8 @@ int __pkvm_create_private_mapping(phys_addr_t phys, size_t size,
 {
 	if (prot != PAGE_HYP_DEVICE)
 		fail("registers mapped as memory");
+	if (env_no_mapping)
+		return -ENOMEM;
 	*haddr = MMIO_VA + phys;
 
 	return 0;

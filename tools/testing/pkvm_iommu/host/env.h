@@ -32,6 +32,8 @@
 #define ENV_CARVEOUT	0x40410000ULL	/* EL2's since before */
 #define ENV_CARVEOUT_END	0x40414000ULL
 #define ENV_END		0x100100000ULL	/* of the mappings */
+#define ENV_GUEST	1		/* the only one, and its root table */
+#define ENV_GUEST_PGD	0x40008000ULL
 
 #define ENV_CPUS	1024
 extern unsigned int env_this_cpu;
@@ -89,6 +91,8 @@ bool env_cpu_stopped(unsigned int cpu);
 extern void (*env_yield)(struct env_lock *waits);
 extern int env_atomic;				/* not 0: nobody comes between */
 void env_fail_ownership(bool fail);		/* the audit at the seal fails */
+void env_fail_registers(bool fail);		/* EL2 has no room for a mapping of registers */
+void env_fail_taking(bool fail);		/* nor the host's stage 2 to be without them */
 bool env_protected_vms(void);			/* EL2 would allow them */
 bool env_in_service(void);
 #define ENV_ARGS	17

@@ -81,6 +81,71 @@ void saturate_pins(void)
 		;
 }
 
+/* More runs that wait to be flushed than EL2 lists: the domain is flushed. */
+static void many_lazy_runs(void)
+{
+	struct act a = { .kind = ACT_CALL,
+			 .a = { PKVM_IOMMU_MAP, new_domain(), 0x1000, 3, PKVM_IOMMU_RUN(0x40700000, 1) } };
+	u64 res[3], i, n, most = ENV_PAGE / sizeof(u64);
+
+	for (n = 0; n < most; n++) {
+		a.a[2] = (1 + n) * ENV_PAGE;
+		must(!fed(&a, res), "a page is mapped");
+		must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], a.a[2], ENV_PAGE,
+			   PKVM_IOMMU_UNMAP_LAZY), "it is unmapped");
+	}
+	/* Where it was flushed, there is room. */
+	for (i = 0; i < most; i++) {
+		a.a[2] = (1 + i) * ENV_PAGE;
+		must(!fed(&a, res), "a page is mapped again");
+	}
+	for (i = ENV_PAGE; i < (1 + most) * ENV_PAGE; i += res[1])
+		must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], i, (1 + most) * ENV_PAGE - i, 0),
+		     "all go");
+	must(!call(false, res, PKVM_IOMMU_DOMAIN_FREE, a.a[1]), "the domain ends");
+}
+
+/*
+ * As many domains as the hardware has tags for. The specification cannot follow
+ * so many, so it sees none of them, and the pool afterwards as what there is. A
+ * replay does not, either.
+ */
+void many_domains(void)
+{
+	u64 args[ARGS] = { PKVM_IOMMU_DOMAIN_ALLOC }, res[3], ids[256], nr = 0;
+	int ret;
+
+	for (;;) {
+		must(env_hvc(false, args, res), "an answer");
+		ret = (int)res[0];
+		if (ret == -ENOMEM)
+			must(give_pages(res[1]) == 1, "pages for the pool");
+		else if (ret)
+			break;
+		else
+			ids[nr++] = res[1];
+		must(nr < COUNT(ids), "an end");
+	}
+	must(ret == -ENOSPC && !res[1] && !res[2], "no domain is left");
+	must(nr == (1 << 8) - 2, "an id for each tag but two: nobody's, and the identity's");
+	args[0] = PKVM_IOMMU_DOMAIN_FREE;
+	while (nr--) {
+		args[1] = ids[nr];
+		must(env_hvc(false, args, res) && !res[0], "a domain ends");
+	}
+	spec.free_min = 0;
+}
+
+/* The last page that the IOMMU can read tables from, and the first that it cannot. */
+void edge_of_reach(void)
+{
+	u64 res[3], reach = 1ULL << 32;
+
+	must(call(false, res, PKVM_IOMMU_TOPUP, reach / ENV_PAGE, 1) == -EINVAL, "none behind");
+	must(call(false, res, PKVM_IOMMU_TOPUP, reach / ENV_PAGE - 1, 2) == -EINVAL, "nor across");
+	must(!call(false, res, PKVM_IOMMU_TOPUP, reach / ENV_PAGE - 1, 1), "the last is taken");
+}
+
 /* More domains with something to flush than EL2 lists: the oldest is flushed. */
 void many_lazy_domains(void)
 {
@@ -88,6 +153,7 @@ void many_lazy_domains(void)
 			 .a = { PKVM_IOMMU_MAP, 0, 0x1000, 3, PKVM_IOMMU_RUN(0x40700000, 1) } };
 	u64 ids[SPEC_DOMAINS], res[3], i, n;
 
+	many_lazy_runs();
 	for (n = 0; n < SPEC_DOMAINS; n++) {
 		ids[n] = new_domain();
 		a.a[1] = ids[n];

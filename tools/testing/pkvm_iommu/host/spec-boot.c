@@ -37,6 +37,7 @@ static const char *boot_register(struct spec *s, const u64 *args, const u64 *res
 		}
 	}
 	if_so(&a, s->refuses, ENXIO);
+	if_so(&a, s->no_room, ENOMEM);
 	wrong = judge(&a, res, &ok);
 	if (wrong)
 		return wrong;
@@ -121,8 +122,10 @@ static const char *boot_seal(struct spec *s, const u64 *args, const u64 *res)
 		if_so(&a, !isolates, ENODEV);
 		if_so(&a, unfed || s->refuses, ENXIO);
 		if_so(&a, s->audit_fails, EPERM);
+		if_so(&a, s->cannot_take, EIO);
 		if_so(&a, s->timeouts, ETIMEDOUT);
-		a.maybe = isolates && !unfed && !s->refuses && !s->audit_fails && !s->timeouts;
+		a.maybe = isolates && !unfed && !s->refuses && !s->audit_fails &&
+			  !s->cannot_take && !s->timeouts;
 	}
 	wrong = judge(&a, res, &ok);
 	if (wrong)

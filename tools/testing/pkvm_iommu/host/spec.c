@@ -515,6 +515,7 @@ static const char *test(struct spec *s, const u64 *args, const u64 *res)
 {
 	struct allowed a = {};
 	bool ok, must, never, is_test, walked;
+	unsigned char *page;
 	const char *wrong;
 	u64 value = res[1];
 	int i;
@@ -538,6 +539,24 @@ static const char *test(struct spec *s, const u64 *args, const u64 *res)
 	case PKVM_IOMMU_TEST_INVALIDATIONS:
 		if_so(&a, !is_test, ENOENT);
 		break;
+	case PKVM_IOMMU_TEST_GUEST_PGD:
+		if_so(&a, args[2] != ENV_GUEST, ENOENT);
+		value = ENV_GUEST_PGD;
+		break;
+	case PKVM_IOMMU_TEST_UNMAP_DEV:
+		value = 0;
+		break;
+	case PKVM_IOMMU_TEST_DONATE:
+		page = spec_page(s, args[2]);
+		if_so(&a, !page || *page != SPEC_HOST, EPERM);
+		/* Not memory, or not all of it; or no physical address. */
+		if_so(&a, !page || args[2] >> (s->cpu_bits - 12), EINVAL);
+		if_so(&a, page && *page == SPEC_HOST && spec_pinned(s, args[2]), EBUSY);
+		value = 0;
+		break;
+	case PKVM_IOMMU_TEST_WRITE_REG:
+		if_so(&a, true, ENOENT);	/* where there are no registers */
+		break;
 	default:
 		if_so(&a, true, EOPNOTSUPP);
 		break;
@@ -547,6 +566,8 @@ static const char *test(struct spec *s, const u64 *args, const u64 *res)
 		return wrong;
 	if (!ok)
 		return no_results(res);
+	if (args[1] == PKVM_IOMMU_TEST_DONATE)
+		flushed(s, args[2]);
 
 	return res[1] != value || res[2] ? "the test call sees something else" : NULL;
 }

@@ -112,6 +112,8 @@ struct spec {
 	bool refuses;			/* REGISTER, SEAL: it cannot be isolated */
 	uint64_t timeouts;		/* SEAL: these do not respond */
 	bool audit_fails;		/* SEAL */
+	bool no_room;			/* REGISTER: for the registers */
+	bool cannot_take;		/* SEAL: them from the host */
 	unsigned int new_oas;		/* REGISTER: of the next IOMMU */
 };
 

@@ -179,9 +179,16 @@ static bool do_strange(void)
 
 static bool do_test(void)
 {
+	static const u64 others[] = { PKVM_IOMMU_TEST_GUEST_PGD, PKVM_IOMMU_TEST_UNMAP_DEV,
+				      PKVM_IOMMU_TEST_SELFTEST, PKVM_IOMMU_TEST_SELFTEST + 1,
+				      PKVM_IOMMU_TEST_WRITE_REG };
 	u64 res[3], iommu = some_iommu();
 
-	if (below(2))
+	if (!below(4))
+		return call(false, res, PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_DONATE, some_pfn(), 1) <= 0;
+	if (!below(8))
+		call(false, res, PKVM_IOMMU_TEST, others[below(COUNT(others))], iommu, 1ULL << 40);
+	else if (below(2))
 		call(false, res, PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_SHADOW,
 		     (some_pfn() & (~0ULL >> 12)) * ENV_PAGE);
 	else

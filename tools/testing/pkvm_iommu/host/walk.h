@@ -17,7 +17,7 @@ typedef uint32_t u32;
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 
 /* What the hardware is like, and what has to come of it. */
-enum expect { RUN, LOST, TIMEOUT, REFUSE, AUDIT, OFF, UNFED, STAGES, TESTS };
+enum expect { RUN, LOST, TIMEOUT, REFUSE, AUDIT, OFF, UNFED, STAGES, REGISTERS, TESTS };
 
 struct config {
 	const char *name;
@@ -130,6 +130,8 @@ void engine_replay(const struct act *acts, u64 nr);
 void saturate_pins(void);
 void many_lazy_domains(void);
 void replay_in_between(void);
+void many_domains(void);
+void edge_of_reach(void);
 
 /* args.c */
 #define WALK_DOMAINS	8	/* that the walk has at most */
