@@ -25,7 +25,7 @@ SHARD=${SHARD:-1/1}
 O=${O:-$CACHE/host-mutants-${SHARD%/*}}
 STEPS=${STEPS:-6000}
 # Where locks are missing: see access.c. Most of its acts are races.
-RACE="--races --config two-level --no-shrink --steps 12000"
+RACE="--races --no-shrink --steps 12000 --config"
 
 build() { make -s -C "$HERE" TREE="$TREE" "$@" >"$O/log" 2>&1; }
 
@@ -41,7 +41,8 @@ build O="$O/base" EL2="$O/src" "$O/base/walk-race" || { cat "$O/log"; exit 1; }
 t0=$(date +%s)
 # shellcheck disable=SC2086
 if ! "$O/base/walk-opt" --steps "$STEPS" >"$O/log" 2>&1 ||
-   ! "$O/base/walk-race" $RACE >"$O/log" 2>&1 ||
+   ! "$O/base/walk-race" $RACE two-level >"$O/log" 2>&1 ||
+   ! "$O/base/walk-race" $RACE virtio >"$O/log" 2>&1 ||
    ! "$O/base/virtio-opt" >"$O/log" 2>&1; then
 	cat "$O/log"
 	echo "error: the walk fails without a mutant" >&2
@@ -75,6 +76,8 @@ while IFS='	' read -r name file expr; do
 	# One backend has a test of its own as well, which is faster.
 	progs=walk-opt
 	[ "$file" != virtio.c ] || progs="virtio-opt walk-opt"
+	race_config=two-level
+	case $name in race-virtio-*) race_config="virtio --steps 60000" ;; esac
 	case $name in race-*) progs=walk-race ;; esac
 	if ! build O="$O/mut" EL2="$O/src" $(printf "$O/mut/%s " $progs); then
 		echo "stale     $name: does not compile"
@@ -86,7 +89,7 @@ while IFS='	' read -r name file expr; do
 		rc=0
 		case $prog in
 		walk-opt) args="--no-shrink --steps $STEPS" ;;
-		walk-race) args=$RACE ;;
+		walk-race) args="$RACE $race_config" ;;
 		*) args= ;;
 		esac
 		# shellcheck disable=SC2086
