@@ -5,6 +5,12 @@
 # is instrumented: QEMU's log prints each block of instructions that it translates,
 # and it translates what is about to run. KASLR is off for that.
 #
+# A line counts as run if an instruction that the compiler's line table says is its
+# own was translated. So a line that is inlined in several places has run if it has
+# in one, one whose instructions were merged with another's runs with it, and one
+# that was optimised away does not count. A block ends at a branch, so what follows
+# an untaken exit does not count; but what an exception cut off does.
+#
 #   cov.sh [name...]	boots these configurations, else all but the slow ones
 #
 # Prints for each file the share of lines that ran, and those that never did.

@@ -42,7 +42,7 @@ t0=$(date +%s)
 # shellcheck disable=SC2086
 if ! "$O/base/walk-opt" --steps "$STEPS" >"$O/log" 2>&1 ||
    ! "$O/base/walk-race" $RACE two-level >"$O/log" 2>&1 ||
-   ! "$O/base/walk-race" $RACE virtio >"$O/log" 2>&1 ||
+   ! "$O/base/walk-race" $RACE virtio --steps 60000 >"$O/log" 2>&1 ||
    ! "$O/base/virtio-opt" >"$O/log" 2>&1; then
 	cat "$O/log"
 	echo "error: the walk fails without a mutant" >&2
@@ -79,6 +79,7 @@ while IFS='	' read -r name file expr; do
 	race_config=two-level
 	case $name in race-virtio-*) race_config="virtio --steps 60000" ;; esac
 	case $name in race-*) progs=walk-race ;; esac
+	# shellcheck disable=SC2046,SC2086
 	if ! build O="$O/mut" EL2="$O/src" $(printf "$O/mut/%s " $progs); then
 		echo "stale     $name: does not compile"
 		sed 's/^/          /' "$O/log" | head -n 5
@@ -96,14 +97,14 @@ while IFS='	' read -r name file expr; do
 		timeout "$LIMIT" "$O/mut/$prog" $args >"$O/log" 2>&1 || rc=$?
 		[ $rc -eq 0 ] || break
 	done
-	if [ $rc -eq 0 ]; then
+	if [ "$rc" -eq 0 ]; then
 		echo "SURVIVED  $name"
 		survived=$((survived + 1))
 		continue
 	fi
 	how=$(sed -n 's/^# FAILED: //p; s/^# \(the device: \)/\1/p; s/^not ok [0-9]* - //p; s/^# \(killed by signal\)/\1/p' "$O/log" | head -n 1)
 	where=$(sed -n 's/.*failed: .* --config \([^ ]*\).*/\1/p' "$O/log" | head -n 1)
-	[ $rc -ne 124 ] || how="no end within $LIMIT s"
+	[ "$rc" -ne 124 ] || how="no end within $LIMIT s"
 	echo "killed    $name: by $prog${where:+ $where}: $how"
 	killed=$((killed + 1))
 done <"$HERE/mutants.list"
