@@ -127,6 +127,14 @@ const struct config configs[] = {
 	  .why = PKVM_IOMMU_REFUSE_STAGE, .virtio = { {
 		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
 		.lie = NO_BYPASS_CONFIG } } },
+	{ .name = "refuse-virtio-64k", .ia = 36, .nr_virtio = 1, .expect = REFUSE,
+	  .why = PKVM_IOMMU_REFUSE_GRANULE, .virtio = { {
+		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
+		.lie = BIG_PAGES } } },
+	{ .name = "refuse-virtio-short", .ia = 36, .nr_virtio = 1, .expect = REFUSE,
+	  .why = PKVM_IOMMU_REFUSE_MMIO, .virtio = { {
+		.base = 0x9080fe0, .size = 0x20, .endpoints = 600, .input_bits = 39,
+		.tag_bits = 16 } } },
 	REFUSED("short", MMIO, .size = 0x10000, .cmdq_bits = 8, .s2 = true),
 };
 
