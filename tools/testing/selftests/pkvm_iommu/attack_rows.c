@@ -52,12 +52,6 @@ static void guest_secret(const struct vm *v, size_t page, void *to)
 	memcpy(to, words, sizeof(words));
 }
 
-static enum outcome broken(const char *what)
-{
-	say("%s", what);
-	return FAIL;
-}
-
 static enum outcome guest_data_read(const struct row *row)
 {
 	uint8_t secret[ATTACK_LEN];
@@ -280,7 +274,7 @@ static enum outcome each_range(uint64_t kind,
 	uint64_t start, size;
 	unsigned int n;
 
-	say("none here");
+	say("there is none on this machine");
 	for (n = 0; n < RANGES_MAX && find_range(kind, n, &start, &size); n++) {
 		outcome = attack(start, size);
 		if (outcome == FAIL || outcome == REACHED)
@@ -352,48 +346,19 @@ static enum outcome range_cpu(const struct row *row)
 	return each_range(row->arg, cpu_range);
 }
 
-/*
- * Bypass attributes of an SMMUv3 (IHI 0070, SMMU_GBPA). They take effect only
- * while the SMMU is disabled: a change is harmless, and can be read back.
- */
-#define GBPA		0x44
-#define GBPA_UPDATE	(1U << 31)
-#define GBPA_ABORT	(1U << 20)
-
-static enum outcome write_gbpa(uint64_t start, uint64_t size)
-{
-	uint32_t old, new, value;
-	enum outcome outcome = dma_read_len(start + GBPA, 4, NULL, &old);
-
-	(void)size;
-	value = (outcome == REACHED ? old ^ GBPA_ABORT : GBPA_ABORT) | GBPA_UPDATE;
-	if (!dma_write(start + GBPA, &value, 4))
-		return broken("could not try");
-	if (outcome != REACHED)
-		return dma_write_result(false);
-
-	dma_read_len(start + GBPA, 4, NULL, &new);
-	value = old | GBPA_UPDATE;
-	if (!dma_write(start + GBPA, &value, 4))
-		return broken("could not restore");
-	return dma_write_result(new != old);
-}
-
-/* Registers are 32 bits wide: a longer access may well read as zero. */
-static enum outcome read_id_register(uint64_t start, uint64_t size)
-{
-	(void)size;
-	return dma_read_len(start, 4, NULL, NULL);
-}
-
 static enum outcome registers_read(const struct row *row)
 {
-	return each_range(row->arg, read_id_register);
+	return each_range(row->arg, regs_read);
 }
 
 static enum outcome registers_write(const struct row *row)
 {
-	return each_range(row->arg, write_gbpa);
+	return each_range(row->arg, regs_write);
+}
+
+static enum outcome registers_cpu_write(const struct row *row)
+{
+	return each_range(row->arg, regs_cpu_write);
 }
 
 /* Changing the host's view of all devices must not give the registers back. */
@@ -408,7 +373,7 @@ static enum outcome registers_unmap_dev(const struct row *row)
 	outcome = each_range(row->arg, cpu_range);
 	if (outcome != REFUSED)
 		return outcome;
-	outcome = each_range(row->arg, read_id_register);
+	outcome = each_range(row->arg, regs_read);
 	return outcome == BLOCKED ? each_range(row->arg, cpu_range) : outcome;
 }
 
@@ -462,42 +427,27 @@ static enum outcome guest_pgd_write(const struct row *row)
 
 /* Hypercalls. */
 
-static const uint64_t identity = PKVM_IOMMU_DOMAIN_IDENTITY;
-
-/* The IOMMU that edu is behind: its stream is attached there. */
-static enum outcome edu_iommu(uint64_t *id)
+static struct td_res topup(uint64_t phys)
 {
-	struct td_res res = { 0 };
-
-	for (*id = 0; *id < PKVM_IOMMU_MAX; ++*id) {
-		res = td_call(PKVM_IOMMU_ATTACH, *id, edu.sid, identity);
-		if (res.err == -EBUSY)
-			return REACHED;
-		if (!res.err)
-			td_call(PKVM_IOMMU_DETACH, *id, edu.sid, identity);
-		else if (res.err != -ENOMEM && res.err != -EINVAL)
-			break;
-	}
-	if (!res.err)
-		return broken("edu's stream is not attached");
-	return expect_errno(res, -EBUSY);
+	return td_call(PKVM_IOMMU_TOPUP, phys / PAGE, 1, 0);
 }
+
+/* Of all domains that there can be. */
+#define NO_SUCH_DOMAIN	0xffff
 
 static enum outcome detached(const struct row *row)
 {
 	bool write = row->arg;
-	uint64_t id;
-	enum outcome outcome = edu_iommu(&id);
+	enum outcome outcome = in_service();
 	struct td_res res;
 
 	if (outcome != REACHED)
 		return outcome;
-	res = td_call(PKVM_IOMMU_DETACH, id, edu.sid, identity);
+	res = td_call(PKVM_IOMMU_DETACH, iommu, edu.sid, home);
 	if (res.err)
 		return expect_errno(res, 0);
 	outcome = write ? detached_write() : detached_read();
-	res = td_call(PKVM_IOMMU_ATTACH, id, edu.sid, identity);
-	if (res.err)
+	if (td_attach(iommu, edu.sid, home).err)
 		return broken("cannot attach again");
 	if (!write && buffer_is(attack_pattern)) {
 		say("the device has what it read while detached");
@@ -509,16 +459,16 @@ static enum outcome detached(const struct row *row)
 /* The kernel has let go of the device, and its stream; root still drives it. */
 static enum outcome removed(const struct row *row)
 {
-	uint64_t id;
-	enum outcome outcome = edu_iommu(&id);
+	enum outcome outcome = in_service();
 
 	(void)row;
 	if (outcome != REACHED)
 		return outcome;
+	probe_leave();
 	if (edu_remove(&edu))
 		return broken("cannot remove the device");
 	outcome = detached_write();
-	if (edu_rescan(&edu))
+	if (edu_rescan(&edu) || probe_enter())
 		return broken("the device does not come back");
 	return outcome;
 }
@@ -527,31 +477,25 @@ enum bad_stream { BEYOND_TABLE, DOUBLE_ATTACH, NOT_ATTACHED, NO_DOMAIN };
 
 static enum outcome bad_stream(const struct row *row)
 {
-	uint64_t id;
-	enum outcome outcome = edu_iommu(&id);
+	enum outcome outcome = in_service();
 
 	if (outcome != REACHED)
 		return outcome;
 	switch ((enum bad_stream)row->arg) {
 	case BEYOND_TABLE:
-		return expect_errno(td_call(PKVM_IOMMU_ATTACH, id, 0xffffffff,
-					    identity), -EINVAL);
+		return expect_errno(td_call(PKVM_IOMMU_ATTACH, iommu, 0xffffffff,
+					    home), -EINVAL);
 	case DOUBLE_ATTACH:
-		return expect_errno(td_call(PKVM_IOMMU_ATTACH, id, edu.sid,
-					    identity), -EBUSY);
+		return expect_errno(td_call(PKVM_IOMMU_ATTACH, iommu, edu.sid,
+					    home), -EBUSY);
 	case NOT_ATTACHED:	/* function 7 of edu does not exist */
-		return expect_errno(td_call(PKVM_IOMMU_DETACH, id, edu.sid | 7,
-					    identity), -ENOTCONN);
+		return expect_errno(td_call(PKVM_IOMMU_DETACH, iommu, edu.sid | 7,
+					    home), -ENOTCONN);
 	case NO_DOMAIN:
-		return expect_errno(td_call(PKVM_IOMMU_DETACH, id, edu.sid,
-					    identity + 1), -ENXIO);
+		return expect_errno(td_call(PKVM_IOMMU_DETACH, iommu, edu.sid,
+					    NO_SUCH_DOMAIN), -ENXIO);
 	}
 	return FAIL;
-}
-
-static struct td_res topup(uint64_t phys)
-{
-	return td_call(PKVM_IOMMU_TOPUP, phys / PAGE, 1, 0);
 }
 
 static enum outcome topup_range(const struct row *row)
@@ -559,7 +503,7 @@ static enum outcome topup_range(const struct row *row)
 	uint64_t start, size;
 
 	if (!find_range(row->arg, 0, &start, &size)) {
-		say("none here");
+		say("there is none on this machine");
 		return NOT_THERE;
 	}
 	return expect_errno(topup(start), -EPERM);
@@ -734,6 +678,8 @@ const struct row rows[] = {
 	  pool_write, RANGE(POOL) },
 	{ "pool-cpu", "CPU read of IOMMU page tables and queues",
 	  range_cpu, RANGE(POOL) },
+	{ "pool-map", "map each page of IOMMU page tables and queues for a device",
+	  pool_map, 0 },
 	{ "pool-page-read", "DMA read of a page just given to EL2",
 	  pool_page_read, 0 },
 	{ "pool-page-reclaimed", "DMA read of what EL2 left in a page that it gave back",
@@ -750,6 +696,8 @@ const struct row rows[] = {
 	  registers_write, RANGE(MMIO) },
 	{ "registers-cpu", "CPU read of an IOMMU's registers",
 	  range_cpu, RANGE(MMIO) },
+	{ "registers-cpu-write", "CPU write of an IOMMU's registers",
+	  registers_cpu_write, RANGE(MMIO) },
 	{ "registers-unmap-dev", "IOMMU's registers after the host's devices were unmapped",
 	  registers_unmap_dev, RANGE(MMIO) },
 	{ "detached-read", "DMA read by a stream that was detached",
@@ -776,6 +724,8 @@ const struct row rows[] = {
 	  topup_guest, 0 },
 	{ "topup-shared", "give EL2 a page that is shared with it",
 	  topup_shared, 0 },
+	{ "topup-mapped", "give EL2 a page that a device has mapped",
+	  topup_mapped, 0 },
 	{ "late-register", "register an IOMMU after boot",
 	  boot_late, PKVM_IOMMU_BOOT_REGISTER, .stock = true },
 	{ "late-donate", "donate an IOMMU's memory after boot",

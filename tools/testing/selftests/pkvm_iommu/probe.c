@@ -11,6 +11,15 @@
 #include "attack.h"
 
 struct edu edu;
+uint64_t iommu, home;
+
+/*
+ * edu is in a domain other than the identity, and reaches what is mapped there. So
+ * an attack first asks EL2 to map its target, at its own address.
+ */
+static bool mapped_only;
+/* The IOMMU walks no tables: its faults tell less, see domains.c. */
+static bool vague;
 
 uint64_t own_phys;
 
@@ -18,6 +27,60 @@ static uint8_t *own;		/* a page of ours for the device */
 
 static uint8_t control_pattern[ATTACK_LEN];
 const uint8_t attack_pattern[ATTACK_LEN] = { [0 ... ATTACK_LEN - 1] = 0xbd };
+
+bool give_pages(uint64_t n)
+{
+	bool good = n && n <= 64;
+
+	while (good && n--)
+		good = !td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0).err;
+	return good;
+}
+
+int64_t map_page(uint64_t domain, uint64_t phys)
+{
+	const uint64_t prot = PKVM_IOMMU_PROT_READ | PKVM_IOMMU_PROT_WRITE |
+			      PKVM_IOMMU_PROT_CACHE;
+	struct td_res res;
+
+	do {
+		res = td_map(domain, phys, phys, PAGE, prot);
+	} while (res.err == -ENOMEM && give_pages(res.x3));
+	return res.err;
+}
+
+int64_t unmap_page(uint64_t domain, uint64_t phys, uint64_t flags)
+{
+	const uint64_t args[17] = { PKVM_IOMMU_UNMAP, domain, phys, PAGE, flags };
+	struct td_res res = td_raw(PKVM_IOMMU_TEST_FN_CALL, args);
+
+	return res.x0 ? TD_BROKEN : res.err;
+}
+
+enum outcome in_service(void)
+{
+	struct td_res res = td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_LIMIT, 0, 0);
+
+	return res.x0 || res.err ? expect_errno(res, 0) : REACHED;
+}
+
+int probe_enter(void)
+{
+	if (in_service() != REACHED)
+		return 0;	/* nobody keeps edu from anything */
+	if (!td_take_stream(edu.sid, &iommu, &home) ||
+	    td_attach(iommu, edu.sid, home).err)
+		return -ENXIO;
+	mapped_only = home != PKVM_IOMMU_DOMAIN_IDENTITY;
+	vague = !td_has_identity(iommu);
+	return mapped_only ? map_page(home, own_phys) : 0;
+}
+
+void probe_leave(void)
+{
+	if (mapped_only)
+		unmap_page(home, own_phys, 0);
+}
 
 int probe_init(void)
 {
@@ -30,7 +93,25 @@ int probe_init(void)
 	own_phys = own ? phys_of(own) : 0;
 	for (i = 0; i < ATTACK_LEN; i++)
 		control_pattern[i] = 0x40 + i;
-	return own_phys ? 0 : -ENOMEM;
+	return own_phys ? probe_enter() : -ENOMEM;
+}
+
+typedef int (*dma_fn)(struct edu *edu, uint64_t phys, size_t len);
+
+/*
+ * DMA at an address that is the attack's. What EL2 has mapped for it is unmapped
+ * lazily: the IOMMU may still know it when the memory is about to be another's.
+ */
+static int transfer(dma_fn dma, uint64_t phys, size_t len, int64_t *asked)
+{
+	uint64_t page = phys & ~(PAGE - 1);
+	int ret;
+
+	*asked = mapped_only ? map_page(home, page) : 0;
+	ret = dma(&edu, phys, len);
+	if (mapped_only && !*asked && unmap_page(home, page, PKVM_IOMMU_UNMAP_LAZY))
+		return -EIO;
+	return ret;
 }
 
 /* What is in the device's buffer. */
@@ -61,6 +142,7 @@ bool control(void)
 /* The attack that is under way, for its fault record. */
 static struct {
 	uint64_t phys, len, faults;
+	int64_t asked;		/* what EL2 answers when asked to map it */
 	bool write;
 	bool detached;
 } aim;
@@ -101,17 +183,24 @@ static bool fault_matches(const struct pkvm_iommu_test_faults *f)
 	 */
 	if (aim.detached)
 		return (f->info & PKVM_IOMMU_FAULT_REASON) ==
-		       (uint64_t)PKVM_IOMMU_FAULT_BLOCKED << 32;
+		       (uint64_t)(vague ? PKVM_IOMMU_FAULT_UNKNOWN :
+					  PKVM_IOMMU_FAULT_BLOCKED) << 32;
 	return f->address >= aim.phys && f->address < aim.phys + aim.len &&
-	       !!(f->info & PKVM_IOMMU_FAULT_WRITE) == aim.write;
+	       (vague || !!(f->info & PKVM_IOMMU_FAULT_WRITE) == aim.write);
 }
 
 /* BLOCKED if a record proves it. Records take a while to arrive. */
 static enum outcome proved_by_fault(void)
 {
 	struct pkvm_iommu_test_faults f = { 0 };
+	const char *asked = mapped_only && !aim.detached ? "MAP: EPERM; " : "";
 	int i;
 
+	if (mapped_only && !aim.detached && aim.asked != -EPERM) {
+		say("no effect at %#llx, and MAP: %lld rather than EPERM",
+		    (unsigned long long)aim.phys, (long long)aim.asked);
+		return FAIL;
+	}
 	for (i = 0; i < 50 && td_present(); i++) {
 		if (td_faults(&f))
 			break;
@@ -121,7 +210,7 @@ static enum outcome proved_by_fault(void)
 				    f.info & PKVM_IOMMU_FAULT_SID,
 				    reason(f.info));
 			else
-				say("fault: stream %#llx %s %#llx, %s",
+				say("%sfault: stream %#llx %s %#llx, %s", asked,
 				    f.info & PKVM_IOMMU_FAULT_SID,
 				    aim.write ? "write" : "read",
 				    (unsigned long long)f.address,
@@ -155,7 +244,8 @@ enum outcome dma_read_len(uint64_t phys, size_t len, const void *secret,
 	uint8_t *seen = (uint8_t *)words;
 
 	take_aim(phys, len, false);
-	if (!phys || edu_fetch(&edu, phys, len) || !show_buffer(seen, len)) {
+	if (!phys || transfer(edu_fetch, phys, len, &aim.asked) ||
+	    !show_buffer(seen, len)) {
 		say("could not try");
 		return FAIL;
 	}
@@ -180,9 +270,10 @@ enum outcome dma_read(uint64_t phys, const void *secret, void *got)
 uint64_t dma_find(uint64_t phys)
 {
 	uint64_t chunk;
+	int64_t asked;
 
 	memset(own, 0, PAGE);
-	if (edu_fetch(&edu, phys, PAGE) || edu_store(&edu, own_phys, PAGE))
+	if (transfer(edu_fetch, phys, PAGE, &asked) || edu_store(&edu, own_phys, PAGE))
 		return 0;
 	for (chunk = 0; chunk < PAGE; chunk += ATTACK_LEN)
 		if (!all_zero(own + chunk, ATTACK_LEN))
@@ -195,7 +286,7 @@ bool dma_write(uint64_t phys, const void *data, size_t len)
 	if (!phys || !load_buffer(data ? data : attack_pattern, len))
 		return false;
 	take_aim(phys, len, true);
-	return !edu_store(&edu, phys, len);
+	return !transfer(edu_store, phys, len, &aim.asked);
 }
 
 enum outcome dma_write_result(bool changed)
@@ -250,24 +341,27 @@ static void on_fault(int sig)
 	siglongjmp(fault_env, sig);
 }
 
-int cpu_read(uint64_t phys, uint32_t *value)
+static int cpu_access(uint64_t phys, uint32_t *value, bool write)
 {
 	const struct sigaction catch = { .sa_handler = on_fault };
 	struct sigaction bus, segv;
 	volatile uint32_t *p;
 	int fd, sig;
 
-	fd = open("/dev/mem", O_RDONLY | O_CLOEXEC);
+	fd = open("/dev/mem", (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, phys & ~(PAGE - 1));
+	p = mmap(NULL, PAGE, PROT_READ | (write ? PROT_WRITE : 0), MAP_SHARED, fd,
+		 phys & ~(PAGE - 1));
 	close(fd);
 	if (p == MAP_FAILED)
 		return -errno;
 	sigaction(SIGBUS, &catch, &bus);
 	sigaction(SIGSEGV, &catch, &segv);
 	sig = sigsetjmp(fault_env, 1);
-	if (!sig)
+	if (!sig && write)
+		p[phys % PAGE / 4] = *value;
+	else if (!sig)
 		*value = p[phys % PAGE / 4];
 	sigaction(SIGBUS, &bus, NULL);
 	sigaction(SIGSEGV, &segv, NULL);
@@ -275,10 +369,49 @@ int cpu_read(uint64_t phys, uint32_t *value)
 	return sig;
 }
 
+int cpu_read(uint64_t phys, uint32_t *value)
+{
+	return cpu_access(phys, value, false);
+}
+
+int cpu_write(uint64_t phys, uint32_t value)
+{
+	return cpu_access(phys, &value, true);
+}
+
+/* What a signal, or its absence, says of an access. */
+static enum outcome cpu_refused(uint64_t phys, int sig)
+{
+	if (sig == SIGSEGV || sig == SIGBUS) {
+		say("%s at %#llx", sig == SIGBUS ? "SIGBUS" : "SIGSEGV",
+		    (unsigned long long)phys);
+		return REFUSED;
+	}
+	if (sig)
+		say("could not try: %d", sig);
+	return sig ? FAIL : REACHED;
+}
+
+enum outcome cpu_write_attack(uint64_t phys, uint32_t flip, uint32_t set)
+{
+	uint32_t old = 0, new = 0;
+	int sig = cpu_read(phys, &old);
+	enum outcome outcome = cpu_refused(phys, cpu_write(phys, (old ^ flip) | set));
+
+	if (outcome != REACHED)
+		return outcome;
+	if (sig || cpu_read(phys, &new) || cpu_write(phys, old | set)) {
+		say("could not look, or not restore");
+		return FAIL;
+	}
+	say("%#llx was %08x, and became %08x", (unsigned long long)phys, old, new);
+	return (old ^ new) & flip ? REACHED : FAIL;
+}
+
 enum outcome cpu_attack(uint64_t phys)
 {
+	enum outcome outcome;
 	uint32_t value, marker = 0x600df00d;
-	int sig;
 
 	/* The control: our own memory can be read this way. */
 	memcpy(own, &marker, sizeof(marker));
@@ -286,18 +419,10 @@ enum outcome cpu_attack(uint64_t phys)
 		say("/dev/mem does not work");
 		return FAIL;
 	}
-	sig = cpu_read(phys, &value);
-	if (sig == SIGSEGV || sig == SIGBUS) {
-		say("%s at %#llx", sig == SIGBUS ? "SIGBUS" : "SIGSEGV",
-		    (unsigned long long)phys);
-		return REFUSED;
-	}
-	if (sig) {
-		say("could not try: %d", sig);
-		return FAIL;
-	}
-	say("read %#llx: %08x", (unsigned long long)phys, value);
-	return REACHED;
+	outcome = cpu_refused(phys, cpu_read(phys, &value));
+	if (outcome == REACHED)
+		say("read %#llx: %08x", (unsigned long long)phys, value);
+	return outcome;
 }
 
 enum outcome expect_errno(struct td_res res, int err)

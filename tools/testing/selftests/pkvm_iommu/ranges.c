@@ -74,7 +74,9 @@ bool find_range(uint64_t kind, unsigned int n, uint64_t *start, uint64_t *size)
 	}
 	if (n)
 		return false;
-	if (kind == PKVM_IOMMU_TEST_RANGE_MMIO && iomem("smmu", start, &end)) {
+	/* The kernel lists only windows that have a device; there is no other. */
+	if (kind == PKVM_IOMMU_TEST_RANGE_MMIO &&
+	    (iomem("smmu", start, &end) || iomem("virtio_mmio", start, &end))) {
 		*size = end + 1 - *start;
 		return true;
 	}
