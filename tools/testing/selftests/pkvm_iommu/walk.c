@@ -306,6 +306,18 @@ static void step_free(struct walker *w)
 	wrong(w, "the end of a domain takes no end");
 }
 
+void end_another(struct walker *w, uint64_t domain)
+{
+	uint64_t id = some_own_domain(w);
+	int i;
+
+	if (id == domain)
+		return;
+	drain(w, id);
+	for (i = 0; i < 5000 && domain_free(w, id) == -EAGAIN; i++)
+		;
+}
+
 static void step_domain(struct walker *w)
 {
 	int i, n = 0;

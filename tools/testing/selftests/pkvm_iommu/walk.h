@@ -93,6 +93,8 @@ void *memory_at(struct walker *w, uint64_t phys);
 uint64_t some_iova(struct walker *w);
 uint64_t some_feed(struct walker *w);
 bool feed(struct walker *w, uint64_t nr);
+/* When all pages are in use: end a domain other than this. */
+void end_another(struct walker *w, uint64_t domain);
 
 /* walk_setup.c */
 /* Blocks of 2 MiB, which are never given back to the kernel: EL2 may keep some. */

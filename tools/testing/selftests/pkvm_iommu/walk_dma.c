@@ -72,10 +72,11 @@ static uint64_t target(struct walker *w, uint64_t domain)
 	struct spec_domain *d;
 	const struct spec_map *m;
 	uint64_t offset = below(w, PAGE / 8) * 8;
+	bool mapped = below(w, 3);
 
 	if (domain == PKVM_IOMMU_DOMAIN_IDENTITY && below(w, 8))
 		return page_of(w, below(w, 2), below(w, 16)) + offset;
-	for (d = w->spec.domain; below(w, 3) && d < w->spec.domain + SPEC_DOMAINS; d++) {
+	for (d = w->spec.domain; mapped && d < w->spec.domain + SPEC_DOMAINS; d++) {
 		if (d->id != domain || !d->is.nr)
 			continue;
 		m = &d->is.map[below(w, d->is.nr)];
@@ -164,13 +165,16 @@ static bool prepare(struct walker *w, uint64_t domain)
 		PKVM_IOMMU_PROT_READ | PKVM_IOMMU_PROT_WRITE | PKVM_IOMMU_PROT_CACHE,
 		PKVM_IOMMU_RUN(cq, 1),
 	};
-	int64_t err;
+	int64_t err, tries;
 
 	if (attached(w) && domain != PKVM_IOMMU_DOMAIN_IDENTITY) {
 		iova = WINDOW;
 		err = call_args(w, res, args);
-		if (err == -ENOMEM && feed(w, res[2]))
+		for (tries = 0; err == -ENOMEM && tries < 4; tries++) {
+			if (!feed(w, res[2]))
+				end_another(w, domain);
 			err = call_args(w, res, args);
+		}
 		if (err)
 			return false;
 	}
