@@ -366,11 +366,11 @@ storm_devices() {
 	done
 }
 
-# nvme_devices N: what `walk` has for DMA, one for each thread.
+# nvme_devices N: what `walk` has for DMA, one for each thread, and other streams.
 nvme_devices() {
 	nd=0
 	while [ $nd -lt "$1" ]; do
-		echo "-device nvme,serial=walk$nd,cmb_size_mb=1"
+		echo "-device nvme,serial=walk$nd,cmb_size_mb=1 -device edu"
 		nd=$((nd + 1))
 	done
 }

@@ -12,6 +12,9 @@
  * pool has, less can be said. A seed of 0, or none, is a new one.
  * SECONDS ends it early, where several CPUs in QEMU are slow.
  *
+ * Each thread needs an NVMe controller; and where there is no identity domain an edu,
+ * and all together one more, because there the hardware knows which streams exist.
+ *
  * PKVM_IOMMU_FAULT is left to the kernel, which takes the faults away, but for
  * IOMMUs that do not exist.
  */
@@ -169,16 +172,20 @@ static uint64_t some_sid(struct walker *w)
 {
 	static const uint64_t few[] = { 0, 1, 7, 8, 62, 63 };
 	uint64_t end = 1ULL << machine.sid_bits;
+	/* A bus that there is not, also where 16 bits of an id are looked at. */
+	uint64_t own = end / 2 + (machine.identity ? 0 : 0x8000) + w->nr * 64;
 
 	if (w->has_nvme && below(w, 2))
 		return w->nvme.sid;
+	if (w->spare && below(w, 4))
+		return w->spare;
 	switch (below(w, 24)) {
 	case 0:
 		return end + below(w, 2);
 	case 1:
-		return below(w, 2) ? ~0ULL : 1ULL << 32 | (end / 2 + w->nr * 64);
+		return below(w, 2) ? ~0ULL : 1ULL << 32 | own;
 	}
-	return (end / 2 + w->nr * 64 + few[below(w, COUNT(few))]) % end;
+	return (own + few[below(w, COUNT(few))]) % end;
 }
 
 static uint64_t some_own_domain(struct walker *w)
@@ -201,7 +208,7 @@ static uint64_t some_own_domain(struct walker *w)
 
 static uint64_t some_domain(struct walker *w)
 {
-	return below(w, 3) ? some_own_domain(w) : IDENTITY;
+	return below(w, machine.identity ? 3 : 16) ? some_own_domain(w) : IDENTITY;
 }
 
 static int domain_index(struct walker *w, uint64_t id)
@@ -216,14 +223,35 @@ static int domain_index(struct walker *w, uint64_t id)
 
 /********** steps */
 
+void replay(struct walker *w, uint64_t iommu, uint64_t domain)
+{
+	uint64_t res[3];
+
+	while (!call(w, res, PKVM_IOMMU_REPLAY, iommu, domain, 0, 0) && res[1])
+		;
+}
+
+static void attach_to(struct walker *w, uint64_t iommu, uint64_t sid, uint64_t domain)
+{
+	uint64_t res[3];
+	int64_t err = call(w, res, PKVM_IOMMU_ATTACH, iommu, sid, domain, 0);
+
+	if (err == -ENOMEM && feed(w, res[1]))
+		err = call(w, res, PKVM_IOMMU_ATTACH, iommu, sid, domain, 0);
+	if (!err && res[1] && below(w, 4))
+		replay(w, iommu, domain);
+}
+
+void attach(struct walker *w, uint64_t sid)
+{
+	attach_to(w, 0, sid, some_own_domain(w));
+}
+
 static void step_attach(struct walker *w)
 {
-	uint64_t res[3], iommu = below(w, 30) ? 0 : w->spec.nr_iommus + below(w, 3);
-	uint64_t sid = some_sid(w), domain = some_domain(w);
+	uint64_t iommu = below(w, 30) ? 0 : w->spec.nr_iommus + below(w, 3);
 
-	if (call(w, res, PKVM_IOMMU_ATTACH, iommu, sid, domain, 0) == -ENOMEM &&
-	    feed(w, res[1]))
-		call(w, res, PKVM_IOMMU_ATTACH, iommu, sid, domain, 0);
+	attach_to(w, iommu, some_sid(w), some_domain(w));
 }
 
 static void step_detach(struct walker *w)
@@ -499,7 +527,7 @@ static void step_ask(struct walker *w)
 {
 	uint64_t res[3], op;
 
-	switch (below(w, 6)) {
+	switch (below(w, 7)) {
 	case 0:
 		call(w, res, PKVM_IOMMU_INFO, machine.weak ? PKVM_IOMMU_INFO_LIMIT : below(w, 4),
 		     0, 0, 0);
@@ -518,6 +546,10 @@ static void step_ask(struct walker *w)
 		if (machine.identity)
 			call(w, res, PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_SHADOW,
 			     below(w, 3) ? some_page(w) : forbidden(w), 0, 0);
+		break;
+	case 5:
+		call(w, res, PKVM_IOMMU_REPLAY, below(w, 8) ? 0 : w->spec.nr_iommus,
+		     some_own_domain(w), 0, 0);
 		break;
 	default:
 		op = PKVM_IOMMU_MAP_LIST + 1 + (chance(w) >> below(w, 60));
@@ -665,9 +697,9 @@ int main(int argc, char **argv)
 	for (i = 0; i < machine.threads; i++) {
 		walkers[i].nr = i;
 		setup_walker(&walkers[i], mem + 2 * i * BLOCK, calls);
-		devices += walkers[i].has_nvme;
+		devices += walkers[i].has_nvme && (machine.identity || walkers[i].spare);
 	}
-	tap_ok(devices == machine.threads, "each thread has a device of its own: %u", devices);
+	tap_ok(devices == machine.threads, "each thread has devices of its own: %u", devices);
 
 	begin = now_ms();
 	if (argc > 4)

@@ -48,6 +48,7 @@ struct walker {
 	uint64_t phys[2];		/* their addresses */
 	struct nvme nvme;
 	bool has_nvme, ready;		/* the device; its queue is set up */
+	uint32_t spare;			/* another device's stream, or 0 */
 	uint64_t calls, works, shared;
 	uint64_t digest;		/* of all calls and answers */
 	uint64_t reached, refused, faults;
@@ -59,8 +60,10 @@ struct machine {
 	uint64_t seed;
 	unsigned int threads;
 	bool weak;			/* several threads: one pool, nobody knows all of it */
-	unsigned int limit, sid_bits;
+	unsigned int limit, reach, sid_bits;	/* reach: of physical addresses */
 	bool identity;
+	/* Without it, the IOMMU refuses streams of no device: there is none from here on. */
+	uint64_t endpoints;
 	uint64_t el2[32];		/* addresses that are EL2's */
 	unsigned int nr_el2;
 	uint64_t regs, regs_size;	/* of the IOMMU */
@@ -95,11 +98,17 @@ uint64_t some_feed(struct walker *w);
 bool feed(struct walker *w, uint64_t nr);
 /* When all pages are in use: end a domain other than this. */
 void end_another(struct walker *w, uint64_t domain);
+/* Attach a stream of the IOMMU to one of the thread's domains. */
+void attach(struct walker *w, uint64_t sid);
+/* Tell an IOMMU all of what is mapped in a domain. */
+void replay(struct walker *w, uint64_t iommu, uint64_t domain);
 
 /* walk_setup.c */
 /* Blocks of 2 MiB, which are never given back to the kernel: EL2 may keep some. */
 uint8_t *setup_memory(unsigned int nr);
 bool setup_machine(void);
+/* The stream of the @nth device that is there for nothing else, blocked; or 0. */
+uint32_t setup_spare(unsigned int nth);
 /* The kernel's unused pages are the kernel's again: then all in the pool is ours. */
 void setup_pool(void);
 void setup_walker(struct walker *w, uint8_t *mem, uint64_t calls);

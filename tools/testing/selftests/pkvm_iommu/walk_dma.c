@@ -29,6 +29,7 @@ static struct expect expect(struct walker *w, uint64_t iova, bool write)
 	struct expect e = { .reason = PKVM_IOMMU_FAULT_UNMAPPED };
 	uint64_t domain = spec_domain_of(&w->spec, 0, w->nvme.sid);
 	const struct spec_map *m;
+	uint64_t mapped, lingers;
 	bool all;
 
 	if (!attached(w)) {
@@ -53,6 +54,9 @@ static struct expect expect(struct walker *w, uint64_t iova, bool write)
 	if (spec_may_linger(&w->spec, domain, iova))
 		return e;
 	m = spec_mapped(&w->spec, domain, iova, 1, &all);
+	/* Nor that the IOMMU has been told of all. */
+	if (m && !machine.identity && !spec_knows(&w->spec, 0, domain, &mapped, &lingers))
+		return e;
 	if (m) {
 		e.may = m->prot & (write ? PKVM_IOMMU_PROT_WRITE : PKVM_IOMMU_PROT_READ);
 		/* Stage 1 does not know what is only written. */
@@ -89,7 +93,9 @@ static uint64_t target(struct walker *w, uint64_t domain)
 static void faulted(struct walker *w, uint64_t before, uint64_t iova, int reason)
 {
 	struct pkvm_iommu_test_faults f = { 0 };
-	uint64_t info = (uint64_t)reason << 32 | w->nvme.sid;
+	/* Of a blocked stream, hardware without page tables does not say why. */
+	uint64_t info = (uint64_t)(reason == PKVM_IOMMU_FAULT_BLOCKED && !machine.identity ?
+				   PKVM_IOMMU_FAULT_UNKNOWN : reason) << 32 | w->nvme.sid;
 	bool found = false;
 	int i;
 
@@ -165,9 +171,12 @@ static bool prepare(struct walker *w, uint64_t domain)
 		PKVM_IOMMU_PROT_READ | PKVM_IOMMU_PROT_WRITE | PKVM_IOMMU_PROT_CACHE,
 		PKVM_IOMMU_RUN(cq, 1),
 	};
+	uint64_t mapped, lingers;
 	int64_t err, tries;
 
 	if (attached(w) && domain != PKVM_IOMMU_DOMAIN_IDENTITY) {
+		if (!machine.identity && !spec_knows(&w->spec, 0, domain, &mapped, &lingers))
+			replay(w, 0, domain);
 		iova = WINDOW;
 		err = call_args(w, res, args);
 		for (tries = 0; err == -ENOMEM && tries < 4; tries++) {
@@ -216,16 +225,27 @@ static void again_unmapped(struct walker *w, uint64_t domain)
 	check(w, iova, below(w, 2));
 }
 
-/* The same of a page that EL2 gets. */
-static void again_given(struct walker *w)
+/* The same of a page that EL2 gets: with what is unmapped lazily it has to end itself. */
+static void again_given(struct walker *w, uint64_t domain)
 {
-	uint64_t phys = machine.weak ? 0 : some_feed(w), res[3];
+	uint64_t phys = machine.weak ? 0 : some_feed(w), iova = phys, res[3], args[ARGS] = {
+		PKVM_IOMMU_MAP, domain, WINDOW + PAGE,
+		PKVM_IOMMU_PROT_READ | PKVM_IOMMU_PROT_WRITE | PKVM_IOMMU_PROT_CACHE,
+		PKVM_IOMMU_RUN(phys, 1),
+	};
 
 	if (!phys)
 		return;
-	check(w, phys, true);
+	if (domain != PKVM_IOMMU_DOMAIN_IDENTITY) {
+		iova = WINDOW + PAGE;
+		if (call_args(w, res, args))
+			return;
+	}
+	check(w, iova, true);
+	if (domain != PKVM_IOMMU_DOMAIN_IDENTITY)
+		call(w, res, PKVM_IOMMU_UNMAP, domain, iova, PAGE, PKVM_IOMMU_UNMAP_LAZY);
 	call(w, res, PKVM_IOMMU_TOPUP, phys / PAGE, 1, 0, 0);
-	check(w, phys, false);
+	check(w, iova, false);
 }
 
 void dma_step(struct walker *w)
@@ -235,6 +255,9 @@ void dma_step(struct walker *w)
 	if (!w->has_nvme)
 		return;
 	pthread_mutex_lock(&dma_lock);
+	/* With no identity to be in, it would be blocked most of the time. */
+	if (!machine.identity && !attached(w) && below(w, 2))
+		attach(w, w->nvme.sid);
 	domain = spec_domain_of(&w->spec, 0, w->nvme.sid);
 	if (prepare(w, domain)) {
 		iova = target(w, domain);
@@ -243,8 +266,8 @@ void dma_step(struct walker *w)
 			check(w, iova, below(w, 2) || !attached(w));
 		if (attached(w) && domain != PKVM_IOMMU_DOMAIN_IDENTITY)
 			again_unmapped(w, domain);
-		else if (attached(w))
-			again_given(w);
+		if (attached(w) && (domain == PKVM_IOMMU_DOMAIN_IDENTITY || below(w, 2)))
+			again_given(w, domain);
 	}
 	if (attached(w) && domain != PKVM_IOMMU_DOMAIN_IDENTITY)
 		call(w, res, PKVM_IOMMU_UNMAP, domain, WINDOW, PAGE, 0);

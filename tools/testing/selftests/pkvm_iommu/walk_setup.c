@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The random walk: what the machine is like, and the memory of each thread. */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "edu.h"
 #include "walk.h"
 
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
@@ -67,7 +69,7 @@ static void describe(struct walker *w)
 	s->state = SPEC_SEALED;
 	s->isolated = true;
 	s->limit = machine.limit;
-	s->cpu_bits = machine.limit;
+	s->cpu_bits = machine.reach;
 	while (f && fgets(line, sizeof(line), f)) {
 		if (line[0] == ' ' || !strstr(line, "System RAM") ||
 		    sscanf(line, "%llx-%llx", &from, &to) != 2)
@@ -83,7 +85,8 @@ static void describe(struct walker *w)
 	for (n = 0; td_range(PKVM_IOMMU_TEST_RANGE_MMIO, n, &r); n++) {
 		s->iommu[n] = (struct spec_iommu) {
 			.base = r.address, .size = r.size, .sid_bits = machine.sid_bits,
-			.oas = machine.limit, .isolates = r.size, .has = true,
+			.oas = machine.reach, .isolates = r.size, .has = true,
+			.no_tables = !machine.identity, .endpoints = machine.endpoints,
 		};
 		s->nr_iommus = n + 1;
 		if (r.size) {
@@ -92,6 +95,36 @@ static void describe(struct walker *w)
 		}
 	}
 	td_info(PKVM_IOMMU_INFO_POOL_TOTAL, &s->total);
+}
+
+/* One more than the highest stream of a PCI device. */
+static uint64_t setup_endpoints(void)
+{
+	DIR *dir = opendir("/sys/bus/pci/devices");
+	unsigned int bus, dev, fn;
+	uint64_t end = 0, sid;
+	struct dirent *d;
+
+	while (dir && (d = readdir(dir))) {
+		if (sscanf(d->d_name, "%*x:%x:%x.%x", &bus, &dev, &fn) != 3)
+			continue;
+		sid = bus << 8 | dev << 3 | fn;
+		end = sid < end ? end : sid + 1;
+	}
+	if (dir)
+		closedir(dir);
+	return end;
+}
+
+uint32_t setup_spare(unsigned int nth)
+{
+	uint64_t iommu, domain;
+	struct edu edu;
+
+	if (machine.identity || edu_open_nth(&edu, nth) ||
+	    !td_take_stream(edu.sid, &iommu, &domain))
+		return 0;
+	return edu.sid;
 }
 
 /* Stream ids that exist: DETACH of one that does not says so. */
@@ -108,10 +141,17 @@ bool setup_machine(void)
 	if (res.err || td_info(PKVM_IOMMU_INFO_LIMIT, &limit))
 		return false;
 	machine.limit = limit;
+	/* An IOMMU without page tables may reach further than what is mapped for it. */
+	machine.reach = limit;
+	while (machine.reach < 52 &&
+	       td_call(PKVM_IOMMU_TOPUP, 1ULL << machine.reach >> 12, 1, 0).err == -EPERM)
+		machine.reach++;
 	while (machine.sid_bits < 32 &&
 	       td_call(PKVM_IOMMU_DETACH, 0, 1ULL << machine.sid_bits, id).err == -ENOTCONN)
 		machine.sid_bits++;
-	machine.identity = td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_IDENTITY, 0, 0).x2;
+	machine.identity = td_has_identity(0);
+	if (!machine.identity)
+		machine.endpoints = setup_endpoints();
 	do {
 		res = td_call(PKVM_IOMMU_DOMAIN_FREE, id, 0, 0);
 	} while (res.err == -EAGAIN);
@@ -126,6 +166,7 @@ void setup_pool(void)
 
 void setup_walker(struct walker *w, uint8_t *mem, uint64_t calls)
 {
+	uint64_t iommu, domain;
 	int i;
 
 	w->chance = machine.seed * 0x2545f4914f6cdd1dULL + w->nr;
@@ -137,7 +178,8 @@ void setup_walker(struct walker *w, uint8_t *mem, uint64_t calls)
 	dma_open(w);
 	/* From here on it is ours; the kernel has it attached, or not. */
 	if (w->has_nvme)
-		td_call(PKVM_IOMMU_DETACH, 0, w->nvme.sid, PKVM_IOMMU_DOMAIN_IDENTITY);
+		td_take_stream(w->nvme.sid, &iommu, &domain);
+	w->spare = setup_spare(w->nr);
 	if (machine.weak)
 		pool_open(w);
 }

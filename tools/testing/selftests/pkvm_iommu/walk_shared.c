@@ -20,7 +20,7 @@
 #define IOVA	(5ULL << 30)
 #define SID	0x3000
 
-static uint64_t shared_phys, shared_domain;
+static uint64_t shared_phys, shared_domain, shared_sid;
 
 /* One of these, or success. */
 static bool is_one_of(int64_t err, const int *errors)
@@ -93,13 +93,24 @@ static void try_stream(struct walker *w)
 {
 	static const int errors[] = { -EBUSY, -ENOTCONN, -ENOMEM, 0 };
 	const uint64_t args[ARGS] = {
-		below(w, 2) ? PKVM_IOMMU_ATTACH : PKVM_IOMMU_DETACH, 0, SID,
+		below(w, 2) ? PKVM_IOMMU_ATTACH : PKVM_IOMMU_DETACH, 0, shared_sid,
 		below(w, 2) || !machine.identity ? shared_domain : PKVM_IOMMU_DOMAIN_IDENTITY,
 	};
 	uint64_t res[3];
 
 	if (try(w, res, args, errors) == -ENOMEM)
 		feed(w, res[1]);
+}
+
+/* Of what others have attached meanwhile, or have not. */
+static void try_replay(struct walker *w)
+{
+	static const int errors[] = { -ENOTCONN, 0 };
+	const uint64_t args[ARGS] = { PKVM_IOMMU_REPLAY, 0, shared_domain };
+	uint64_t res[3];
+
+	if (!try(w, res, args, errors) && res[1] > (machine.identity ? 0 : 1))
+		wrong(w, "a replay has more to tell than there can be");
 }
 
 static void try_donate(struct walker *w)
@@ -146,7 +157,10 @@ void shared_step(struct walker *w)
 		try_lookup(w, iova);
 		break;
 	case 11 ... 12:
-		try_stream(w);
+		if (below(w, 4))
+			try_stream(w);
+		else
+			try_replay(w);
 		break;
 	case 13:
 		if (!below(w, 8))
@@ -162,8 +176,9 @@ bool shared_open(uint64_t phys)
 	struct td_res res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, 0);
 
 	shared_phys = phys;
+	shared_sid = machine.identity ? SID : setup_spare(machine.threads);
 	shared_domain = res.x2;
-	return !res.err;
+	return !res.err && shared_sid;
 }
 
 const char *shared_close(struct walker *w)
@@ -177,9 +192,9 @@ const char *shared_close(struct walker *w)
 		if (res.err || !res.x2)
 			return "the shared domain cannot be emptied";
 	}
-	td_call(PKVM_IOMMU_DETACH, 0, SID, shared_domain);
-	td_call(PKVM_IOMMU_DETACH, 0, SID, PKVM_IOMMU_DOMAIN_IDENTITY);
-	if (td_call(PKVM_IOMMU_DETACH, 0, SID, shared_domain).err != -ENOTCONN)
+	td_call(PKVM_IOMMU_DETACH, 0, shared_sid, shared_domain);
+	td_call(PKVM_IOMMU_DETACH, 0, shared_sid, PKVM_IOMMU_DOMAIN_IDENTITY);
+	if (td_call(PKVM_IOMMU_DETACH, 0, shared_sid, shared_domain).err != -ENOTCONN)
 		return "the shared stream cannot be detached";
 	for (i = 0; i < PAGES; i++) {
 		const uint64_t args[ARGS] = { shared_phys / PAGE + i };
