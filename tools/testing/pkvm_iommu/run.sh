@@ -435,6 +435,7 @@ one_config() (
 			INITRD=$LOGS/$name.initrd
 			;;
 		virtio-iommu)	devices="$VIRTIO_IOMMU $devices -dtb $(device_tree "$name" "$o")" ;;
+		at-once)	devices="-global virtio-mmio.ioeventfd=off $devices" ;;
 		image=*)	IMAGE=$ROOT/build/Image-${o#*=}
 				loud_row "$name: its kernel builds" \
 					env VARIANT="${o#*=}" "$TOOLS/build.sh" || continue ;;
