@@ -536,7 +536,8 @@ static void step_ask(struct walker *w)
 		call(w, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_IDENTITY, below(w, 3), 0, 0);
 		break;
 	case 2:
-		call(w, res, PKVM_IOMMU_INFO, 5 + (chance(w) >> below(w, 60)), 0, 0, 0);
+		call(w, res, PKVM_IOMMU_INFO,
+		     PKVM_IOMMU_INFO_RUNS + 1 + (chance(w) >> below(w, 60)), 0, 0, 0);
 		break;
 	case 3:
 		call(w, res, PKVM_IOMMU_FAULT, w->spec.nr_iommus + (chance(w) >> below(w, 60)),
