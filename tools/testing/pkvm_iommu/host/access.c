@@ -8,9 +8,15 @@
 
 #include "walk.h"
 
+static void access_at(const void *addr)
+{
+	list_access(addr);
+	race_access();
+}
+
 #define ACCESS(name)			\
 	void __tsan_##name(void *addr);	\
-	void __tsan_##name(void *addr) { race_access(); }
+	void __tsan_##name(void *addr) { access_at(addr); }
 
 #define ACCESSES(size)				\
 	ACCESS(read##size)			\
@@ -27,8 +33,8 @@ ACCESSES(2)
 ACCESSES(4)
 ACCESSES(8)
 ACCESSES(16)
-ACCESS(func_entry)
 
+void __tsan_func_entry(void *addr);
 void __tsan_init(void);
 void __tsan_func_exit(void *none);
 void __tsan_read_range(void *addr, long size);
@@ -36,6 +42,11 @@ void __tsan_write_range(void *addr, long size);
 void *__tsan_memcpy(void *to, const void *from, size_t size);
 void *__tsan_memmove(void *to, const void *from, size_t size);
 void *__tsan_memset(void *to, int byte, size_t size);
+
+void __tsan_func_entry(void *addr)
+{
+	race_access();
+}
 
 void __tsan_init(void)
 {
@@ -57,7 +68,7 @@ void __tsan_write_range(void *addr, long size)
 
 void *__tsan_memcpy(void *to, const void *from, size_t size)
 {
-	race_access();
+	access_at(from);
 
 	return memcpy(to, from, size);
 }

@@ -292,6 +292,8 @@ static void check_one(u64 iommu, u64 sid)
  * The runs of a MAP_LIST follow from what the call ignores: from there, again and
  * again, each time of the next page.
  */
+static unsigned char list_read[2 * ENV_PAGE / sizeof(u64)];
+
 static void write_list(const struct act *a)
 {
 	u64 *list = (u64 *)spec.runs, i, n;
@@ -300,6 +302,18 @@ static void write_list(const struct act *a)
 		;
 	for (i = 0; i < a->a[5] && i < PKVM_IOMMU_LIST_RUNS && a->a[4] + i < spec.nr_runs; i++)
 		list[a->a[4] + i] = n ? a->a[6 + i % n] + i / n * ENV_PAGE : 0;
+	memset(list_read, 0, sizeof(list_read));
+}
+
+/* The host could have changed a run by the second time that EL2 reads it. */
+void list_access(const void *addr)
+{
+	const u64 *word = spec.runs ? env_cpu(env_el2_pa(addr)) : NULL;
+
+	if (!word || word < spec.runs || word >= spec.runs + spec.nr_runs)
+		return;
+	if (list_read[word - spec.runs]++)
+		fail("EL2 reads run %llu of a list again", (unsigned long long)(word - spec.runs));
 }
 
 void act_prepare(const struct act *a)

@@ -646,6 +646,11 @@ int env_page_op(enum env_op op, u64 pfn)
 	return ret;
 }
 
+u64 env_el2_pa(const void *addr)
+{
+	return hyp_virt_to_phys(addr);
+}
+
 bool env_host_reaches(u64 pfn)
 {
 	return get_host_state(hyp_phys_to_page(pfn << PAGE_SHIFT)) != PKVM_NOPAGE;

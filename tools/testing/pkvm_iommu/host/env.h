@@ -76,6 +76,7 @@ bool env_is_ram(uint64_t pa);			/* whole page of memory */
 bool env_host_reaches(uint64_t pfn);		/* by EL2's own record */
 bool env_host_owns(uint64_t pfn);		/* alone */
 bool env_el2_owns(uint64_t pfn);
+uint64_t env_el2_pa(const void *addr);		/* where an address of EL2's leads to */
 uint64_t *env_cpu(uint64_t pa);			/* memory as the CPUs see it */
 uint64_t *env_poc(uint64_t pa);			/* as an SMMU that does not snoop does */
 void env_dev_write(uint64_t pa, const void *data, size_t size, bool snoops);

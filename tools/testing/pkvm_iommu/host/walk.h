@@ -92,6 +92,7 @@ int act(const struct act *a, u64 *res);
 	call_some(boot, res, COUNT(((u64[]) { __VA_ARGS__ })), (u64[]) { __VA_ARGS__ })
 int call_some(bool boot, u64 *res, int nr, const u64 *args);
 void act_prepare(const struct act *a);
+void list_access(const void *addr);	/* EL2 is about to read, or to write */
 void act_finish(const struct act *a, const u64 *res);
 bool mapping_says(u64 domain, u64 iova, u64 size, struct smmu_map *map);
 bool lingers_says(u64 domain, u64 iova, u64 size, const struct smmu_map *map);
