@@ -1029,7 +1029,8 @@ int pkvm_iommu_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain
 
 	hyp_spin_lock(&domain->lock);
 	/* Only a replay changes it, and only under this lock; or a new start. */
-	from = iova = READ_ONCE(domain->told[iommu->id]);
+	from = READ_ONCE(domain->told[iommu->id]);
+	iova = from;
 	for (steps = 0; steps < UNMAP_STEPS && !ret && iova < end; steps++) {
 		found = pkvm_iommu_pgtable_read(domain->ops, iova, SZ_2M, runs, MAP_MAX);
 		if (found && calls++ == REPLAY_CALLS)
