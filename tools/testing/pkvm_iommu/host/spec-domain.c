@@ -485,11 +485,12 @@ const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdi
 	if_so(&a, busy, EBUSY);
 	if_so(&a, is_told(s, d->id, true), EIO);
 	if_so(&a, s->free_min < MAP_PAGES(nr), ENOMEM);
-	a.maybe = done;
+	/* What was unmapped lazily is in the way, is flushed, and is there again. */
+	a.maybe = done || race_may_unmap(s, args[1]);
 	wrong = judge(&a, res, &ok);
 	if (wrong)
 		return wrong;
-	if (ok && !done)
+	if (ok && !done && !race_may_unmap(s, args[1]))
 		return "no progress and no error";
 	if ((int)res[0] == -ENOMEM) {
 		/* It may take more than one TOPUP to give them: a page for each run, and more. */

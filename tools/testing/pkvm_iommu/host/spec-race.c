@@ -10,6 +10,7 @@
  *   UNMAP, FLUSH or DOMAIN_FREE that overlaps counts as the latter.
  * - A FLUSH may have come before a lazy UNMAP that overlaps, and then what that
  *   unmapped lingers, even if another order is found.
+ * - A MAP may have come to nothing, without an error, if a lazy UNMAP overlaps.
  * - What an UNMAP unmapped may linger if a lazy one overlaps, which may have been it.
  * - A REPLAY may have come before an ATTACH that overlaps and asks for another.
  * - A domain may be in use because a call that overlaps names it.
