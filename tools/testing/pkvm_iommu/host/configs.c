@@ -20,7 +20,7 @@ const struct config configs[] = {
 		{ VAT(0x9080e00), .endpoints = 1000, .no_ranges = true, .no_mmio = true,
 		  .latency = 1 },
 		{ VAT(0x9082000), .endpoints = 100, .input_bits = 48, .tag_bits = 8,
-		  .refuses = 10 } } },
+		  .refuses = 5 } } },
 	{ .name = "stage1", .ia = 36, .nr = 1, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .coherent = true, .oas = 44, .msi = true } } },
 	{ .name = "stage1-forced", .ia = 39, .nr = 1, .flags = PKVM_IOMMU_F_STAGE1, .smmu = { {
