@@ -177,7 +177,10 @@ void many_lazy_domains(void)
 	}
 }
 
-/* Runs of a page each, that are no neighbours in memory, from @iova on. */
+/* MMIO: unlike memory, it is always the host's, whatever happened during boot. */
+#define DEVICE		0x80000000ULL
+
+/* Runs of a page each, that are no neighbours, from @iova on. */
 static void map_pages(u64 id, u64 iova, u64 pages)
 {
 	struct act a = { .kind = ACT_CALL, .a = { PKVM_IOMMU_MAP, id, iova, 3 } };
@@ -186,8 +189,8 @@ static void map_pages(u64 id, u64 iova, u64 pages)
 	for (n = 0; n < pages; n += res[1] / ENV_PAGE) {
 		a.a[2] = iova + n * ENV_PAGE;
 		for (i = 0; i < PKVM_IOMMU_RUNS; i++)
-			a.a[4 + i] = n + i < pages ? PKVM_IOMMU_RUN(0x40601000 + (n + i) * 2 %
-								    64 * ENV_PAGE, 1) : 0;
+			a.a[4 + i] = n + i < pages ?
+				     PKVM_IOMMU_RUN(DEVICE + (n + i) * 2 * ENV_PAGE, 1) : 0;
 		must(!fed(&a, res) && res[1], "pages are mapped");
 	}
 }
@@ -209,7 +212,7 @@ void replay_in_between(void)
 {
 	struct act attach = { .kind = ACT_CALL, .a = { PKVM_IOMMU_ATTACH, 0, 5 } };
 	struct act block = { .kind = ACT_CALL, .a = { PKVM_IOMMU_MAP, 0, 0, 3,
-			     PKVM_IOMMU_RUN(WHOLE_BLOCK, 512) } };
+			     PKVM_IOMMU_RUN(DEVICE, 512) } };
 	u64 id = new_domain(), res[3], n;
 	struct act at_once[3];
 
