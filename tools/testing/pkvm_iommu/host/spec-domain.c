@@ -464,6 +464,9 @@ const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdi
 			break;
 		size += len;
 	}
+	/* Each run has a page, or should have. */
+	if (!list && args[2] < 1ULL << s->limit)
+		range |= nr * PAGE > (1ULL << s->limit) - args[2];
 	/* Of a list it is known that it has so many pages, at least. */
 	d = map_args(s, &a, args[1], args[2], list ? nr * PAGE : size);
 	if_so(&a, !runs || (!list && empty) || prot >> 5 || !(prot & 3), EINVAL);
