@@ -53,8 +53,9 @@ const struct config configs[] = {
 		.evtq_bits = 19, .s1 = true, .s2 = true, .coherent = true, .oas = 48 } } },
 	{ .name = "reach32", .ia = 40, .nr = 1, .scenario = edge_of_reach, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 32 } } },
-	{ .name = "reach48", .ia = 48, .nr = 1, .smmu = { {
-		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 48 } } },
+	{ .name = "reach48", .ia = 48, .nr = 1, .scenario = far_apart, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 48,
+		.ril = true } } },
 	{ .name = "saturated", .ia = 40, .nr = 1, .scenario = saturate_pins, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 48 } } },
 	{ .name = "many-domains", .ia = 36, .nr = 1, .scenario = many_lazy_domains, .smmu = { {

@@ -136,6 +136,27 @@ void many_domains(void)
 	spec.free_min = 0;
 }
 
+/* More pages in one UNMAP than a command of range invalidation can name. */
+void far_apart(void)
+{
+	struct act a = { .kind = ACT_CALL,
+			 .a = { PKVM_IOMMU_MAP, new_domain(), 0, 3, PKVM_IOMMU_RUN(0x40700000, 1) } };
+	struct act attach = { .kind = ACT_CALL, .a = { PKVM_IOMMU_ATTACH, 0, 0, a.a[1] } };
+	u64 res[3], i, reach = 1ULL << 48;
+
+	must(!fed(&attach, res), "a stream is attached");
+	must(!fed(&a, res), "a page is mapped");
+	a.a[2] = reach / 4;
+	must(!fed(&a, res), "and one far behind");
+	for (i = 0; i < reach; i += res[1]) {
+		must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], i, reach - i, 0) && res[1], "all go");
+		check_all(true);
+	}
+	must(!call(false, res, PKVM_IOMMU_DETACH, 0, 0, a.a[1]), "it is detached");
+	while (call(false, res, PKVM_IOMMU_DOMAIN_FREE, a.a[1]) == -EAGAIN)
+		;
+}
+
 /* The last page that the IOMMU can read tables from, and the first that it cannot. */
 void edge_of_reach(void)
 {

@@ -133,6 +133,7 @@ void many_lazy_domains(void);
 void replay_in_between(void);
 void many_domains(void);
 void edge_of_reach(void);
+void far_apart(void);
 
 /* args.c */
 #define WALK_DOMAINS	8	/* that the walk has at most */
