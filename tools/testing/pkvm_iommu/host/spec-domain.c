@@ -387,6 +387,9 @@ static const char *map_done(struct spec *s, struct spec_domain *d, u64 iova, u64
 		return "maps what the host may not reach";
 	if (spec_mapped(s, d->id, iova, size, &all))
 		return "maps over what is mapped";
+	/* No IOMMU may have two at a time: what lingered there has been flushed. */
+	if (!race_may_unmap(s, d->id))
+		map_del(&d->was, false, iova, iova + size, NULL);
 	/* None extends beyond a multiple of 2 MiB, where that matters. */
 	for (pos = 0; pos < size; pos += here) {
 		here = d->is.runs ? (1 << 21) - (iova + pos) % (1 << 21) : size;
