@@ -54,10 +54,9 @@ extern struct pkvm_iommu_dev *pkvm_iommu_devs[PKVM_IOMMU_MAX];
 extern unsigned int pkvm_iommu_nr_devs;
 extern atomic_t pkvm_iommu_topups;
 
-/**
- * pkvm_iommu_lists - lists of runs for PKVM_IOMMU_MAP_LIST, or NULL
- *
- * One for each possible CPU, and for tests a page of them behind all others.
+/*
+ * Lists of runs for PKVM_IOMMU_MAP_LIST, or NULL: one for each possible CPU, and for
+ * tests a page of them behind all others.
  */
 extern u64 (*pkvm_iommu_lists)[PKVM_IOMMU_LIST_RUNS];
 
