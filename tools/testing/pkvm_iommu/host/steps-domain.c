@@ -254,7 +254,7 @@ bool replay_all(u64 iommu, u64 domain, bool breaks_off)
  */
 bool do_starved(void)
 {
-	u64 res[3], iommu = some_iommu(), asked, nr = 0;
+	u64 res[3], iommu = some_iommu(), asked = 0, nr = 0;
 	struct act a = { .kind = ACT_CALL, .chance = noise() };
 	bool maps;
 
@@ -283,11 +283,13 @@ bool do_starved(void)
 		if ((int)res[0] != -ENOMEM)
 			return true;
 		maps = a.a[0] == PKVM_IOMMU_MAP || a.a[0] == PKVM_IOMMU_MAP_LIST;
-		asked = maps ? res[2] : res[1];
 		if (maps && res[1]) {
 			map_rest(&a, res[1]);
 			nr = 0;
 		}
+		/* Later it asks for less, by what it has used. */
+		if (!nr)
+			asked = maps ? res[2] : res[1];
 		/* It keeps what it took, so one by one is as good. */
 		if (nr++ > asked)
 			fail("more pages than -ENOMEM asked for are not enough");
