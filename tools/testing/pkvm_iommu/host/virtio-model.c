@@ -138,7 +138,7 @@ static u8 no(struct vdev *d, u8 status, const char *what)
 	return status;
 }
 
-static u8 do_attach(struct vdev *d, const struct attach *req)
+static u8 do_attach(struct vdev *d, const struct attach *req, u64 name)
 {
 	struct vdev_domain *domain;
 
@@ -155,12 +155,12 @@ static u8 do_attach(struct vdev *d, const struct attach *req)
 	if (!domain) {
 		domain = calloc(1, sizeof(*domain));
 		domain->tag = req->domain;
-		domain->name = vdev_name(d);
+		domain->name = name;
 		domain->next = d->domains;
 		d->domains = domain;
-	} else if (domain->name != vdev_name(d)) {
+	} else if (domain->name != name) {
 		fail("virtio %d: endpoint %u joins domain %llu instead of %llu", d->id,
-		     req->endpoint, (ull)domain->name, (ull)vdev_name(d));
+		     req->endpoint, (ull)domain->name, (ull)name);
 	}
 	domain->endpoints++;
 	d->domain[req->endpoint] = domain;
@@ -241,7 +241,7 @@ static u8 do_unmap(struct vdev *d, const struct range *req)
 
 /********** requests */
 
-static u8 do_request(struct vdev *d, const void *req, u32 len)
+static u8 do_request(struct vdev *d, const void *req, u32 len, u64 name)
 {
 	static const u8 lens[] = { 0, 20, 20, 36, 28 };
 	union {
@@ -257,7 +257,7 @@ static u8 do_request(struct vdev *d, const void *req, u32 len)
 	d->requests++;
 	switch (copy.type) {
 	case T_ATTACH:
-		return do_attach(d, &copy.attach);
+		return do_attach(d, &copy.attach, name);
 	case T_DETACH:
 		return do_detach(d, &copy.attach);
 	case T_MAP:
@@ -270,7 +270,7 @@ static u8 do_request(struct vdev *d, const void *req, u32 len)
 	}
 }
 
-static void answer(struct vdev *d, u16 head)
+static void answer(struct vdev *d, u16 head, u64 name)
 {
 	enum vdev_lie lie = d->c.lie;
 	struct vdev_queue *q = &d->q[0];
@@ -285,7 +285,8 @@ static void answer(struct vdev *d, u16 head)
 		fail("virtio %d: a request ends with flags %#x, %u bytes", d->id, out->flags,
 		     out->len);
 	tail = at(d, out->addr, out->len, 1);
-	word = lie == REFUSED ? S_INVAL : do_request(d, at(d, in->addr, in->len, 1), in->len);
+	word = lie == REFUSED ? S_INVAL :
+	       do_request(d, at(d, in->addr, in->len, 1), in->len, name);
 	if (lie == STATUS_NEW)
 		word = S_NOMEM + 1;
 	if (lie != STATUS_UNWRITTEN)
@@ -305,7 +306,8 @@ void vdev_poll(struct vdev *d)
 	for (; q->served != avail(d, q)[1]; q->served++) {
 		if (d->nr_pending == (int)q->num)
 			fail("virtio %d: more requests than the queue holds", d->id);
-		d->pending[d->nr_pending++] = avail(d, q)[2 + q->served % q->num];
+		d->pending[d->nr_pending].head = avail(d, q)[2 + q->served % q->num];
+		d->pending[d->nr_pending++].name = vdev_name(d);
 		d->wait = 0;
 	}
 }
@@ -313,17 +315,18 @@ void vdev_poll(struct vdev *d)
 /* Do some of it, in whatever order (2.7.13 asks for none). */
 static void work(struct vdev *d, u64 most)
 {
-	u64 done, i;
+	u64 done, name, i;
 	u16 head;
 
 	if (d->c.lie == SILENT)
 		return;
 	for (done = 0; d->nr_pending && done < most; done++) {
 		i = d->c.latency ? vdev_random(d->nr_pending) : 0;
-		head = d->pending[i];
+		head = d->pending[i].head;
+		name = d->pending[i].name;
 		memmove(d->pending + i, d->pending + i + 1,
 			(--d->nr_pending - i) * sizeof(d->pending[0]));
-		answer(d, head);
+		answer(d, head, name);
 	}
 	if (done && !d->nr_pending && d->c.lie == IDX_AHEAD)
 		++*used_idx(d, &d->q[0]);

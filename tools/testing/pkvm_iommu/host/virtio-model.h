@@ -87,7 +87,10 @@ struct vdev {
 	uint64_t features;
 	uint8_t bypass;
 	struct vdev_queue q[2];		/* requests, events */
-	uint16_t pending[VDEV_QUEUE];	/* requests that it has seen */
+	struct {			/* requests that it has seen */
+		uint16_t head;
+		uint64_t name;		/* then, if it is an attach */
+	} pending[VDEV_QUEUE];
 	int nr_pending;
 	unsigned int wait;
 	struct vdev_domain *domain[VDEV_ENDPOINTS];
@@ -109,7 +112,8 @@ bool vdev_event_room(struct vdev *d);
 
 /*
  * The program's: what is at an address that a queue or a descriptor has; the name of
- * a domain that is attached to; chance; and a look at a mapping that was just made.
+ * a domain that is attached to by a request that is seen now; chance; and a look at a
+ * mapping that was just made.
  */
 void *vdev_memory(struct vdev *d, uint64_t addr, uint64_t size);
 uint64_t vdev_name(struct vdev *d);
