@@ -221,7 +221,7 @@ void detached(struct spec *s, int iommu, u64 id)
 {
 	struct spec_domain *d = domain_of(s, id);
 
-	if (d && !is_connected(s, iommu, id))
+	if (d && d->knows >> iommu & 1 && !is_connected(s, iommu, id))
 		d->knows &= ~(1U << iommu);
 }
 

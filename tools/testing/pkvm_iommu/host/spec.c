@@ -287,12 +287,12 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 		s->free_min -= most < s->free_min ? most : s->free_min;
 	}
 	if (ok) {
-		first = !is_connected(s, st->iommu, args[3]);
+		first = s->iommu[st->iommu].no_tables && !is_connected(s, st->iommu, args[3]);
 		if (res[1] > 1 || res[2])
 			return "strange results";
 		if (!s->iommu[st->iommu].no_tables && res[1])
 			return "a REPLAY, where there is nothing to tell";
-		if (s->iommu[st->iommu].no_tables && first && !res[1])
+		if (first && !res[1])
 			return "no REPLAY, where nothing can be known";
 		attached(s, st->iommu, args[3], res[1]);
 		st->attached = true;
