@@ -129,7 +129,8 @@ enum pkvm_iommu_boot_op {
  *	-EOPNOTSUPP: the identity domain, and this IOMMU cannot follow what the host
  *	owns without a window (%PKVM_IOMMU_INFO_IDENTITY).
  *	-EBUSY: the stream is attached (to whichever domain).
- *	-EIO: the IOMMU did not respond at boot, or refuses the stream.
+ *	-EIO: the IOMMU did not respond at boot, or refuses the stream, of which a
+ *	record may then remain.
  *	-ENOMEM: see above.
  * @PKVM_IOMMU_DETACH: block a stream. When it returns 0, no DMA of the stream
  *	that began before is still under way, and none begins.
@@ -229,8 +230,9 @@ enum pkvm_iommu_boot_op {
  *
  *	-ENXIO, -ERANGE: as above.
  *	-EINVAL: not page aligned, size 0, unknown flag, or a block would have to be
- *	split, or on an IOMMU without page tables a run (which there never extends
- *	beyond a multiple of 2 MiB of I/O virtual addresses): x2 says where.
+ *	split: x2 says where. With an IOMMU without page tables, also if a run would
+ *	have to be split at either end, and then x2 is 0; there, none extends beyond a
+ *	multiple of 2 MiB of I/O virtual addresses, nor where memory ends.
  * @PKVM_IOMMU_FLUSH: finish what %PKVM_IOMMU_UNMAP_LAZY left open. On return, what
  *	was unmapped before the call is not reached any more.
  *
@@ -347,7 +349,7 @@ enum pkvm_iommu_refusal {
 #define PKVM_IOMMU_FAULT_SID		0x00000000ffffffffULL
 #define PKVM_IOMMU_FAULT_REASON		0x000000ff00000000ULL
 #define PKVM_IOMMU_FAULT_WRITE		(1ULL << 40)
-/* The queue was full: the IOMMU lost records after those that were in it. */
+/* The queue was full: the IOMMU lost, or may have lost, records after those in it. */
 #define PKVM_IOMMU_FAULT_LOST		(1ULL << 41)
 
 /**

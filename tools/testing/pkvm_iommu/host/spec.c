@@ -249,6 +249,7 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 	struct allowed a = {};
 	struct spec_stream *st = stream_args(s, args, &a);
 	bool ok, refused = false, first;
+	u64 mapped, lingers;
 	struct spec_iommu *i;
 	const char *wrong;
 
@@ -294,6 +295,9 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 			return "a REPLAY, where there is nothing to tell";
 		if (first && !res[1])
 			return "no REPLAY, where nothing can be known";
+		if (!first && !s->race && s->iommu[st->iommu].no_tables &&
+		    res[1] != !spec_knows(s, st->iommu, args[3], &mapped, &lingers))
+			return "a REPLAY that is not needed, or none where one is";
 		attached(s, st->iommu, args[3], res[1]);
 		st->attached = true;
 		st->domain = args[3];

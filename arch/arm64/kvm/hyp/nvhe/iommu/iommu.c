@@ -399,10 +399,9 @@ static int iommu_attach(const u64 *args, u64 *res)
 		ret = iommu->ops->stream_set(iommu, sid, domain, true);
 	if (!ret) {
 		/* Hardware that walks no page tables starts with nothing mapped. */
-		if (iommu->ops->map && !domain->streams[iommu->id]) {
+		if (iommu->ops->map && !domain->streams[iommu->id])
 			domain->told[iommu->id] = 0;
-			res[0] = 1;
-		}
+		res[0] = iommu->ops->map && domain->told[iommu->id] < BIT(domain->cfg->ias);
 		*slot = domain;
 		domain->streams[iommu->id]++;
 	}

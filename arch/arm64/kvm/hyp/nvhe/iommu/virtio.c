@@ -409,7 +409,7 @@ static int virtio_init(struct pkvm_iommu *iommu, u64 *why)
 	virtio_write(iommu, lower_32_bits(virtio->features), VIRTIO_MMIO_DRIVER_FEATURES);
 	status |= VIRTIO_CONFIG_S_FEATURES_OK;
 	if (!virtio_set_status(iommu, status))
-		return -EIO;
+		return -ETIMEDOUT;
 	/* From here on unattached endpoints are blocked (5.13.4.2). */
 	writeb_relaxed(0, bypass);
 
@@ -419,12 +419,12 @@ static int virtio_init(struct pkvm_iommu *iommu, u64 *why)
 	wmb();
 	if (!virtio_set_queue(iommu, QUEUE_REQUEST, &virtio->requests->q) ||
 	    !virtio_set_queue(iommu, QUEUE_EVENT, &virtio->events->q))
-		return -EIO;
+		return -ETIMEDOUT;
 
 	*why = PKVM_IOMMU_REFUSE_STAGE;
 	status |= VIRTIO_CONFIG_S_DRIVER_OK;
 	if (!virtio_set_status(iommu, status) || readb_relaxed(bypass))
-		return -EIO;
+		return -ETIMEDOUT;
 	virtio_write(iommu, QUEUE_EVENT, VIRTIO_MMIO_QUEUE_NOTIFY);
 	*why = PKVM_IOMMU_REFUSE_NONE;
 
