@@ -364,6 +364,7 @@ static int act_call(const struct act *a, u64 *res, const char *words)
 		return -ENOSPC;
 	res[0] = 0xdead;
 	act_prepare(a);
+	vdev_notified();
 	if (!env_hvc(boot, a->a, res)) {
 		stopped(words);
 		return STOPPED;
@@ -376,6 +377,9 @@ static int act_call(const struct act *a, u64 *res, const char *words)
 		act_counts[a->a[0] < COUNT(act_counts) ? a->a[0] : COUNT(act_counts) - 1]++;
 		act_answers[!res[0]]++;
 	}
+	/* What was refused may have to be taken back. */
+	if (!boot && vdev_notified() > 1 && !res[0])
+		fail("a device is notified more than once in a call");
 	env_no_locks();
 	wrong = boot ? spec_boot(&spec, a->a, res) : spec_call(&spec, a->a, res);
 	if (wrong)

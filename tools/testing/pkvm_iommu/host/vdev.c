@@ -343,3 +343,16 @@ void vdev_strange(int id, u32 sid, int reason, bool has_addr, u64 addr, bool wri
 	tell(id, sid, reason, (has_addr ? VDEV_FAULT_ADDRESS : 0) |
 	     (write ? VDEV_FAULT_WRITE : 0), addr);
 }
+
+unsigned int vdev_notified(void)
+{
+	unsigned int most = 0;
+	struct vdev *d;
+
+	for_each_vdev(d) {
+		most = d->notified[0] > most ? d->notified[0] : most;
+		d->notified[0] = 0;
+	}
+
+	return most;
+}

@@ -35,6 +35,7 @@ bool vdev_room(int id);				/* for an event */
 /* One access; a refused one is recorded, and @f what has to be read of it. */
 enum smmu_result vdev_dma(int id, uint32_t sid, uint64_t addr, bool write, uint64_t *pa,
 			  struct spec_fault *f);
+unsigned int vdev_notified(void);		/* by requests: the most of any, since last asked */
 void vdev_strange(int id, uint32_t sid, int reason, bool has_addr, uint64_t addr, bool write);
 
 /*
