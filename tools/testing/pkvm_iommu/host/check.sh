@@ -92,16 +92,20 @@ has_fuzzer() {
 	"$CLANG" -fsanitize=fuzzer,address -o "$O/probe" "$O/probe.c" >/dev/null 2>&1
 }
 
-# Both at once, for half of the time each kind of hardware; what fails is kept.
+# fuzz_start WHICH: in the background; what fails is kept.
+fuzz_start() {
+	CONFIG=$config "$O/fuzz/fuzz-$1" -seed=$((SEED & 0x7fffffff)) \
+		-max_total_time=$(((FUZZ + 1) / 2)) -max_len=1024 -len_control=0 \
+		-artifact_prefix="$O/fuzz/$1-$config-" >"$O/fuzz/$1-$config.log" 2>&1 &
+}
+
+# Both at once, for half of the time each kind of hardware.
 fuzz() {
 	for config in two-level virtio-smmu; do
-		for which in calls steps; do
-			name=$which-$config
-			CONFIG=$config "$O/fuzz/fuzz-$which" -seed=$((SEED & 0x7fffffff)) \
-				-max_total_time=$(((FUZZ + 1) / 2)) -max_len=1024 -len_control=0 \
-				-artifact_prefix="$O/fuzz/$name-" >"$O/fuzz/$name.log" 2>&1 &
-			eval "pid_$which=\$!"
-		done
+		fuzz_start calls
+		pid_calls=$!
+		fuzz_start steps
+		pid_steps=$!
 		row "fuzz-calls, $config" fuzz_result calls "$config" "$pid_calls"
 		row "fuzz-steps, $config" fuzz_result steps "$config" "$pid_steps"
 	done
