@@ -25,7 +25,7 @@ SHARD=${SHARD:-1/1}
 O=${O:-$CACHE/host-mutants-${SHARD%/*}}
 STEPS=${STEPS:-6000}
 # Where locks are missing: see access.c. Most of its acts are races.
-RACE="--races --no-shrink --steps 12000 --config"
+RACE="--races --no-shrink --steps 40000 --config"
 
 build() { make -s -C "$HERE" TREE="$TREE" "$@" >"$O/log" 2>&1; }
 

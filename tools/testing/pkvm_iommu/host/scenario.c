@@ -262,6 +262,8 @@ void replay_in_between(void)
 	for (n = 0; n < 50; n++) {
 		must(!call(false, res, PKVM_IOMMU_DETACH, 0, 5, id), "it is detached");
 		must(!act(&attach, res) && res[1] == 1, "it is attached again");
+		/* A call tells a few runs only. */
+		must(!call(false, res, PKVM_IOMMU_REPLAY, 0, id) && res[1], "a replay has begun");
 		at_once[0].group = at_once[1].group = at_once[2].group = 1 + below(1 << 30);
 		must(act_group(at_once, 3) <= 0, "EL2 goes on");
 		must(replay_all(0, id, false), "the replay goes on");
