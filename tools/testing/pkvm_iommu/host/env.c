@@ -648,7 +648,7 @@ int env_page_op(enum env_op op, u64 pfn)
 
 u64 env_el2_pa(const void *addr)
 {
-	return hyp_virt_to_phys(addr);
+	return hyp_virt_to_phys((void *)addr);
 }
 
 bool env_host_reaches(u64 pfn)
