@@ -164,6 +164,10 @@ bool boot_all(void)
 		boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_TEST, 0, 0, 0);
 	/* Or without. */
 	if (spec.nr_iommus && below(8)) {
+		/* Not all of it can be shared: then none of it is. */
+		if (below(2))
+			boot(res, PKVM_IOMMU_BOOT_DONATE, PKVM_IOMMU_RUN_LIST,
+			     ENV_CARVEOUT / ENV_PAGE - 2, 3, 0);
 		pfn = find_range(2);
 		if (boot(res, PKVM_IOMMU_BOOT_DONATE, PKVM_IOMMU_RUN_LIST, pfn, 2, 0))
 			fail("cannot give memory for runs");
