@@ -62,6 +62,9 @@ enum outcome pool_map(const struct row *row)
 		bool hidden = cpu_read(at, &unused) > 0;
 		int64_t err = map_page(domain, at);
 
+		/* What the tables needed may just have been this page. */
+		if (!hidden && err == -EPERM)
+			hidden = cpu_read(at, &unused) > 0;
 		refused += hidden && err == -EPERM;
 		host += !hidden && !err;
 		if (hidden ? err != -EPERM : err != 0) {
