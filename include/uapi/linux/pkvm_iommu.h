@@ -84,7 +84,7 @@ enum pkvm_iommu_type {
  *	memory.
  *	-EPERM: not all of it is memory that the host owns exclusively.
  *	-EBUSY: sealed; for an IOMMU, sealing has begun, or it has its memory; for
- *	runs, there is some.
+ *	runs, there is memory for them already.
  *	Memory that was accepted stays with EL2 even if a later step of the boot
  *	fails; what remains of it in the pool can be had back with
  *	%PKVM_IOMMU_RECLAIM.

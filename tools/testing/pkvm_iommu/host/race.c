@@ -204,7 +204,8 @@ static int probe(int nr)
 	u64 i;
 
 	for (a = race_acts; a < race_acts + nr_race_acts; a++) {
-		if (a->kind != ACT_CALL || (a->a[0] != PKVM_IOMMU_MAP && a->a[0] != PKVM_IOMMU_MAP_LIST))
+		if (a->kind != ACT_CALL ||
+		    (a->a[0] != PKVM_IOMMU_MAP && a->a[0] != PKVM_IOMMU_MAP_LIST))
 			continue;
 		for (i = 0; i < 3 && n < RACE_PROBES; i++, n++) {
 			struct spec_event *e = &events[nr + n];

@@ -85,7 +85,8 @@ void saturate_pins(void)
 static void many_lazy_runs(void)
 {
 	struct act a = { .kind = ACT_CALL,
-			 .a = { PKVM_IOMMU_MAP, new_domain(), 0x1000, 3, PKVM_IOMMU_RUN(0x40700000, 1) } };
+			 .a = { PKVM_IOMMU_MAP, new_domain(), 0x1000, 3,
+				PKVM_IOMMU_RUN(0x40700000, 1) } };
 	u64 res[3], i, n, most = ENV_PAGE / sizeof(u64);
 
 	for (n = 0; n < most; n++) {
@@ -140,7 +141,8 @@ void many_domains(void)
 void far_apart(void)
 {
 	struct act a = { .kind = ACT_CALL,
-			 .a = { PKVM_IOMMU_MAP, new_domain(), 0, 3, PKVM_IOMMU_RUN(0x40700000, 1) } };
+			 .a = { PKVM_IOMMU_MAP, new_domain(), 0, 3,
+				PKVM_IOMMU_RUN(0x40700000, 1) } };
 	struct act attach = { .kind = ACT_CALL, .a = { PKVM_IOMMU_ATTACH, 0, 0, a.a[1] } };
 	u64 res[3], i, reach = 1ULL << 48;
 
@@ -149,7 +151,8 @@ void far_apart(void)
 	a.a[2] = reach / 4;
 	must(!fed(&a, res), "and one far behind");
 	for (i = 0; i < reach; i += res[1]) {
-		must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], i, reach - i, 0) && res[1], "all go");
+		must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], i, reach - i, 0) && res[1],
+		     "all go");
 		check_all(true);
 	}
 	must(!call(false, res, PKVM_IOMMU_DETACH, 0, 0, a.a[1]), "it is detached");

@@ -222,7 +222,8 @@ static void test_requests(void)
 	int i, wrong = 0;
 
 	boot(HONEST);
-	ok(!attach() && dev.domain[3] && dev.domain[3]->tag == a.tag && dev.notified[0] == 1, "attach");
+	ok(!attach() && dev.domain[3] && dev.domain[3]->tag == a.tag && dev.notified[0] == 1,
+	   "attach");
 	ok(ops->stream_set(&iommu, ENDPOINTS, &a, true) == -EIO, "attach of what is not there");
 	dev.notified[0] = 0;
 	ok(!map() && mapped() == MANY && dev.notified[0] == 2, "%d mappings by %u notifications",

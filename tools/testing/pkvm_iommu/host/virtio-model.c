@@ -182,7 +182,8 @@ static u8 do_detach(struct vdev *d, const struct attach *req)
 static u8 do_map(struct vdev *d, const struct range *req)
 {
 	struct vdev_domain *domain = find_domain(d, req->domain);
-	u32 known = VDEV_MAP_READ | VDEV_MAP_WRITE | (d->features & BIT(F_MMIO) ? VDEV_MAP_MMIO : 0);
+	u32 known = VDEV_MAP_READ | VDEV_MAP_WRITE |
+		    (d->features & BIT(F_MMIO) ? VDEV_MAP_MMIO : 0);
 	int i;
 
 	if (!(req->flags & (VDEV_MAP_READ | VDEV_MAP_WRITE)) || req->flags & ~known ||
@@ -412,7 +413,8 @@ static u64 config_read(struct vdev *d, u64 offset, int size)
 		.page_sizes = lie == BIG_PAGES ? ~0xffffULL : ~0xfffULL,
 		.input = { lie == INPUT_START ? PAGE : 0,
 			   BIT(lie == INPUT_SHORT ? 31 : d->c.input_bits) - 1 },
-		.tags = { lie == TAGS_START ? 3 : 0, lie == TAGS_FEW ? 99 : BIT(d->c.tag_bits) - 1 },
+		.tags = { lie == TAGS_START ? 3 : 0,
+			  lie == TAGS_FEW ? 99 : BIT(d->c.tag_bits) - 1 },
 		.bypass = d->bypass,
 	};
 	u64 val = 0;
