@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's own page-table library, compiled for EL2 as it stands.
+ * The kernel's page-table library, drivers/iommu/io-pgtable-arm.c, compiled for EL2
+ * unchanged, and the operations of EL2 on its tables.
  *
- * Every header that it includes is included here first, so that what EL2 does
- * not have can then be redefined. The library never sees a value of the host:
- * its callers have checked the ranges. No call of it sleeps, and its recursion
- * is bounded by the levels of a table.
+ * Each header that the library includes is included here first, so that functions
+ * which EL2 lacks can be redefined after it. The callers have checked every range;
+ * the library sees no unchecked value of the host. None of its calls sleeps, and the
+ * levels of a table bound its recursion.
  */
 #include <linux/atomic.h>
 #include <linux/bitops.h>
@@ -19,12 +20,13 @@
 #include <asm/barrier.h>
 #include <asm/kvm_mmu.h>
 
-#include <nvhe/iommu.h>
 #include <nvhe/memory.h>
+
+#include "core.h"
 
 #include "../../../../../../drivers/iommu/iommu-pages.h"
 
-/* A WARN is fatal at EL2: the callers here look at the result instead. */
+/* A WARN is fatal at EL2. Callers check the results instead. */
 #undef WARN_ON
 #define WARN_ON(condition)	({ bool __c = !!(condition); unlikely(__c); })
 #undef WARN_ONCE
@@ -45,7 +47,7 @@
 #define iommu_free_pages(pages)				do { } while (0)
 #define iommu_pages_free_incoherent(pages, dev)		do { } while (0)
 
-/* Table walks that do not snoop: clean to the point of coherency. */
+/* Clean tables to the point of coherency for walks that do not snoop. */
 #undef dma_map_single
 #define dma_map_single(dev, addr, size, dir)				\
 ({									\
@@ -65,7 +67,7 @@
 #define dev_err(dev, format...)		((void)(dev))
 
 #if IS_ENABLED(CONFIG_IOMMUFD_DRIVER)
-/* Dirty tracking is not offered, but an inline function refers to it. */
+/* Dirty tracking is not offered. An inline function of the library refers to it. */
 void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova, size_t length)
 {
 }
@@ -87,10 +89,10 @@ static void pgtable_free(void *cookie, void *pages, size_t size)
 /**
  * pkvm_iommu_pgtable_alloc() - make an empty page table
  * @fmt: ARM_64_LPAE_S1 or ARM_64_LPAE_S2
- * @cfg: ias, oas, pgsize_bitmap and coherent_walk
+ * @cfg: its ias, oas, pgsize_bitmap and coherent_walk are used
  *
  * Context: any lock but the pool's may be held.
- * Return: its operations, or NULL if the pool is empty or @cfg is not possible.
+ * Return: its operations, or NULL if the pool is empty or the library rejects @cfg.
  */
 struct io_pgtable_ops *pkvm_iommu_pgtable_alloc(enum io_pgtable_fmt fmt,
 						const struct io_pgtable_cfg *cfg)
@@ -121,7 +123,7 @@ struct io_pgtable_ops *pkvm_iommu_pgtable_alloc(enum io_pgtable_fmt fmt,
  * pkvm_iommu_pgtable_free() - free a page table
  * @ops: from pkvm_iommu_pgtable_alloc()
  *
- * Context: no IOMMU walks it any more; as pkvm_iommu_pgtable_alloc().
+ * Context: no IOMMU walks it any more. Any lock but the pool's may be held.
  */
 void pkvm_iommu_pgtable_free(struct io_pgtable_ops *ops)
 {
@@ -129,8 +131,8 @@ void pkvm_iommu_pgtable_free(struct io_pgtable_ops *ops)
 }
 
 /*
- * The entry that maps @iova, or the empty one in which the walk ends; no deeper than
- * level @last. Tables have a page each, the root as well: pgtable_alloc() sees to that.
+ * Find the entry that maps @iova, or the empty entry where the walk ends, down to
+ * level @last. Each table is one page, the root included, see pgtable_alloc().
  */
 static __always_inline arm_lpae_iopte *pgtable_walk(struct arm_lpae_io_pgtable *data, u64 iova,
 						    int last, int *level)
@@ -156,34 +158,40 @@ static arm_lpae_iopte *pgtable_find(struct arm_lpae_io_pgtable *data, u64 iova, 
 }
 
 /*
- * For us, in bits that the architecture leaves to software: the first entry of a
- * mapping; and that the entry leads to memory.
+ * Bits of an entry that the architecture leaves to software: the entry is the first
+ * of a mapping; the entry maps memory, not MMIO.
  */
 #define PTE_START	BIT(56)
 #define PTE_MEMORY	BIT(57)
 
-/* Have the library make the tables, by mapping; the entries are then written again. */
+static unsigned int mapping_entries(const struct pkvm_iommu_mapping *map)
+{
+	return map->size >> map->shift;
+}
+
+/* Let the library map, to make missing tables; the caller writes the entries again. */
 static int pgtable_make(struct arm_lpae_io_pgtable *data, const struct pkvm_iommu_mapping *map)
 {
 	struct io_pgtable_ops *ops = &data->iop.ops;
 	size_t mapped;
 
 	return ops->map_pages(ops, map->iova, map->phys, BIT(map->shift),
-			      pkvm_iommu_entries(map), map->prot, 0, &mapped);
+			      mapping_entries(map), map->prot, 0, &mapped);
 }
 
 /**
- * pkvm_iommu_pgtable_map() - map memory
+ * pkvm_iommu_pgtable_map() - write the entries of mappings
  * @ops: the page table
- * @maps: what to map; one that fails has nothing mapped
- * @nr: how many
- * @stale: the least of what pkvm_iommu_pgtable_unmap() left in entries that must not
- *	be used
- * @mark: mark where each starts, see pkvm_iommu_pgtable_starts()
- * @done: set to how many were mapped
+ * @maps: mappings; nothing is written for one that fails
+ * @nr: number of mappings
+ * @stale: entries of at least this value that are not valid must not be used: a
+ *	flush has not invalidated them yet, see pkvm_iommu_lazy_stale()
+ * @mark: mark the start of each mapping, for pkvm_iommu_pgtable_starts()
+ * @done: set to the number of mappings, from the first, that are written
  *
- * Context: the caller guards the page table.
- * Return: 0, -EEXIST, -EAGAIN for stale entries, or -ENOMEM if the pool is empty.
+ * Context: the caller holds the lock of the page table.
+ * Return: 0; -EEXIST if a page is mapped already; -EAGAIN for stale entries; -ENOMEM
+ * if the pool is empty.
  */
 int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_mapping *maps,
 			   int nr, u64 stale, bool mark, int *done)
@@ -197,7 +205,7 @@ int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_m
 		if (!last || last->prot != map->prot || last->is_memory != map->is_memory)
 			prot = arm_lpae_prot_to_pte(data, map->prot) |
 			       (map->is_memory ? PTE_MEMORY : 0);
-		/* Mostly in the table of the one before. */
+		/* Usually in the same table as the mapping before. */
 		if (shift == PAGE_SHIFT && map->iova >> PMD_SHIFT == last->iova >> PMD_SHIFT) {
 			ptep += (s64)(map->iova - last->iova) >> PAGE_SHIFT;
 		} else {
@@ -205,7 +213,7 @@ int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_m
 			shift = ARM_LPAE_LVL_SHIFT(lvl, data);
 		}
 
-		n = pkvm_iommu_entries(map);
+		n = mapping_entries(map);
 		if (shift == map->shift) {
 			for (i = 0; i < n && !ret; i++) {
 				if (ptep[i])
@@ -217,7 +225,7 @@ int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_m
 			ptep = pgtable_find(data, map->iova, &lvl);
 			shift = map->shift;
 		} else {
-			/* A block, or a table where a block is to be. */
+			/* There is a block, or a table where a block is to be written. */
 			ret = -EEXIST;
 		}
 		if (ret)
@@ -232,7 +240,7 @@ int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_m
 		if (!data->iop.cfg.coherent_walk)
 			__arm_lpae_sync_pte(ptep, n, &data->iop.cfg);
 	}
-	/* Before anybody is told of it. */
+	/* Visible to table walks before the host or an IOMMU learns of the mappings. */
 	wmb();
 	*done = map - maps;
 
@@ -240,13 +248,13 @@ int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_m
 }
 
 /**
- * pkvm_iommu_pgtable_prune() - make room for a block
+ * pkvm_iommu_pgtable_prune() - remove an empty last-level table
  * @ops: the page table
- * @iova: where, aligned to the size of the block
+ * @iova: first I/O virtual address that the table translates
  *
- * Context: the caller guards the page table; and before it frees the page, it
- * invalidates all of the domain.
- * Return: the table that was in the way, and is empty; NULL if there is none.
+ * Context: the caller holds the lock of the page table. It invalidates the whole
+ * domain before it frees the table.
+ * Return: the table; NULL if there is none, or it is not empty.
  */
 void *pkvm_iommu_pgtable_prune(struct io_pgtable_ops *ops, u64 iova)
 {
@@ -270,11 +278,11 @@ void *pkvm_iommu_pgtable_prune(struct io_pgtable_ops *ops, u64 iova)
 }
 
 /**
- * pkvm_iommu_pgtable_starts() - may a range of mappings start, or end, here?
- * @ops: the page table, in which mappings are marked
- * @iova: where, within its range
+ * pkvm_iommu_pgtable_starts() - check that no mapping extends across an address
+ * @ops: the page table, whose mappings are marked, see pkvm_iommu_pgtable_map()
+ * @iova: I/O virtual address within the range of the table
  *
- * Context: the page table does not change meanwhile.
+ * Context: the caller holds the lock of the page table.
  * Return: true if nothing is mapped at @iova, or a mapping starts there.
  */
 bool pkvm_iommu_pgtable_starts(struct io_pgtable_ops *ops, u64 iova)
@@ -288,16 +296,16 @@ bool pkvm_iommu_pgtable_starts(struct io_pgtable_ops *ops, u64 iova)
 }
 
 /**
- * pkvm_iommu_pgtable_prot() - how something is mapped
+ * pkvm_iommu_pgtable_prot() - read the permissions of a mapping
  * @ops: the page table
- * @iova: where something is mapped
+ * @iova: I/O virtual address that is mapped
  *
- * Context: the page table does not change meanwhile.
- * Return: IOMMU_READ, IOMMU_WRITE, IOMMU_MMIO.
+ * Context: the caller holds the lock of the page table.
+ * Return: IOMMU_READ, IOMMU_WRITE and IOMMU_MMIO, as far as they are set.
  */
 int pkvm_iommu_pgtable_prot(struct io_pgtable_ops *ops, u64 iova)
 {
-	/* Stage 1 has no write-only: what is writable is readable. */
+	/* Stage 1 has no write-only entries. A writable one is readable too. */
 	static const int prots[] = { IOMMU_READ, IOMMU_READ | IOMMU_WRITE, IOMMU_WRITE };
 	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
 	const arm_lpae_iopte types = ~(ARM_LPAE_PTE_ADDR_MASK | PTE_START | PTE_MEMORY |
@@ -305,7 +313,7 @@ int pkvm_iommu_pgtable_prot(struct io_pgtable_ops *ops, u64 iova)
 	int lvl, i, mmio, prot;
 	arm_lpae_iopte pte = *pgtable_find(data, iova, &lvl) & types;
 
-	/* The library's own words, the other way round. */
+	/* Compare with what the library encodes for each combination. */
 	for (mmio = 0; mmio <= IOMMU_MMIO; mmio += IOMMU_MMIO) {
 		for (i = 0; i < ARRAY_SIZE(prots); i++) {
 			prot = prots[i] | mmio;
@@ -318,7 +326,7 @@ int pkvm_iommu_pgtable_prot(struct io_pgtable_ops *ops, u64 iova)
 	return 0;
 }
 
-/* How many entries, from that of @iova on, are for the next @max bytes. */
+/* Number of entries of one table, from that of @iova on, that map the next @max bytes. */
 static int pgtable_entries(u64 iova, u64 max, int lvl)
 {
 	if (lvl != ARM_LPAE_MAX_LEVELS - 1)
@@ -328,17 +336,19 @@ static int pgtable_entries(u64 iova, u64 max, int lvl)
 }
 
 /**
- * pkvm_iommu_pgtable_read() - find what is behind addresses
+ * pkvm_iommu_pgtable_read() - read the mappings from an address on
  * @ops: the page table
- * @iova: where to start, within its range
- * @max: look no further than so many bytes, at least one
- * @run: filled with what is mapped from @iova on, without a gap, all by entries
- *	of one size. If nothing is mapped there, the first says how far the hole
- *	goes on (len) and the shift that an entry has where it begins
- * @nr: room there, at least one
+ * @iova: first I/O virtual address, within the range of the table
+ * @max: bytes to look at, at least one
+ * @run: filled with the runs that are mapped from @iova on without a gap, all with
+ *	entries of one size. If nothing is mapped at @iova, the first run has the
+ *	length of the hole in @len, and the size of an entry there in @shift
+ * @nr: room in @run, at least one
  *
- * Context: the caller guards the page table.
- * Return: runs found; 0 if @iova is not mapped.
+ * Looks at one table only, so that the work is bounded.
+ *
+ * Context: the caller holds the lock of the page table.
+ * Return: number of runs; 0 if @iova is not mapped.
  */
 int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,
 			    struct pkvm_iommu_run *run, int nr)
@@ -384,31 +394,32 @@ int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,
 	return found;
 }
 
-static u64 pgtable_gone(arm_lpae_iopte pte, u64 pages)
+static u64 pack_removed(arm_lpae_iopte pte, u64 pages)
 {
 	return (pte & ARM_LPAE_PTE_ADDR_MASK) | pages |
-	       (pte & PTE_MEMORY ? PKVM_IOMMU_GONE_MEMORY : 0);
+	       (pte & PTE_MEMORY ? PKVM_IOMMU_REMOVED_MEMORY : 0);
 }
 
 /**
- * pkvm_iommu_pgtable_unmap() - find what is behind addresses, and unmap it
+ * pkvm_iommu_pgtable_unmap() - clear the entries from an address on
  * @ops: the page table
- * @iova: where to start, within its range
- * @max: at most so many bytes
- * @gone: what was unmapped, without a gap: runs of pages, or a block
- * @nr: room in @gone, at least one
- * @stale: what is left in the place of pages, though not of blocks; bits 0 and 1 are
- *	clear, so that it means nothing to hardware
- * @size: the bytes of it
+ * @iova: first I/O virtual address, within the range of the table
+ * @max: bytes to unmap at most
+ * @removed: filled with the removed runs of pages, or one block, without a gap
+ * @nr: room in @removed, at least one
+ * @stale: value to write to page entries, see pkvm_iommu_lazy_stale(), or 0. Block
+ *	entries are always cleared to 0
+ * @size: set to the bytes that were unmapped
  *
- * Tables that become empty stay.
+ * Looks at one table only. Tables that become empty are kept.
  *
- * Context: the caller guards the page table, and invalidates.
- * Return: words in @gone; 0 if @iova is not mapped, see pkvm_iommu_pgtable_read();
- * -EINVAL if @iova or the end lies within a block.
+ * Context: the caller holds the lock of the page table, and invalidates.
+ * Return: number of runs in @removed; 0 if @iova is not mapped, see
+ * pkvm_iommu_pgtable_read() for the length of the hole; -EINVAL if @iova or the end of
+ * the range is within a block.
  */
 int pkvm_iommu_pgtable_unmap(struct io_pgtable_ops *ops, u64 iova, u64 max,
-			     u64 *gone, int nr, u64 stale, u64 *size)
+			     u64 *removed, int nr, u64 stale, u64 *size)
 {
 	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
 	int lvl, shift, n, i = 1, found = 1;
@@ -422,26 +433,26 @@ int pkvm_iommu_pgtable_unmap(struct io_pgtable_ops *ops, u64 iova, u64 max,
 	n = pgtable_entries(iova, max, lvl);
 
 	if (shift != PAGE_SHIFT) {
-		/* Larger ones do not fit into a word; only the shadow has such. */
+		/* Larger blocks do not fit into a removed run. Only the shadow has them. */
 		if (shift > PMD_SHIFT || iova & (BIT(shift) - 1) || max < BIT(shift))
 			return -EINVAL;
-		*gone = pgtable_gone(pte, BIT(shift - PAGE_SHIFT)) | PKVM_IOMMU_GONE_BLOCK;
-		/* The library looks at entries that may lead to tables. */
+		*removed = pack_removed(pte, BIT(shift - PAGE_SHIFT)) | PKVM_IOMMU_REMOVED_BLOCK;
+		/* The library interprets entries at this level, which may point to tables. */
 		stale = 0;
 	} else {
-		*gone = pgtable_gone(pte, 1);
+		*removed = pack_removed(pte, 1);
 	}
 	WRITE_ONCE(*ptep, stale);
 
 	for (; i < n; i++, pte = next) {
 		next = READ_ONCE(ptep[i]);
 		if (next == (pte & ~PTE_START) + PAGE_SIZE) {
-			*gone += 1;
+			*removed += 1;
 		} else {
 			if (!(next & ARM_LPAE_PTE_VALID) || found == nr)
 				break;
 			found++;
-			*++gone = pgtable_gone(next, 1);
+			*++removed = pack_removed(next, 1);
 		}
 		WRITE_ONCE(ptep[i], stale);
 	}

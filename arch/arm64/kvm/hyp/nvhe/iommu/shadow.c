@@ -1,106 +1,68 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The shadow: the translation behind the identity domain.
+ * The shadow: the page table of the identity domain.
  *
- * It maps exactly what the host may reach by CPU, at its physical address: the
- * memory whose host state is not PKVM_NOPAGE, and the MMIO that EL2 does not
- * own. mem_protect.c calls pkvm_iommu_host_update() at each change of that,
- * which must neither fail nor allocate. So the table of every page of memory is
- * built once, at page granularity, including what the host cannot reach at that
- * moment, and is never freed: an update only writes last-level entries. MMIO
- * does not change after the seal and is mapped with the largest blocks.
+ * It maps exactly the memory that the host may reach by CPU, at its physical
+ * address: pages whose host state is not PKVM_NOPAGE, and MMIO that EL2 does not own.
+ * mem_protect.c calls pkvm_iommu_host_update() at each change of the host state. That
+ * function must not fail or allocate. So the tables for every page of memory are
+ * built once, at page granularity, including pages that the host cannot reach then,
+ * and are never freed: an update only writes last-level entries. MMIO does not
+ * change after the seal, and is mapped with the largest blocks.
  *
- *	0                cursor                      BIT(bits)
- *	|== built, live ==|-- not yet built ------------|   devices reach no more
+ *	0                cursor                      pkvm_iommu_limit()
+ *	|== built, live ==|-- not yet built ------------|   out of reach of devices
  *
- * The build is bounded work per call and can stop for want of memory at any
- * page; what is below the cursor is kept up to date from the moment it is
- * built, because the donations of the build itself already change it.
+ * The build does bounded work per call, and stops at any page for want of memory.
+ * Entries below the cursor follow page ownership from the moment they are built,
+ * because the build itself has the host donate pages.
  *
- * Locking: host_mmu.lock guards everything here.
+ * host_mmu.lock guards everything here.
  */
 #include <asm/kvm_pkvm.h>
 
-#include <nvhe/iommu.h>
 #include <nvhe/mem_protect.h>
 #include <nvhe/memory.h>
-#include <nvhe/mm.h>
+
+#include "core.h"
 
 #define SHADOW_TAG		1
-/* Entries written by one call of pkvm_iommu_shadow_build(). */
+/* Page-table entries that one call of pkvm_iommu_shadow_build() writes. */
 #define SHADOW_BUILD_MAX	SZ_32K
 
 #define PROT_MEMORY	(IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE)
 #define PROT_MMIO	(IOMMU_READ | IOMMU_WRITE | IOMMU_MMIO)
 
-struct pkvm_iommu_domain pkvm_iommu_shadow;
-
 static struct io_pgtable_ops *shadow_ops;
-static unsigned int shadow_bits;
 static u64 shadow_cursor;
-/* Without an IOMMU that walks it, only the counts of pages are kept. */
-static bool shadow_walked;
 
-int pkvm_iommu_shadow_init(enum io_pgtable_fmt fmt, unsigned int bits,
-			   bool coherent, bool walked)
+/**
+ * pkvm_iommu_shadow_init() - make the shadow, with an empty page table
+ *
+ * Context: boot; pkvm_iommu_geometry is set.
+ * Return: 0 or -ENOMEM.
+ */
+int pkvm_iommu_shadow_init(void)
 {
-	int ret = pkvm_iommu_domain_init(&pkvm_iommu_shadow, SHADOW_TAG, fmt, bits, coherent);
+	int ret = pkvm_iommu_domain_init(&pkvm_iommu_shadow, SHADOW_TAG);
 
-	if (ret)
-		return ret;
+	if (!ret)
+		shadow_ops = pkvm_iommu_shadow.ops;
 
-	shadow_ops = pkvm_iommu_shadow.ops;
-	shadow_bits = bits;
-	shadow_walked = walked;
-
-	return 0;
+	return ret;
 }
 
+/* If no IOMMU walks page tables, only the counts of pin.c follow ownership. */
 static int shadow_map(u64 addr, size_t pgsize, size_t count, int prot,
 		      size_t *mapped)
 {
-	*mapped = shadow_walked ? 0 : pgsize * count;
-	if (!shadow_walked)
+	hyp_assert_lock_held(&host_mmu.lock);
+	*mapped = pkvm_iommu_geometry.any_walks ? 0 : pgsize * count;
+	if (!pkvm_iommu_geometry.any_walks)
 		return 0;
 
 	return shadow_ops->map_pages(shadow_ops, addr, addr, pgsize, count,
 				     prot, 0, mapped);
-}
-
-/**
- * pkvm_iommu_region() - find out what an address is
- * @addr: the address
- * @start: where the memory, or what lies between memory, starts
- * @end: where it ends, or the reach of devices does
- *
- * Context: any; memory does not come and go.
- * Return: true for memory.
- */
-bool pkvm_iommu_region(u64 addr, u64 *start, u64 *end)
-{
-	u64 base, stop;
-	int i;
-
-	*start = 0;
-	*end = BIT(shadow_bits);
-	for (i = 0; i < hyp_memblock_nr; i++) {
-		/* A page that is partly memory can never be donated. */
-		base = PAGE_ALIGN(hyp_memory[i].base);
-		stop = ALIGN_DOWN(hyp_memory[i].base + hyp_memory[i].size, PAGE_SIZE);
-
-		if (addr < base) {
-			*end = min(*end, base);
-			return false;
-		}
-		if (addr < stop) {
-			*start = base;
-			*end = min(*end, stop);
-			return true;
-		}
-		*start = stop;
-	}
-
-	return false;
 }
 
 static int build_memory(u64 end, size_t budget, size_t *done)
@@ -115,7 +77,7 @@ static int build_memory(u64 end, size_t budget, size_t *done)
 	if (ret)
 		return ret;
 
-	/* Take out again, run by run, what the host cannot reach. */
+	/* Unmap the runs of pages that the host cannot reach. */
 	*done = mapped >> PAGE_SHIFT;
 	page = hyp_phys_to_page(shadow_cursor);
 	last = page + *done;
@@ -147,7 +109,7 @@ static int build_mmio(u64 end, size_t budget, size_t *done)
 		end = min(end, start);
 	}
 
-	/* The largest block that fits, as many as until a larger one can start. */
+	/* The largest block size that fits, up to where a larger block can start. */
 	for (larger = SZ_2M; larger <= SZ_1G; larger *= PTRS_PER_PTE) {
 		if (!IS_ALIGNED(shadow_cursor, larger) || end - shadow_cursor < larger) {
 			end = min(end, ALIGN(shadow_cursor + 1, larger));
@@ -170,8 +132,9 @@ static int build_mmio(u64 end, size_t budget, size_t *done)
 /**
  * pkvm_iommu_shadow_build() - build the next part of the shadow
  *
- * Return: 0 when all of it is built, -EAGAIN when more is to be done, -ENOMEM
- * when the pool is empty.
+ * Context: boot; takes host_mmu.lock.
+ * Return: 0 when the shadow is complete, -EAGAIN if the call has to be repeated,
+ * -ENOMEM if the pool is empty.
  */
 int pkvm_iommu_shadow_build(void)
 {
@@ -180,7 +143,7 @@ int pkvm_iommu_shadow_build(void)
 	int ret = 0;
 
 	hyp_spin_lock(&host_mmu.lock);
-	while (shadow_cursor < BIT(shadow_bits)) {
+	while (shadow_cursor < pkvm_iommu_limit()) {
 		if (!budget) {
 			ret = -EAGAIN;
 			break;
@@ -199,16 +162,16 @@ int pkvm_iommu_shadow_build(void)
 }
 
 /**
- * pkvm_iommu_host_update() - memory has come to, or gone from, the host
- * @phys: where it starts, page aligned
+ * pkvm_iommu_host_update() - the host has gained or lost a range of memory
+ * @phys: first physical address, page aligned
  * @size: bytes, whole pages
- * @reachable: the host may reach it from now on; it could not before. Or the
- *	reverse.
+ * @reachable: the host can reach the range now, and could not before; false for the
+ *	reverse
  *
- * When it takes memory away, no device reaches it any more on return: all
- * accesses that were under way have completed.
+ * When the host has lost the range, no device reaches it on return, and all accesses
+ * that were under way have completed.
  *
- * Context: host_mmu.lock held; takes each pkvm_iommu::lock.
+ * Context: host_mmu.lock is held; takes the lock of each IOMMU.
  */
 void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable)
 {
@@ -217,21 +180,21 @@ void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable)
 
 	hyp_assert_lock_held(&host_mmu.lock);
 
-	/* Nothing to do before the seal, or above what devices can reach. */
+	/* Nothing follows ownership before the seal, or beyond the reach of devices. */
 	if (addr >= end)
 		return;
 
 	while (addr < end) {
 		size_t count = (end - addr) >> PAGE_SHIFT;
 
-		if (reachable || !shadow_walked)
+		if (reachable || !pkvm_iommu_geometry.any_walks)
 			shadow_map(addr, PAGE_SIZE, count, PROT_MEMORY, &done);
 		else
 			done = shadow_ops->unmap_pages(shadow_ops, addr, PAGE_SIZE,
 						       count, NULL);
 		/*
-		 * The table is there, and its entries agree with the host state
-		 * that mem_protect.c has just checked: EL2 itself is broken.
+		 * Cannot happen: the tables exist, and their entries agree with the
+		 * host state that mem_protect.c has just checked.
 		 */
 		BUG_ON(!done);
 		addr += done;
@@ -239,10 +202,16 @@ void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable)
 
 	pkvm_iommu_pins_update(phys, end - phys, reachable);
 	if (!reachable)
-		pkvm_iommu_invalidate_all(&pkvm_iommu_shadow, &host_mmu.lock, phys, end - phys);
+		pkvm_iommu_invalidate(&pkvm_iommu_shadow, &host_mmu.lock, phys, end - phys);
 }
 
-/* For tests: whether devices in the identity domain reach @addr. */
+#ifdef CONFIG_PKVM_IOMMU_TEST
+/**
+ * pkvm_iommu_shadow_maps() - check whether the shadow maps an address to itself
+ * @addr: physical address
+ *
+ * Context: takes host_mmu.lock.
+ */
 bool pkvm_iommu_shadow_maps(u64 addr)
 {
 	struct pkvm_iommu_run run;
@@ -256,3 +225,4 @@ bool pkvm_iommu_shadow_maps(u64 addr)
 
 	return maps;
 }
+#endif

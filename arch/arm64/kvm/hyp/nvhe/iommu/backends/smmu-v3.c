@@ -18,10 +18,11 @@
 #include <asm/kvm_hyp.h>
 #include <asm/kvm_mmu.h>
 
-#include <nvhe/iommu.h>
 #include <nvhe/memory.h>
 
-#include "../../../../../../drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.h"
+#include "kinds.h"
+
+#include "../../../../../../../drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.h"
 
 /* What the driver's header does not name. */
 #define IDR1_ECMDQ		BIT(31)
@@ -418,7 +419,8 @@ static __le64 *smmu_ste(struct pkvm_iommu *iommu, u32 sid)
 	return table[sid].data;
 }
 
-static void smmu_cfgi_ste(struct pkvm_iommu *iommu, u32 sid, void *ste)
+static void smmu_cfgi_ste(struct pkvm_iommu *iommu, u32 sid, void *ste,
+			  const struct pkvm_iommu_domain *domain)
 {
 	struct arm_smmu_cmd cmd;
 
@@ -428,7 +430,7 @@ static void smmu_cfgi_ste(struct pkvm_iommu *iommu, u32 sid, void *ste)
 	 * Stage 1 came by a context descriptor, which may be cached by itself, and
 	 * fetched once more through the old entry until that is gone.
 	 */
-	if (pkvm_iommu_shadow.fmt == ARM_64_LPAE_S1) {
+	if (domain->fmt == ARM_64_LPAE_S1) {
 		smmu_sync(iommu);
 		cmd = arm_smmu_make_cmd_op(CMDQ_OP_CFGI_CD_ALL);
 		cmd.data[0] |= FIELD_PREP(CMDQ_CFGI_0_SID, sid);
@@ -492,11 +494,11 @@ static int smmu_stream_set(struct pkvm_iommu *iommu, u32 sid,
 		smmu_make_ste(iommu, new, domain);
 		for (i = 1; i < STRTAB_STE_DWORDS; i++)
 			WRITE_ONCE(ste[i], cpu_to_le64(new[i]));
-		smmu_cfgi_ste(iommu, sid, ste);
+		smmu_cfgi_ste(iommu, sid, ste, domain);
 	}
 
 	WRITE_ONCE(ste[0], cpu_to_le64(new[0]));
-	smmu_cfgi_ste(iommu, sid, ste);
+	smmu_cfgi_ste(iommu, sid, ste, domain);
 
 	return 0;
 }
@@ -619,7 +621,7 @@ static bool smmu_fault(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault)
 	return true;
 }
 
-const struct pkvm_iommu_ops pkvm_smmu_v3_ops = {
+const struct pkvm_iommu_ops pkvm_iommu_smmu_v3_ops = {
 	.isolates	= true,
 	.probe		= smmu_probe,
 	.alloc		= smmu_alloc,

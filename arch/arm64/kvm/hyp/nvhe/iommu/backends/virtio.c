@@ -22,8 +22,9 @@
  */
 #include <asm/kvm_hyp.h>
 
-#include <nvhe/iommu.h>
 #include <nvhe/memory.h>
+
+#include "kinds.h"
 
 #include <linux/iommu.h>
 #include <linux/virtio_byteorder.h>

@@ -1,34 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Only with CONFIG_PKVM_IOMMU_TEST: what each change of a page's owner means for
- * devices. The table below has a line for each state that a page of the host can be
- * in and a column for each step from there, legal or not. A cell says what must
- * come of it: the errno, whether devices in the identity domain reach the page,
- * whether it is pinned, and how often an IOMMU was told to forget something.
+ * Selftest of page ownership and DMA, only with CONFIG_PKVM_IOMMU_TEST.
  *
- * A call runs one cell on memory of the caller, and gives all of it back, so it can
- * be repeated, at any time after the seal, whatever else the kernel is built with.
- * The host asks for it, so nothing here trusts what it says: a wrong argument, or a
- * step that does not do what it should, is an answer and never the end of EL2.
+ * The table below has a line for each state that a page of the host can be in, and a
+ * column for each step from there, legal or not. A cell is the expected outcome: the
+ * errno, whether devices in the identity domain reach the page, whether it is pinned,
+ * and the number of invalidations.
  *
- * Locking: selftest_lock, outside of all others, so that the one VM is used once
- * at a time.
+ * A call runs one cell on memory of the caller and gives all of it back. It can be
+ * repeated at any time after the seal, with any kernel configuration. The host
+ * chooses the arguments, so nothing here trusts them: a wrong argument, or a step with
+ * an unexpected outcome, is a result and never stops EL2.
+ *
+ * selftest_lock is outside of all other locks, so that only one call uses the VM.
  */
 #include <asm/kvm_pkvm.h>
 #include <asm/stage2_pgtable.h>
 
-#include <nvhe/iommu.h>
 #include <nvhe/mem_protect.h>
 #include <nvhe/memory.h>
 #include <nvhe/mm.h>
 #include <nvhe/pkvm.h>
 
-/* Where the page is in the domain, once and twice, and its block. */
+#include "core.h"
+
+#include <uapi/linux/pkvm_iommu_test.h>
+
+/* I/O virtual addresses of the page, of its second mapping, and of its block. */
 #define IOVA_PAGE	SZ_1G
 #define IOVA_AGAIN	(SZ_1G + SZ_16M)
 #define IOVA_BLOCK	(2UL * SZ_1G)
 #define GFN		0x100
-/* A VMID that the host's VMs get last. */
+/* The last VMID that the host allocates for its VMs. */
 #define VMID		255
 
 enum {
@@ -132,11 +135,11 @@ static struct pkvm_hyp_vcpu selftest_vcpu = {
 	},
 };
 
-/* The page under test, and how often EL2 holds it. */
+/* Page and domain under test, and the number of EL2's pins of the page. */
 static u64 page_pfn, page_domain;
 static unsigned int page_held;
 
-/* The VM has the pages of the host's from @pfn on: its root, and for its tables. */
+/* Donate pages of the host from @pfn on to the VM: its root table, and a memcache. */
 static int vm_init(u64 pfn)
 {
 	struct kvm_s2_mmu *mmu = &selftest_vm.kvm.arch.mmu;
@@ -171,7 +174,7 @@ static void vm_end(void)
 	struct kvm_hyp_memcache *mc = &selftest_vcpu.vcpu.arch.pkvm_memcache, given = {};
 	void *table;
 
-	/* Back to the host, one by one; what could not be is seen by the caller. */
+	/* Return all pages to the host. The caller notices if one is missing. */
 	reclaim_pgtable_pages(&selftest_vm, &given);
 	while ((table = pop_hyp_memcache(mc, hyp_phys_to_virt)))
 		__pkvm_hyp_donate_host(hyp_virt_to_pfn(table), 1);
@@ -179,21 +182,18 @@ static void vm_end(void)
 
 static int map(u64 iova, u64 phys, u64 pages)
 {
-	const u64 args[3 + PKVM_IOMMU_RUNS] = {
-		page_domain, iova, PKVM_IOMMU_PROT_READ | PKVM_IOMMU_PROT_WRITE,
-		PKVM_IOMMU_RUN(phys, pages),
-	};
-	u64 res[2] = {};
+	const u64 run = PKVM_IOMMU_RUN(phys, pages);
+	struct pkvm_iommu_progress progress = {};
 
-	return pkvm_iommu_map(args, args + 3, 1, res);
+	return pkvm_iommu_map(page_domain, iova, PKVM_IOMMU_PROT_READ | PKVM_IOMMU_PROT_WRITE,
+			      &run, 1, &progress);
 }
 
 static int unmap(u64 iova, u64 size, u64 flags)
 {
-	const u64 args[] = { page_domain, iova, size, flags };
-	u64 res[2] = {};
+	struct pkvm_iommu_progress progress = {};
 
-	return pkvm_iommu_unmap(args, res);
+	return pkvm_iommu_unmap(page_domain, iova, size, flags, &progress);
 }
 
 static int do_step(unsigned int step)
@@ -253,7 +253,7 @@ static int do_step(unsigned int step)
 	return -EINVAL;
 }
 
-/* Whatever became of the page: the host's, and nobody else's. */
+/* Return the page to the host from any state. */
 static void undo(const struct state *state)
 {
 	void *virt = hyp_phys_to_virt(hyp_pfn_to_phys(page_pfn));
@@ -269,7 +269,7 @@ static void undo(const struct state *state)
 	do_step(PKVM_IOMMU_STEP_UNLEND);
 	do_step(PKVM_IOMMU_STEP_RECLAIM_GUEST);
 	do_step(PKVM_IOMMU_STEP_RETURN_HYP);
-	/* It does not look whom the page is shared with. */
+	/* Unsharing from FF-A does not check whom the page is shared with. */
 	if (ffa || get_host_state(hyp_phys_to_page(hyp_pfn_to_phys(page_pfn))) ==
 		   PKVM_PAGE_SHARED_OWNED)
 		do_step(PKVM_IOMMU_STEP_UNSHARE_FFA);
@@ -277,17 +277,17 @@ static void undo(const struct state *state)
 
 static u64 invalidations(void)
 {
-	u64 args[2] = { PKVM_IOMMU_TEST_INVALIDATIONS }, res[2], sum = 0;
+	u64 id, nr, sum = 0;
 
-	for (; args[1] < pkvm_iommu_nr; args[1]++) {
-		if (!pkvm_iommu_test(args, res))
-			sum += res[0];
+	for (id = 0; id < pkvm_iommu_nr; id++) {
+		if (!pkvm_iommu_test_invalidations(id, &nr))
+			sum += nr;
 	}
 
 	return sum;
 }
 
-/* Which of its parts is not as @want; 0 if all are. */
+/* Compare the page with @want. Returns enum pkvm_iommu_selftest_failure, or 0. */
 static int compare(const struct outcome *want, u64 before, u64 *got)
 {
 	u64 phys = hyp_pfn_to_phys(page_pfn), after = invalidations();
@@ -331,7 +331,7 @@ static int run(const struct state *state, unsigned int step, u64 *got)
 	return compare(&want, before, got);
 }
 
-/* All of it is memory; whose it is, the steps find out. */
+/* Check that the range is memory. The steps check its owner. */
 static bool is_block(u64 pfn, u64 pages)
 {
 	u64 phys = pfn << PAGE_SHIFT, start, end;
@@ -340,8 +340,16 @@ static bool is_block(u64 pfn, u64 pages)
 	       pkvm_iommu_region(phys, &start, &end) && end - phys >= pages << PAGE_SHIFT;
 }
 
-/* PKVM_IOMMU_TEST_SELFTEST */
-int pkvm_iommu_selftest(const u64 *args, u64 *res)
+/**
+ * pkvm_iommu_selftest() - PKVM_IOMMU_TEST_SELFTEST
+ * @args: arguments of the operation, any values
+ * @res: set to 0, or enum pkvm_iommu_selftest_failure
+ * @res2: set to the value that was found instead of the expected one
+ *
+ * Context: takes selftest_lock, and inside it the locks of the operations.
+ * Return: 0, or an errno as <uapi/linux/pkvm_iommu_test.h> says.
+ */
+int pkvm_iommu_selftest(const u64 *args, u64 *res, u64 *res2)
 {
 	static const struct outcome host = { .shadow = true };
 	u64 state = args[1], step = args[2], before;
@@ -357,7 +365,7 @@ int pkvm_iommu_selftest(const u64 *args, u64 *res)
 	hyp_spin_lock(&selftest_lock);
 	page_pfn = args[3] + 1;
 	page_domain = args[5];
-	/* What is undone must not be another's. */
+	/* undo() must not change a page that somebody else uses. */
 	hyp_spin_lock(&host_mmu.lock);
 	ret = get_host_state(hyp_phys_to_page(hyp_pfn_to_phys(page_pfn))) == PKVM_PAGE_OWNED ?
 	      0 : -EPERM;
@@ -365,16 +373,16 @@ int pkvm_iommu_selftest(const u64 *args, u64 *res)
 	if (!ret)
 		ret = vm_init(args[4]);
 	if (!ret) {
-		res[0] = run(&states[state], step, &res[1]);
+		*res = run(&states[state], step, res2);
 		undo(&states[state]);
 		vm_end();
 		before = invalidations();
-		if (!res[0] && compare(&host, before, &res[1]))
-			res[0] = PKVM_IOMMU_SELFTEST_LEFT;
+		if (!*res && compare(&host, before, res2))
+			*res = PKVM_IOMMU_SELFTEST_LEFT;
 	}
 	hyp_spin_unlock(&selftest_lock);
-	if (!ret && !res[0])
-		res[1] = 0;
+	if (!ret && !*res)
+		*res2 = 0;
 
 	return ret;
 }

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Interface between the pKVM IOMMU core and its backends.
+ *
+ * A backend drives one kind of IOMMU hardware. The core checks every value that
+ * comes from the host, keeps all books about who may do what, and calls the
+ * backend with checked values only. Documentation/virt/kvm/arm/pkvm-iommu-backend.rst
+ * explains how to write one.
+ */
+#ifndef __ARM64_KVM_NVHE_IOMMU_BACKEND_H__
+#define __ARM64_KVM_NVHE_IOMMU_BACKEND_H__
+
+#include <linux/io-pgtable.h>
+#include <linux/types.h>
+
+#include <asm/barrier.h>
+#include <asm/sysreg.h>
+#include <vdso/time64.h>
+
+#include <nvhe/spinlock.h>
+
+#include <uapi/linux/pkvm_iommu.h>
+
+/* Bytes of pkvm_iommu_domain::hw. */
+#define PKVM_IOMMU_DOMAIN_HW_SIZE	64
+
+/**
+ * struct pkvm_iommu_domain - address space that streams can be attached to
+ * @fmt: format of the page table, ARM_64_LPAE_S1 or ARM_64_LPAE_S2
+ * @tag: ASID or VMID on every IOMMU. EL2 chooses it. Never 0, which the SMMUv3
+ *	driver reserves for bypass
+ * @cfg: configuration of the page table: roots, sizes, attributes
+ * @hw: PKVM_IOMMU_DOMAIN_HW_SIZE bytes of the backends, aligned to their size and
+ *	zeroed, at an address that hardware can read
+ * @lazy: room for the runs that a lazy UNMAP removed, see lazy.c
+ * @ops: the page table; domains have one even if no hardware walks it.
+ *	host_mmu.lock guards that of the shadow, @lock that of other domains
+ * @lock: guards @mapped and the page table
+ * @mapped: bytes that are mapped
+ * @users: calls that use the domain, plus one for each attached stream. The lock
+ *	of the domain table guards it
+ * @freed: PKVM_IOMMU_DOMAIN_FREE has freed all tables below this address
+ * @flushes: flushes of lazy unmappings that have begun. Read with @lock held;
+ *	changed with @lock and host_mmu.lock held
+ * @flushed: flushes that have ended; locked as @flushes
+ * @nr_lazy: runs in @lazy. host_mmu.lock guards it and the next two members
+ * @lazy_entries: page-table entries that the runs in @lazy had
+ * @lazy_slot: index of the domain in the list of domains that have such runs
+ * @streams: attached streams of each IOMMU; guarded by that IOMMU's lock
+ * @replayed: for each IOMMU without page tables: PKVM_IOMMU_REPLAY has passed all
+ *	mappings below this address to it. Guarded by that IOMMU's lock
+ *
+ * @fmt to @ops do not change after pkvm_iommu_domain_init().
+ */
+struct pkvm_iommu_domain {
+	enum io_pgtable_fmt		fmt;
+	u16				tag;
+	const struct io_pgtable_cfg	*cfg;
+	u64				*lazy;
+	void				*hw;
+	struct io_pgtable_ops		*ops;
+
+	hyp_spinlock_t			lock;
+	unsigned long			mapped;
+	unsigned long			users;
+	u64				freed;
+	u64				flushes;
+	u64				flushed;
+	unsigned int			nr_lazy;
+	unsigned int			lazy_entries;
+	unsigned int			lazy_slot;
+	u32				streams[PKVM_IOMMU_MAX];
+	u64				replayed[PKVM_IOMMU_MAX];
+};
+
+/**
+ * struct pkvm_iommu_fault - fault record in generic terms
+ * @sid: stream id
+ * @reason: enum pkvm_iommu_fault_reason
+ * @write: true for a write, false for a read
+ * @lost: the hardware lost the records after this one
+ * @address: I/O virtual address of the access
+ */
+struct pkvm_iommu_fault {
+	u32	sid;
+	u8	reason;
+	bool	write;
+	bool	lost;
+	u64	address;
+};
+
+/**
+ * struct pkvm_iommu - an IOMMU in the registry
+ * @id: index in the registry
+ * @ops: its backend
+ * @mmio_phys: physical address of the registers, page aligned
+ * @mmio_size: bytes of registers, whole pages
+ * @mmio: EL2's mapping of the registers
+ * @flags: PKVM_IOMMU_F_*
+ * @sid_bits: size of stream ids in bits; set by pkvm_iommu_ops::probe
+ * @oas: output address size in bits; set by probe
+ * @asid_bits: size of ASIDs in bits; set by probe
+ * @vmid_bits: size of VMIDs in bits; set by probe
+ * @fmts: BIT(enum io_pgtable_fmt) of each page-table format that it can walk; set
+ *	by probe
+ * @mem_size: bytes of contiguous memory that it needs: 0, or a power of two of at
+ *	least a page; set by probe
+ * @mem: that memory, aligned to its size and zeroed
+ * @dead: it did not respond during the seal
+ * @lock: guards @streams, the backend's state and the hardware's queues
+ * @streams: root of the radix tree of streams, see stream.c
+ *
+ * @id to @dead do not change after PKVM_IOMMU_BOOT_SEAL.
+ */
+struct pkvm_iommu {
+	u32				id;
+	const struct pkvm_iommu_ops	*ops;
+	phys_addr_t			mmio_phys;
+	size_t				mmio_size;
+	void __iomem			*mmio;
+	u64				flags;
+	u8				sid_bits;
+	u8				oas;
+	u8				asid_bits;
+	u8				vmid_bits;
+	u32				fmts;
+	size_t				mem_size;
+	void				*mem;
+	bool				dead;
+
+	hyp_spinlock_t			lock;
+	void				*streams;
+};
+
+static inline bool pkvm_iommu_coherent(const struct pkvm_iommu *iommu)
+{
+	return iommu->flags & PKVM_IOMMU_F_COHERENT;
+}
+
+/**
+ * struct pkvm_iommu_mapping - contiguous memory at contiguous I/O virtual addresses
+ * @iova: I/O virtual address
+ * @phys: physical address
+ * @size: bytes, within one naturally aligned 2 MiB of I/O virtual addresses
+ * @prot: IOMMU_READ and so on, see <linux/iommu.h>
+ * @is_memory: memory; false for MMIO
+ * @shift: log2 of the bytes that one page-table entry maps; not for backends
+ */
+struct pkvm_iommu_mapping {
+	u64	iova;
+	u64	phys;
+	u64	size;
+	int	prot;
+	bool	is_memory;
+	u8	shift;
+};
+
+/**
+ * struct pkvm_iommu_ops - operations of a backend
+ * @isolates: the hardware keeps devices out of memory; false for the software
+ *	backend of the tests
+ * @probe: during boot. Read the ID registers and fill in the members of struct
+ *	pkvm_iommu that are set by probe. Changes no hardware state. Returns 0, or
+ *	-ENXIO with enum pkvm_iommu_refusal in *@why.
+ * @alloc: during boot. Take the pages that @init needs from
+ *	pkvm_iommu_alloc_page(). Returns 0, or -ENOMEM and is then called again.
+ * @init: during boot. Take over the hardware in any state, so that it blocks every
+ *	stream and caches no older translation. Returns 0, or a negative errno with
+ *	enum pkvm_iommu_refusal in *@why.
+ * @domain_init: fill in pkvm_iommu_domain::hw before the first attach; optional
+ * @stream_prepare: allocate everything that @stream_set needs for @sid; optional.
+ *	Returns 0, or -ENOMEM with no change that a device could notice.
+ * @stream_set: with @through, attach @sid, which is blocked, to @domain; without,
+ *	block @sid, which is attached to @domain. The hardware has done so on
+ *	return. Called after @stream_prepare. Returns 0, or -EIO if hardware
+ *	without page tables refuses the attach. Blocking does not fail.
+ * @map: only for hardware without page tables: pass @nr new mappings of @domain,
+ *	which has a stream of this IOMMU. Returns 0 or -EIO; after -EIO the core calls
+ *	@invalidate for all of them.
+ * @invalidate: drop all cached translations of [@addr, @addr + @size) of @domain,
+ *	or of all of @domain if @size is 0. With @map, forget the mappings in the
+ *	range; @size is 0 then only when there is nothing to forget. On return, all
+ *	accesses that used a dropped translation have completed. Does not fail.
+ * @fault: take the oldest fault record. Returns false if there is none.
+ *
+ * Context: the core calls @stream_prepare and all later operations with
+ * pkvm_iommu::lock held and interrupts masked. The host cannot change any argument
+ * during the call.
+ */
+struct pkvm_iommu_ops {
+	bool isolates;
+	int (*probe)(struct pkvm_iommu *iommu, u64 *why);
+	int (*alloc)(struct pkvm_iommu *iommu);
+	int (*init)(struct pkvm_iommu *iommu, u64 *why);
+	void (*domain_init)(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain);
+	int (*stream_prepare)(struct pkvm_iommu *iommu, u32 sid);
+	int (*stream_set)(struct pkvm_iommu *iommu, u32 sid,
+			  const struct pkvm_iommu_domain *domain, bool through);
+	int (*map)(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain,
+		   const struct pkvm_iommu_mapping *maps, int nr);
+	void (*invalidate)(struct pkvm_iommu *iommu,
+			   const struct pkvm_iommu_domain *domain,
+			   u64 addr, u64 size);
+	bool (*fault)(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault);
+};
+
+/* Time that hardware has to acknowledge a register or complete a command. */
+#define PKVM_IOMMU_TIMEOUT_US	1000000
+
+static inline u64 pkvm_iommu_deadline(void)
+{
+	return read_sysreg(cntpct_el0) +
+	       read_sysreg(cntfrq_el0) * PKVM_IOMMU_TIMEOUT_US / USEC_PER_SEC;
+}
+
+static inline bool pkvm_iommu_late(u64 deadline)
+{
+	isb();
+	return read_sysreg(cntpct_el0) > deadline;
+}
+
+/*
+ * Wait until @cond is true. Evaluates to false if it is not true in time. @cond is
+ * evaluated once more after the deadline, because this CPU may have been held up.
+ */
+#define pkvm_iommu_wait(cond)							\
+({										\
+	u64 __deadline = pkvm_iommu_deadline();					\
+	bool __good, __late = false;						\
+										\
+	while (!(__good = (cond)) && !__late)					\
+		__late = pkvm_iommu_late(__deadline);				\
+	__good;									\
+})
+
+/* Functions of the core that backends call */
+void *pkvm_iommu_alloc_page(void);
+void __noreturn pkvm_iommu_lost_command(struct pkvm_iommu *iommu);
+
+#endif /* __ARM64_KVM_NVHE_IOMMU_BACKEND_H__ */

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Boot: REGISTER, DONATE, SEAL.
+ *
+ * The host is trusted until pKVM drops its privileges, and makes these calls from one
+ * thread. PKVM_IOMMU_BOOT_SEAL closes the registry. Protected VMs are allowed if all
+ * of it succeeded, or if the boot chose to go without isolation.
+ */
+#include <asm/kvm_mmu.h>
+
+#include <nvhe/mem_protect.h>
+#include <nvhe/memory.h>
+#include <nvhe/mm.h>
+
+#include "core.h"
+
+/* OPEN -> BUILDING -> SEALED; or from OPEN or BUILDING to OFF or FAILED. */
+static enum {
+	IOMMU_OPEN,
+	IOMMU_BUILDING,
+	IOMMU_SEALED,
+	IOMMU_OFF,
+	IOMMU_FAILED,
+} iommu_state;
+
+static bool iommu_isolated;
+static u64 iommu_shadow_pages;
+
+#define REGISTER_FLAGS	(PKVM_IOMMU_F_COHERENT | PKVM_IOMMU_F_STAGE1 | PKVM_IOMMU_F_LINEAR)
+
+static bool accepts_memory(void)
+{
+	return iommu_state == IOMMU_OPEN || iommu_state == IOMMU_BUILDING;
+}
+
+static bool is_mmio(u64 phys, u64 size)
+{
+	u64 addr;
+
+	for (addr = phys; addr < phys + size; addr += PAGE_SIZE) {
+		if (addr_is_memory(addr))
+			return false;
+	}
+
+	return true;
+}
+
+/**
+ * pkvm_iommu_register() - PKVM_IOMMU_BOOT_REGISTER
+ * @type: enum pkvm_iommu_type
+ * @base: physical address of the registers
+ * @size: bytes of registers
+ * @flags: PKVM_IOMMU_F_*
+ * @result: zeroed; set to the result
+ *
+ * Context: boot; takes pkvm_pgd_lock.
+ * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
+ */
+int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,
+			struct pkvm_iommu_boot_result *result)
+{
+	u64 phys = ALIGN_DOWN(base, PAGE_SIZE), start, end;
+	const struct pkvm_iommu_ops *ops = pkvm_iommu_kind(type);
+	struct pkvm_iommu *iommu = &pkvm_iommus[pkvm_iommu_nr];
+	unsigned long va = 0;
+	int ret;
+
+	if (iommu_state != IOMMU_OPEN)
+		return -EBUSY;
+	if (!ops || flags & ~REGISTER_FLAGS || (ops->isolates && !size) ||
+	    base + size < size || base + size > U64_MAX - PAGE_SIZE)
+		return -EINVAL;
+	/* All pages that the registers touch. */
+	size = size ? PAGE_ALIGN(base + size) - phys : 0;
+	if (pkvm_iommu_nr == PKVM_IOMMU_MAX)
+		return -ENOSPC;
+	if (size && pkvm_iommu_next_mmio(phys, &start, &end) && start < phys + size)
+		return -EEXIST;
+	if (!is_mmio(phys, size))
+		return -EPERM;
+
+	if (size) {
+		ret = __pkvm_create_private_mapping(phys, size, PAGE_HYP_DEVICE, &va);
+		if (ret)
+			return ret;
+	}
+
+	*iommu = (struct pkvm_iommu) {
+		.id		= pkvm_iommu_nr,
+		.ops		= ops,
+		.mmio_phys	= phys,
+		.mmio_size	= size,
+		.mmio		= (void __iomem *)va + (base - phys),
+		.flags		= flags,
+	};
+	ret = ops->probe(iommu, &result->why);
+	if (ret) {
+		/* Another driver may use the hardware. */
+		hyp_spin_lock(&pkvm_pgd_lock);
+		kvm_pgtable_hyp_unmap(&pkvm_pgtable, va, size);
+		hyp_spin_unlock(&pkvm_pgd_lock);
+		return ret;
+	}
+
+	if (!iommu->id)
+		pkvm_iommu_pool_init();
+	pkvm_iommu_oas = min(pkvm_iommu_oas, iommu->oas);
+	result->id = iommu->id;
+	result->mem_size = iommu->mem_size;
+	pkvm_iommu_nr++;
+
+	return 0;
+}
+
+/**
+ * pkvm_iommu_donate() - PKVM_IOMMU_BOOT_DONATE
+ * @target: id of an IOMMU, PKVM_IOMMU_POOL or PKVM_IOMMU_RUN_LIST
+ * @pfn: first page
+ * @nr_pages: number of pages
+ *
+ * Context: boot; takes host_mmu.lock.
+ * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
+ */
+int pkvm_iommu_donate(u64 target, u64 pfn, u64 nr_pages)
+{
+	struct pkvm_iommu *iommu;
+	int ret;
+
+	if (!accepts_memory())
+		return -EBUSY;
+	if (!pkvm_iommu_nr)
+		return -ENOENT;
+	if (target == PKVM_IOMMU_RUN_LIST)
+		return pkvm_iommu_share_list(pfn, nr_pages);
+	if (target == PKVM_IOMMU_POOL)
+		return pkvm_iommu_pool_topup(pfn, nr_pages, PKVM_IOMMU_DONATE_MAX);
+
+	iommu = pkvm_iommu_get(target);
+	if (!iommu)
+		return -ENOENT;
+	if (iommu_state != IOMMU_OPEN || iommu->mem)
+		return -EBUSY;
+	if (nr_pages << PAGE_SHIFT < iommu->mem_size ||
+	    !IS_ALIGNED(hyp_pfn_to_phys(pfn), max(iommu->mem_size, PAGE_SIZE)))
+		return -EINVAL;
+
+	ret = pkvm_iommu_take_pages(pfn, nr_pages, PKVM_IOMMU_DONATE_MAX);
+	if (ret)
+		return ret;
+
+	iommu->mem = hyp_phys_to_virt(hyp_pfn_to_phys(pfn));
+	memset(iommu->mem, 0, nr_pages << PAGE_SHIFT);
+	kvm_flush_dcache_to_poc(iommu->mem, nr_pages << PAGE_SHIFT);
+
+	return 0;
+}
+
+static bool any_isolates(void)
+{
+	struct pkvm_iommu *iommu;
+
+	for_each_pkvm_iommu(iommu) {
+		if (iommu->ops->isolates)
+			return true;
+	}
+
+	return false;
+}
+
+/* Largest architected address size that the CPU and every IOMMU have, or 0. */
+static u8 common_bits(void)
+{
+	/*
+	 * The architecture has 32, 36, 40, 42, 44 and 48 bits. Stage 2 of 40 and 42
+	 * bits would need concatenated root tables: use 39.
+	 */
+	static const u8 sizes[] = { 48, 44, 39, 36, 32 };
+	unsigned int i, bits = min(host_mmu.pgt.ia_bits, pkvm_iommu_oas);
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		if (sizes[i] <= bits)
+			return sizes[i];
+	}
+
+	return 0;
+}
+
+/* Choose one format and one address size for all IOMMUs: one shadow serves all. */
+static int seal_geometry(struct pkvm_iommu_boot_result *result)
+{
+	u32 fmts = BIT(ARM_64_LPAE_S1) | BIT(ARM_64_LPAE_S2);
+	struct pkvm_iommu_geometry *geometry = &pkvm_iommu_geometry;
+	struct pkvm_iommu *iommu;
+
+	geometry->coherent = true;
+	geometry->all_walk = true;
+	for_each_pkvm_iommu(iommu) {
+		result->id = iommu->id;
+		if (iommu->mem_size && !iommu->mem) {
+			result->why = PKVM_IOMMU_REFUSE_MEMORY;
+			return -ENXIO;
+		}
+		fmts &= iommu->fmts;
+		if (!fmts) {
+			result->why = PKVM_IOMMU_REFUSE_STAGE;
+			return -ENXIO;
+		}
+		geometry->coherent &= pkvm_iommu_coherent(iommu);
+		geometry->all_walk &= !iommu->ops->map;
+		geometry->any_walks |= !iommu->ops->map;
+	}
+	result->id = 0;
+
+	geometry->bits = common_bits();
+	if (!geometry->bits) {
+		result->why = PKVM_IOMMU_REFUSE_STAGE;
+		return -ENXIO;
+	}
+	geometry->fmt = fmts & BIT(ARM_64_LPAE_S2) ? ARM_64_LPAE_S2 : ARM_64_LPAE_S1;
+
+	return 0;
+}
+
+static int seal_open(struct pkvm_iommu_boot_result *result)
+{
+	int ret;
+
+	if (!pkvm_iommu_nr)
+		return -ENODEV;
+
+	ret = seal_geometry(result);
+	if (!ret)
+		ret = pkvm_iommu_shadow_init();
+	if (!ret)
+		iommu_state = IOMMU_BUILDING;
+
+	return ret;
+}
+
+/* Take the registers of every IOMMU from the host, then audit all mappings of EL2. */
+static int seal_take(struct pkvm_iommu_boot_result *result)
+{
+	struct pkvm_iommu *iommu;
+	int ret;
+
+	for_each_pkvm_iommu(iommu) {
+		if (!iommu->mmio_size)
+			continue;
+		ret = __pkvm_host_donate_hyp_mmio(iommu->mmio_phys, iommu->mmio_size);
+		if (ret) {
+			result->why = PKVM_IOMMU_REFUSE_MMIO;
+			result->id = iommu->id;
+			/* The host's stage 2 lacks memory, not our pool. */
+			return ret == -ENOMEM ? -EIO : ret;
+		}
+	}
+
+	hyp_spin_lock(&host_mmu.lock);
+	hyp_spin_lock(&pkvm_pgd_lock);
+	ret = pkvm_check_host_ownership();
+	hyp_spin_unlock(&pkvm_pgd_lock);
+	hyp_spin_unlock(&host_mmu.lock);
+	if (ret)
+		result->why = PKVM_IOMMU_REFUSE_AUDIT;
+
+	return ret;
+}
+
+/* Have every backend take over its hardware. Returns the errno of the last that fails. */
+static int seal_init(struct pkvm_iommu_boot_result *result)
+{
+	struct pkvm_iommu *iommu;
+	int ret, err = 0;
+	u64 why;
+
+	for_each_pkvm_iommu(iommu) {
+		ret = iommu->ops->init(iommu, &why);
+		if (!ret)
+			continue;
+		/* The other IOMMUs serve the host, without protected VMs. */
+		iommu->dead = true;
+		err = ret;
+		result->why = why;
+		result->id = iommu->id;
+	}
+
+	return err;
+}
+
+static int seal(u64 flags, struct pkvm_iommu_boot_result *result)
+{
+	struct pkvm_iommu *iommu;
+	int ret;
+
+	if (iommu_state == IOMMU_OPEN) {
+		ret = seal_open(result);
+		if (ret)
+			return ret;
+	}
+
+	ret = pkvm_iommu_shadow_build();
+	if (ret)
+		return ret;
+	if (!iommu_shadow_pages)
+		iommu_shadow_pages = pkvm_iommu_pool_total() - pkvm_iommu_pool_free();
+
+	for_each_pkvm_iommu(iommu) {
+		ret = iommu->ops->alloc(iommu);
+		if (ret)
+			return ret;
+	}
+
+	ret = seal_take(result);
+	if (ret)
+		return ret;
+
+	ret = seal_init(result);
+	/* The software backend of the tests is in service then, but protects nothing. */
+	iommu_state = IOMMU_SEALED;
+	if (!ret && !any_isolates())
+		ret = -ENODEV;
+	iommu_isolated = !ret && !(flags & PKVM_IOMMU_F_PARTIAL);
+
+	return ret;
+}
+
+/**
+ * pkvm_iommu_seal() - PKVM_IOMMU_BOOT_SEAL
+ * @flags: PKVM_IOMMU_F_OFF or PKVM_IOMMU_F_PARTIAL
+ * @result: zeroed; set to the result
+ *
+ * Context: boot; takes host_mmu.lock, and with it pkvm_pgd_lock.
+ * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
+ */
+int pkvm_iommu_seal(u64 flags, struct pkvm_iommu_boot_result *result)
+{
+	int ret;
+
+	if (!accepts_memory())
+		return -EBUSY;
+	if (flags & ~(PKVM_IOMMU_F_OFF | PKVM_IOMMU_F_PARTIAL))
+		return -EINVAL;
+	if (flags & PKVM_IOMMU_F_OFF) {
+		iommu_state = IOMMU_OFF;
+		return 0;
+	}
+
+	ret = seal(flags, result);
+	if (ret == -ENOMEM)
+		result->need = 512;
+	else if (ret && ret != -EAGAIN && iommu_state != IOMMU_SEALED)
+		iommu_state = IOMMU_FAILED;
+
+	return ret;
+}
+
+/**
+ * pkvm_iommu_shadow_pages() - pages of the pool that the shadow's tables have
+ */
+u64 pkvm_iommu_shadow_pages(void)
+{
+	return iommu_shadow_pages;
+}
+
+/**
+ * pkvm_iommu_check_isolation() - check that protected VMs are allowed
+ *
+ * Context: any.
+ * Return: 0, or -EPERM if devices could reach a protected VM, and the boot did not
+ * choose that with pkvm_iommu=off.
+ */
+int pkvm_iommu_check_isolation(void)
+{
+	return iommu_state == IOMMU_OFF || iommu_isolated ? 0 : -EPERM;
+}
+
+/**
+ * pkvm_iommu_in_service() - check whether EL2 has taken IOMMUs over
+ *
+ * Context: any.
+ */
+bool pkvm_iommu_in_service(void)
+{
+	return iommu_state == IOMMU_SEALED;
+}

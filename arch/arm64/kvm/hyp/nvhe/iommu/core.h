@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Interfaces between the files of the pKVM IOMMU core.
+ *
+ * A file may call the files below it in this list, and no file above it. "make
+ * test" reads the calls from the objects and fails on any other.
+ *
+ *	hypercall	decodes registers, dispatches, encodes results
+ *	boot		REGISTER, DONATE, SEAL
+ *	backends/kinds	table of the kinds of IOMMUs
+ *	map		MAP, MAP_LIST, UNMAP, LOOKUP, FLUSH, REPLAY
+ *	stream		ATTACH, DETACH, FAULT
+ *	shadow		identity domain; follows page ownership
+ *	domain		table and life of domains
+ *	lazy		runs that are unmapped but not flushed
+ *	pin		counts of mappings per page and block
+ *	backends/...	hardware
+ *	backend		an IOMMU's lock, lost commands, broadcasts to all IOMMUs
+ *	io-pgtable	the kernel's page-table library
+ *	pool		pages and radix trees of pages
+ *	registry	IOMMUs, address regions, common geometry
+ *
+ * Lock order, outer to inner:
+ *
+ *	host_mmu.lock -> pkvm_pgd_lock -> pkvm_iommu::lock -> pool lock
+ *	host_mmu.lock -> pkvm_iommu_domain::lock -> pkvm_iommu::lock -> pool lock
+ *	lock of the domain table -> pool lock
+ *
+ * The lock of the domain table is never held together with host_mmu.lock or the
+ * lock of a domain. Under host_mmu.lock, the lock of a domain is held only to
+ * count a flush, so that a revocation does not wait for mappings.
+ */
+#ifndef __PKVM_IOMMU_CORE_H__
+#define __PKVM_IOMMU_CORE_H__
+
+#include <nvhe/iommu.h>
+#include <nvhe/iommu-backend.h>
+
+/* registry.c */
+
+/**
+ * struct pkvm_iommu_geometry - properties that all domains have in common
+ * @fmt: page-table format, ARM_64_LPAE_S1 or ARM_64_LPAE_S2
+ * @bits: size of I/O virtual and physical addresses that devices can use, in bits
+ * @coherent: table walks of all IOMMUs snoop the CPU caches
+ * @all_walk: every IOMMU walks page tables; none has pkvm_iommu_ops::map
+ * @any_walks: at least one IOMMU walks page tables
+ */
+struct pkvm_iommu_geometry {
+	enum io_pgtable_fmt	fmt;
+	u8			bits;
+	bool			coherent;
+	bool			all_walk;
+	bool			any_walks;
+};
+
+extern struct pkvm_iommu pkvm_iommus[PKVM_IOMMU_MAX];
+extern unsigned int pkvm_iommu_nr;
+extern unsigned int pkvm_iommu_oas;
+extern struct pkvm_iommu_geometry pkvm_iommu_geometry;
+
+#define for_each_pkvm_iommu(iommu)						\
+	for (iommu = pkvm_iommus; iommu < pkvm_iommus + pkvm_iommu_nr; iommu++)
+
+struct pkvm_iommu *pkvm_iommu_get(u64 id);
+bool pkvm_iommu_region(u64 addr, u64 *start, u64 *end);
+bool pkvm_iommu_is_host_mmio(u64 phys, u64 size);
+
+/* Exclusive end of the addresses that devices can use. */
+static inline u64 pkvm_iommu_limit(void)
+{
+	return BIT(pkvm_iommu_geometry.bits);
+}
+
+/* pool.c */
+void pkvm_iommu_pool_init(void);
+void pkvm_iommu_free_page(void *page);
+bool pkvm_iommu_pages_valid(u64 pfn, u64 nr_pages, u64 max);
+int pkvm_iommu_take_pages(u64 pfn, u64 nr_pages, u64 max);
+int pkvm_iommu_pool_topup(u64 pfn, u64 nr_pages, u64 max);
+int pkvm_iommu_pool_reclaim(u64 *pfn);
+u64 pkvm_iommu_pool_free(void);
+u64 pkvm_iommu_pool_total(void);
+
+#define PKVM_IOMMU_RADIX_BITS	(PAGE_SHIFT - 3)
+#define PKVM_IOMMU_RADIX_LEVELS(bits)	DIV_ROUND_UP(bits, PKVM_IOMMU_RADIX_BITS)
+void **pkvm_iommu_radix(void **root, u64 index, int levels, bool alloc);
+
+/* io-pgtable.c */
+
+/**
+ * struct pkvm_iommu_run - page-table entries that map contiguous memory
+ * @phys: physical address of the memory
+ * @len: bytes
+ * @shift: log2 of the bytes that each entry maps
+ * @is_memory: memory; false for MMIO
+ */
+struct pkvm_iommu_run {
+	u64	phys;
+	u64	len;
+	u8	shift;
+	bool	is_memory;
+};
+
+/*
+ * A removed run, packed into 64 bits: entries that mapped contiguous memory or MMIO
+ * and were cleared. Its physical address, and in the bits below PAGE_SHIFT the
+ * number of pages and two flags.
+ */
+#define PKVM_IOMMU_REMOVED_PAGES	GENMASK(9, 0)
+#define PKVM_IOMMU_REMOVED_MEMORY	BIT(10)
+#define PKVM_IOMMU_REMOVED_BLOCK	BIT(11)
+
+struct io_pgtable_ops *pkvm_iommu_pgtable_alloc(enum io_pgtable_fmt fmt,
+						const struct io_pgtable_cfg *cfg);
+void pkvm_iommu_pgtable_free(struct io_pgtable_ops *ops);
+int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_mapping *maps,
+			   int nr, u64 stale, bool mark, int *done);
+int pkvm_iommu_pgtable_unmap(struct io_pgtable_ops *ops, u64 iova, u64 max,
+			     u64 *removed, int nr, u64 stale, u64 *size);
+int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,
+			    struct pkvm_iommu_run *runs, int nr);
+void *pkvm_iommu_pgtable_prune(struct io_pgtable_ops *ops, u64 iova);
+bool pkvm_iommu_pgtable_starts(struct io_pgtable_ops *ops, u64 iova);
+int pkvm_iommu_pgtable_prot(struct io_pgtable_ops *ops, u64 iova);
+
+/* backend.c */
+
+/* Set when a command is lost. No operation of an IOMMU completes from then on. */
+extern bool pkvm_iommu_lost;
+
+void __noreturn pkvm_iommu_die(void);
+void pkvm_iommu_lock(struct pkvm_iommu *iommu, hyp_spinlock_t *held);
+void pkvm_iommu_unlock(struct pkvm_iommu *iommu);
+void pkvm_iommu_invalidate(const struct pkvm_iommu_domain *domain, hyp_spinlock_t *lock,
+			   u64 addr, u64 size);
+int pkvm_iommu_backend_map(struct pkvm_iommu_domain *domain,
+			   const struct pkvm_iommu_mapping *maps, int nr);
+int pkvm_iommu_backend_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain,
+			      const struct pkvm_iommu_mapping *maps, int nr,
+			      u64 from, u64 to);
+
+/* pin.c */
+
+/* Pins of all pages and blocks; guarded by host_mmu.lock. */
+extern unsigned long pkvm_iommu_nr_pins;
+
+int pkvm_iommu_pins_build(u64 phys, u64 size);
+void pkvm_iommu_pins_update(u64 phys, u64 size, bool reachable);
+bool pkvm_iommu_is_pinned(u64 phys, u64 size);
+int pkvm_iommu_pin(const struct pkvm_iommu_mapping *maps, int nr, int *ret);
+void pkvm_iommu_unpin(const struct pkvm_iommu_mapping *maps, int nr);
+void pkvm_iommu_unpin_removed(const u64 *removed, int nr);
+
+/* lazy.c */
+
+/* Runs that a domain has room for. */
+#define PKVM_IOMMU_LAZY_RUNS	248
+
+void pkvm_iommu_lazy_add(struct pkvm_iommu_domain *domain, const u64 *removed, int nr);
+void pkvm_iommu_lazy_flush(struct pkvm_iommu_domain *domain);
+bool pkvm_iommu_lazy_flush_all(void);
+
+/*
+ * Value of the page-table entries that a lazy UNMAP clears, when @flushes flushes of
+ * the domain have begun. IOMMUs may still have the old entry cached, and must never
+ * have two translations of one address: nothing is mapped there before one more
+ * flush. Bits 0 and 1 are clear, so hardware takes the entry as invalid.
+ */
+static inline u64 pkvm_iommu_lazy_stale(u64 flushes)
+{
+	return (flushes + 1) << 2;
+}
+
+/* domain.c */
+extern struct pkvm_iommu_domain pkvm_iommu_shadow;
+
+int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, u16 tag);
+struct pkvm_iommu_domain *pkvm_iommu_domain_get(u64 id);
+void pkvm_iommu_domain_put(struct pkvm_iommu_domain *domain);
+int pkvm_iommu_domain_alloc(u64 *id, u64 *need);
+int pkvm_iommu_domain_free(u64 id);
+
+/* shadow.c */
+int pkvm_iommu_shadow_init(void);
+int pkvm_iommu_shadow_build(void);
+bool pkvm_iommu_shadow_maps(u64 addr);
+
+/* stream.c */
+int pkvm_iommu_attach(u64 id, u64 sid, u64 domain_id, bool *replay, u64 *need);
+int pkvm_iommu_detach(u64 id, u64 sid, u64 domain_id);
+int pkvm_iommu_take_fault(u64 id, struct pkvm_iommu_fault *fault);
+
+/* map.c */
+
+/**
+ * struct pkvm_iommu_progress - how far MAP, MAP_LIST or UNMAP came
+ * @done: bytes dealt with, from the first address
+ * @unmapped: UNMAP: bytes among @done that were mapped
+ * @need: MAP, MAP_LIST with -ENOMEM: pages that the pool lacks
+ */
+struct pkvm_iommu_progress {
+	u64	done;
+	u64	unmapped;
+	u64	need;
+};
+
+int pkvm_iommu_share_list(u64 pfn, u64 nr_pages);
+u64 pkvm_iommu_list_runs(void);
+int pkvm_iommu_map(u64 domain_id, u64 iova, u64 flags, const u64 *runs, u64 nr,
+		   struct pkvm_iommu_progress *progress);
+int pkvm_iommu_map_list(u64 domain_id, u64 iova, u64 flags, u64 first, u64 nr,
+			struct pkvm_iommu_progress *progress);
+int pkvm_iommu_unmap(u64 domain_id, u64 iova, u64 size, u64 flags,
+		     struct pkvm_iommu_progress *progress);
+int pkvm_iommu_lookup(u64 domain_id, u64 iova, u64 *phys);
+int pkvm_iommu_flush(u64 domain_id);
+int pkvm_iommu_replay(u64 id, u64 domain_id, bool *more);
+
+/* backends/kinds.c */
+const struct pkvm_iommu_ops *pkvm_iommu_kind(u64 type);
+
+/* boot.c */
+
+/**
+ * struct pkvm_iommu_boot_result - results of REGISTER and SEAL
+ * @id: REGISTER: the new IOMMU; SEAL with an error: the IOMMU that causes it
+ * @mem_size: REGISTER: bytes of contiguous memory that it needs
+ * @why: enum pkvm_iommu_refusal
+ * @need: SEAL with -ENOMEM: pages that the pool lacks
+ */
+struct pkvm_iommu_boot_result {
+	u64	id;
+	u64	mem_size;
+	u64	why;
+	u64	need;
+};
+
+int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,
+			struct pkvm_iommu_boot_result *result);
+int pkvm_iommu_donate(u64 target, u64 pfn, u64 nr_pages);
+int pkvm_iommu_seal(u64 flags, struct pkvm_iommu_boot_result *result);
+u64 pkvm_iommu_shadow_pages(void);
+
+/* test-calls.c, test-self.c, test-backend.c: CONFIG_PKVM_IOMMU_TEST only */
+int pkvm_iommu_test(const u64 *args, u64 *res, u64 *res2);
+int pkvm_iommu_selftest(const u64 *args, u64 *res, u64 *res2);
+int pkvm_iommu_test_stream(u64 id, u64 sid, u64 *attached);
+int pkvm_iommu_test_invalidations(u64 id, u64 *nr);
+
+#endif /* __PKVM_IOMMU_CORE_H__ */

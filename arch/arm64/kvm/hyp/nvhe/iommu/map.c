@@ -1,0 +1,637 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Mappings of domains other than the shadow: MAP, MAP_LIST, UNMAP, LOOKUP, FLUSH,
+ * REPLAY.
+ *
+ * The host chooses what is mapped where. EL2 makes sure that the host may reach
+ * everything behind a mapping, from the call that maps it until the mapping is gone
+ * and every IOMMU has invalidated it. Between the two the memory is pinned, see pin.c.
+ *
+ * A call works on a bounded number of entries and returns how far it came. Order:
+ *
+ *	map		pin under host_mmu.lock; under the domain's lock write the page
+ *			table, and pass the mappings to IOMMUs without page tables; unpin
+ *			the mappings that could not be made
+ *	unmap		under the domain's lock clear the entries and invalidate; then
+ *			unpin under host_mmu.lock
+ *	lazy unmap	clear the entries under the domain's lock; then hand the runs,
+ *			which stay pinned, to lazy.c under host_mmu.lock
+ *
+ * PKVM_IOMMU_MAP_LIST is the only operation that reads memory which the host can
+ * write meanwhile, see runs_read().
+ */
+#include <linux/nospec.h>
+
+#include <nvhe/mem_protect.h>
+#include <nvhe/memory.h>
+
+#include "core.h"
+
+/* Mappings that are made at a time. */
+#define MAP_MAX			16
+/* Page-table entries that one MAP writes. */
+#define MAP_ENTRIES		2048
+/* Tables that one UNMAP or REPLAY looks at. */
+#define TABLE_STEPS		64
+/* Requests to an IOMMU without page tables that one REPLAY makes. */
+#define REPLAY_CALLS		1
+/* Runs of contiguous memory that one UNMAP removes. */
+#define UNMAP_RUNS		256
+
+/* Runs for MAP_LIST: memory of the host, shared with EL2 and pinned at boot. */
+static const u64 *list_runs;
+static u64 list_nr_runs;
+
+/* Runs that UNMAP removes on a CPU. EL2 is not preempted; the stack has no room. */
+static DEFINE_PER_CPU(u64 [UNMAP_RUNS], unmap_removed);
+
+/**
+ * pkvm_iommu_share_list() - share memory of the host for the runs of MAP_LIST
+ * @pfn: first page
+ * @nr_pages: number of pages, at most PKVM_IOMMU_DONATE_MAX
+ *
+ * EL2 pins the memory, so that it stays shared for ever.
+ *
+ * Context: boot; takes host_mmu.lock.
+ * Return: 0; -EBUSY if there is such memory already; -EINVAL; or the errors of
+ * __pkvm_host_share_hyp().
+ */
+int pkvm_iommu_share_list(u64 pfn, u64 nr_pages)
+{
+	u64 i, size = nr_pages << PAGE_SHIFT;
+	void *virt = hyp_phys_to_virt(hyp_pfn_to_phys(pfn));
+	int ret;
+
+	if (list_runs)
+		return -EBUSY;
+	if (!pkvm_iommu_pages_valid(pfn, nr_pages, PKVM_IOMMU_DONATE_MAX))
+		return -EINVAL;
+
+	for (i = 0; i < nr_pages; i++) {
+		ret = __pkvm_host_share_hyp(pfn + i);
+		if (ret)
+			goto undo;
+	}
+	ret = hyp_pin_shared_mem(virt, virt + size);
+	if (ret)
+		goto undo;
+
+	list_runs = virt;
+	list_nr_runs = size / sizeof(u64);
+
+	return 0;
+
+undo:
+	while (i--)
+		WARN_ON(__pkvm_host_unshare_hyp(pfn + i));
+	return ret;
+}
+
+/**
+ * pkvm_iommu_list_runs() - number of runs that the shared memory has room for
+ */
+u64 pkvm_iommu_list_runs(void)
+{
+	return list_nr_runs;
+}
+
+/* Begin to use a domain that the host may map in; NULL for any other. */
+static struct pkvm_iommu_domain *paging_domain_get(u64 id)
+{
+	return id == PKVM_IOMMU_DOMAIN_IDENTITY ? NULL : pkvm_iommu_domain_get(id);
+}
+
+/*
+ * Check the range of an operation, and begin to use its domain. Returns NULL and an
+ * errno in *@ret if something is wrong. Other arguments may have set *@ret already:
+ * -ENXIO and -EINVAL for the range take precedence.
+ */
+static struct pkvm_iommu_domain *range_args(u64 id, u64 iova, u64 size, int *ret)
+{
+	struct pkvm_iommu_domain *domain = paging_domain_get(id);
+	u64 limit = pkvm_iommu_limit();
+
+	if (!domain) {
+		*ret = -ENXIO;
+		return NULL;
+	}
+
+	if (!size || !PAGE_ALIGNED(iova | size))
+		*ret = -EINVAL;
+	else if (!*ret && (iova >= limit || size > limit - iova))
+		*ret = -ERANGE;
+	if (*ret) {
+		pkvm_iommu_domain_put(domain);
+		return NULL;
+	}
+
+	return domain;
+}
+
+static int to_prot(u64 flags)
+{
+	return (flags & PKVM_IOMMU_PROT_READ ? IOMMU_READ : 0) |
+	       (flags & PKVM_IOMMU_PROT_WRITE ? IOMMU_WRITE : 0) |
+	       (flags & PKVM_IOMMU_PROT_CACHE ? IOMMU_CACHE : 0) |
+	       (flags & PKVM_IOMMU_PROT_MMIO ? IOMMU_MMIO : 0) |
+	       (flags & PKVM_IOMMU_PROT_NOEXEC ? IOMMU_NOEXEC : 0);
+}
+
+/*
+ * Copy @nr runs from @list to @runs and check them. The host may change @list at any
+ * time: each run is read once, and only the copy is checked and used. Adds up the
+ * bytes in *@size.
+ */
+static int runs_read(const u64 *list, int nr, u64 *runs, u64 *size)
+{
+	u64 run, phys, len, limit = pkvm_iommu_limit();
+	int i, ret = 0;
+
+	for (*size = 0, i = 0; i < nr; i++) {
+		run = READ_ONCE(list[i]);
+		runs[i] = run;
+		phys = run & ~PKVM_IOMMU_RUN_PAGES;
+		len = (run & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
+		if (!len)
+			return -EINVAL;
+		if (phys >= limit || len > limit - phys)
+			ret = -ERANGE;
+		*size += len;
+	}
+
+	return ret;
+}
+
+/*
+ * Check that a block entry can be written at @iova. An empty table in its place is
+ * removed: the mappings that it had are gone, and the table has stayed.
+ */
+static bool block_fits(struct pkvm_iommu_domain *domain, u64 iova)
+{
+	struct pkvm_iommu_run run;
+	void *table = NULL;
+	bool fits = false;
+
+	hyp_spin_lock(&domain->lock);
+	if (!pkvm_iommu_pgtable_read(domain->ops, iova, SZ_2M, &run, 1)) {
+		fits = run.shift >= PMD_SHIFT;
+		if (!fits)
+			table = pkvm_iommu_pgtable_prune(domain->ops, iova);
+	}
+	if (table) {
+		/* IOMMUs may have cached the address of the table. */
+		pkvm_iommu_invalidate(domain, &domain->lock, 0, 0);
+		pkvm_iommu_free_page(table);
+		fits = true;
+	}
+	hyp_spin_unlock(&domain->lock);
+
+	return fits;
+}
+
+/*
+ * Split runs into mappings, which end where a last-level table or a region of memory
+ * ends. A mapping is a block if both addresses are aligned and the page table has
+ * room for one. Returns the number of mappings, which may not cover all runs.
+ */
+static int runs_split(struct pkvm_iommu_domain *domain, u64 iova, const u64 *runs, int nr,
+		      int prot, struct pkvm_iommu_mapping *maps)
+{
+	const int mmio_prot = (prot & ~IOMMU_CACHE) | IOMMU_MMIO;
+	u64 phys, len, start = 0, end = 0, entries = 0;
+	struct pkvm_iommu_mapping *map = maps;
+	bool is_memory = false;
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		phys = runs[i] & ~PKVM_IOMMU_RUN_PAGES;
+		len = (runs[i] & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
+		for (; len; map++) {
+			if (map == maps + MAP_MAX || entries >= MAP_ENTRIES)
+				return map - maps;
+			if (phys < start || phys >= end)
+				is_memory = pkvm_iommu_region(phys, &start, &end);
+			map->iova = iova;
+			map->phys = phys;
+			map->size = min3(len, ALIGN(iova + 1, SZ_2M) - iova, end - phys);
+			map->shift = PAGE_SHIFT;
+			map->is_memory = is_memory;
+			map->prot = is_memory ? prot : mmio_prot;
+
+			if (map->size == SZ_2M && IS_ALIGNED(phys, SZ_2M) &&
+			    block_fits(domain, iova))
+				map->shift = PMD_SHIFT;
+
+			iova += map->size;
+			phys += map->size;
+			len -= map->size;
+			entries += map->size >> map->shift;
+		}
+	}
+
+	return map - maps;
+}
+
+/* Bytes of I/O virtual addresses of @nr mappings, each of which continues the last. */
+static u64 maps_size(const struct pkvm_iommu_mapping *maps, int nr)
+{
+	return nr ? maps[nr - 1].iova + maps[nr - 1].size - maps->iova : 0;
+}
+
+/* Pass new mappings to IOMMUs without page tables. If one refuses, undo all of them. */
+static int maps_pass(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_mapping *maps,
+		     int nr)
+{
+	const struct pkvm_iommu_mapping *map = maps, *end = maps + nr;
+	int found, ret = 0;
+	u64 removed, len;
+
+	hyp_assert_lock_held(&domain->lock);
+	if (nr)
+		ret = pkvm_iommu_backend_map(domain, maps, nr);
+	if (!ret)
+		return 0;
+
+	for (; map < end; map++) {
+		/* Cannot fail: the entries were just written, each mapping's of one kind. */
+		found = pkvm_iommu_pgtable_unmap(domain->ops, map->iova, map->size, &removed, 1,
+						 0, &len);
+		BUG_ON(found != 1 || len != map->size);
+	}
+	pkvm_iommu_invalidate(domain, &domain->lock, maps->iova, maps_size(maps, nr));
+
+	return ret;
+}
+
+/*
+ * Pin the memory of mappings. If a count is at its limit, flush all domains and try
+ * once more: runs that wait for a flush are counted, although they are not mapped.
+ * Returns the number of mappings, from the first, that are pinned.
+ */
+static int maps_pin(const struct pkvm_iommu_mapping *maps, int nr, int *ret)
+{
+	int pinned;
+
+	hyp_spin_lock(&host_mmu.lock);
+	pinned = pkvm_iommu_pin(maps, nr, ret);
+	if (*ret == -EBUSY && pkvm_iommu_lazy_flush_all())
+		pinned += pkvm_iommu_pin(maps + pinned, nr - pinned, ret);
+	hyp_spin_unlock(&host_mmu.lock);
+
+	return pinned;
+}
+
+/* Make pinned mappings. Returns the number of those that are made. */
+static int maps_write(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_mapping *maps,
+		      int nr, int *ret)
+{
+	bool all_walk = pkvm_iommu_geometry.all_walk;
+	int done, err = 0;
+
+	hyp_spin_lock(&domain->lock);
+	*ret = pkvm_iommu_pgtable_map(domain->ops, maps, nr,
+				      pkvm_iommu_lazy_stale(domain->flushed), !all_walk, &done);
+	if (!all_walk)
+		err = maps_pass(domain, maps, done);
+	if (err) {
+		*ret = err;
+		done = 0;
+	}
+	domain->mapped += maps_size(maps, done);
+	hyp_spin_unlock(&domain->lock);
+
+	return done;
+}
+
+/* Map @nr runs, as many as one call may; adds to @progress. */
+static int runs_map(struct pkvm_iommu_domain *domain, u64 iova, u64 flags, const u64 *runs,
+		    int nr, struct pkvm_iommu_progress *progress)
+{
+	struct pkvm_iommu_mapping maps[MAP_MAX] __uninitialized;
+	int i, pinned, done, err, ret;
+
+	nr = runs_split(domain, iova, runs, nr, to_prot(flags), maps);
+	pinned = maps_pin(maps, nr, &ret);
+
+	done = maps_write(domain, maps, pinned, &err);
+	if (err == -EAGAIN) {
+		hyp_spin_lock(&host_mmu.lock);
+		pkvm_iommu_lazy_flush(domain);
+		hyp_spin_unlock(&host_mmu.lock);
+		if (!done)
+			done = maps_write(domain, maps, pinned, &err);
+		/* Another CPU unmaps there: return what is done, without an error. */
+		if (err == -EAGAIN) {
+			err = 0;
+			ret = 0;
+		}
+	}
+
+	if (done < pinned) {
+		hyp_spin_lock(&host_mmu.lock);
+		pkvm_iommu_unpin(maps + done, pinned - done);
+		hyp_spin_unlock(&host_mmu.lock);
+	}
+	ret = err ?: ret;
+	progress->done += maps_size(maps, done);
+
+	/* At most three tables, and counts for each mapping that is not pinned yet. */
+	if (ret == -ENOMEM) {
+		for (progress->need = 3, i = pinned; i < nr; i++)
+			progress->need += maps[i].size > PAGE_SIZE ? 2 : 1;
+	}
+
+	return ret;
+}
+
+/**
+ * pkvm_iommu_map() - PKVM_IOMMU_MAP
+ * @domain_id: any value; domain
+ * @iova: any value; I/O virtual address
+ * @flags: any value; PKVM_IOMMU_PROT_*
+ * @runs: PKVM_IOMMU_RUN() of the memory, which the host may change meanwhile
+ * @nr: number of runs
+ * @progress: zeroed; set to the result
+ *
+ * Context: takes the lock of the domain table, host_mmu.lock, the lock of the domain,
+ * one by one; and with the last the lock of each IOMMU.
+ * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
+ */
+int pkvm_iommu_map(u64 domain_id, u64 iova, u64 flags, const u64 *runs, u64 nr,
+		   struct pkvm_iommu_progress *progress)
+{
+	u64 end, size, limit = pkvm_iommu_limit();
+	u64 copy[MAP_MAX] __uninitialized;
+	struct pkvm_iommu_domain *domain;
+	int n, ret = 0;
+
+	if (flags >> 5 || !(flags & (PKVM_IOMMU_PROT_READ | PKVM_IOMMU_PROT_WRITE)))
+		ret = -EINVAL;
+	/* Each run has at least one page. */
+	domain = range_args(domain_id, iova, nr << PAGE_SHIFT, &ret);
+	if (!domain)
+		return ret;
+
+	do {
+		n = min(nr, MAP_MAX);
+		ret = runs_read(runs, n, copy, &size);
+		if (!ret && size > limit - iova - progress->done)
+			ret = -ERANGE;
+		if (ret)
+			break;
+		end = progress->done + size;
+		ret = runs_map(domain, iova + progress->done, flags, copy, n, progress);
+		runs += n;
+		nr -= n;
+		/* An IOMMU without page tables gets one request per call. */
+	} while (nr && !ret && progress->done == end && end < MAP_ENTRIES << PAGE_SHIFT &&
+		 pkvm_iommu_geometry.all_walk);
+	pkvm_iommu_domain_put(domain);
+
+	return ret;
+}
+
+/**
+ * pkvm_iommu_map_list() - PKVM_IOMMU_MAP_LIST
+ * @domain_id: any value; domain
+ * @iova: any value; I/O virtual address
+ * @flags: any value; PKVM_IOMMU_PROT_*
+ * @first: any value; index of the first run in the shared memory
+ * @nr: any value; number of runs
+ * @progress: zeroed; set to the result
+ *
+ * Context and return: as pkvm_iommu_map().
+ */
+int pkvm_iommu_map_list(u64 domain_id, u64 iova, u64 flags, u64 first, u64 nr,
+			struct pkvm_iommu_progress *progress)
+{
+	if (nr > PKVM_IOMMU_LIST_RUNS || nr > list_nr_runs || first > list_nr_runs - nr)
+		return -EINVAL;
+	nr = array_index_nospec(nr, PKVM_IOMMU_LIST_RUNS + 1);
+	first = array_index_nospec(first, list_nr_runs - nr + 1);
+
+	return pkvm_iommu_map(domain_id, iova, flags, list_runs + first, nr, progress);
+}
+
+/* Check that neither end of a range splits a mapping that was passed to an IOMMU. */
+static bool range_is_whole(struct pkvm_iommu_domain *domain, u64 iova, u64 size)
+{
+	hyp_assert_lock_held(&domain->lock);
+	return pkvm_iommu_pgtable_starts(domain->ops, iova) &&
+	       (iova + size == pkvm_iommu_limit() ||
+		pkvm_iommu_pgtable_starts(domain->ops, iova + size));
+}
+
+/*
+ * Clear the entries of a range, as many as one call may; the runs that they mapped
+ * are put into @removed. @lazy leaves entries stale and is cleared if a block is
+ * among them. Sets @progress and returns the number of runs, or -EINVAL if the range
+ * ends within a mapping.
+ */
+static int range_clear(struct pkvm_iommu_domain *domain, u64 iova, u64 size, bool *lazy,
+		       u64 *removed, struct pkvm_iommu_progress *progress, int *ret)
+{
+	u64 len, done = 0, stale = *lazy ? pkvm_iommu_lazy_stale(domain->flushes) : 0;
+	int found = 0, nr = 0, steps;
+	struct pkvm_iommu_run hole;
+	bool block = false;
+
+	hyp_assert_lock_held(&domain->lock);
+	for (steps = 0; steps < TABLE_STEPS && found >= 0; steps++) {
+		if (done == size || nr == UNMAP_RUNS)
+			break;
+		found = pkvm_iommu_pgtable_unmap(domain->ops, iova + done, size - done,
+						 removed + nr, UNMAP_RUNS - nr, stale, &len);
+		if (found > 0) {
+			nr += found;
+			block |= removed[nr - 1] & PKVM_IOMMU_REMOVED_BLOCK;
+			done += len;
+			progress->unmapped += len;
+		} else if (!found) {
+			pkvm_iommu_pgtable_read(domain->ops, iova + done, size - done, &hole, 1);
+			done += min(size - done, hole.len);
+		}
+	}
+	domain->mapped -= progress->unmapped;
+	progress->done = done;
+	*lazy &= !block;
+	*ret = min(found, 0);
+
+	return nr;
+}
+
+/**
+ * pkvm_iommu_unmap() - PKVM_IOMMU_UNMAP
+ * @domain_id: any value; domain
+ * @iova: any value; I/O virtual address
+ * @size: any value; bytes
+ * @flags: any value; PKVM_IOMMU_UNMAP_LAZY
+ * @progress: zeroed; set to the result
+ *
+ * Context: takes the lock of the domain table, the lock of the domain, host_mmu.lock,
+ * one by one; and with the last two the lock of each IOMMU.
+ * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
+ */
+int pkvm_iommu_unmap(u64 domain_id, u64 iova, u64 size, u64 flags,
+		     struct pkvm_iommu_progress *progress)
+{
+	u64 *removed = *this_cpu_ptr(&unmap_removed);
+	struct pkvm_iommu_domain *domain;
+	int nr = 0, ret = 0;
+	bool lazy;
+
+	if (flags & ~PKVM_IOMMU_UNMAP_LAZY)
+		ret = -EINVAL;
+	domain = range_args(domain_id, iova, size, &ret);
+	if (!domain)
+		return ret;
+	/* An IOMMU without page tables needs every UNMAP at once. */
+	lazy = flags & PKVM_IOMMU_UNMAP_LAZY && pkvm_iommu_geometry.all_walk;
+
+	hyp_spin_lock(&domain->lock);
+	if (!pkvm_iommu_geometry.all_walk && !range_is_whole(domain, iova, size))
+		ret = -EINVAL;
+	else
+		nr = range_clear(domain, iova, size, &lazy, removed, progress, &ret);
+	if (nr && !lazy)
+		pkvm_iommu_invalidate(domain, &domain->lock, iova, progress->done);
+	hyp_spin_unlock(&domain->lock);
+
+	if (nr) {
+		hyp_spin_lock(&host_mmu.lock);
+		if (lazy)
+			pkvm_iommu_lazy_add(domain, removed, nr);
+		else
+			pkvm_iommu_unpin_removed(removed, nr);
+		hyp_spin_unlock(&host_mmu.lock);
+	}
+	pkvm_iommu_domain_put(domain);
+
+	return ret;
+}
+
+/**
+ * pkvm_iommu_lookup() - PKVM_IOMMU_LOOKUP
+ * @domain_id: any value; domain
+ * @iova: any value; I/O virtual address
+ * @phys: set to the physical address that it maps to
+ *
+ * Context: takes the lock of the domain table and of the domain, one by one.
+ * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
+ */
+int pkvm_iommu_lookup(u64 domain_id, u64 iova, u64 *phys)
+{
+	struct pkvm_iommu_domain *domain;
+	struct pkvm_iommu_run run;
+	int ret = 0;
+
+	domain = range_args(domain_id, ALIGN_DOWN(iova, PAGE_SIZE), PAGE_SIZE, &ret);
+	if (!domain)
+		return ret;
+
+	hyp_spin_lock(&domain->lock);
+	if (pkvm_iommu_pgtable_read(domain->ops, iova, 1, &run, 1))
+		*phys = run.phys;
+	else
+		ret = -ENOTCONN;
+	hyp_spin_unlock(&domain->lock);
+	pkvm_iommu_domain_put(domain);
+
+	return ret;
+}
+
+/**
+ * pkvm_iommu_flush() - PKVM_IOMMU_FLUSH
+ * @domain_id: any value; domain
+ *
+ * Context: takes the lock of the domain table and host_mmu.lock, one by one; and with
+ * the latter the lock of the domain and of each IOMMU.
+ * Return: 0 or -ENXIO.
+ */
+int pkvm_iommu_flush(u64 domain_id)
+{
+	struct pkvm_iommu_domain *domain = paging_domain_get(domain_id);
+
+	if (!domain)
+		return -ENXIO;
+
+	hyp_spin_lock(&host_mmu.lock);
+	if (domain->nr_lazy)
+		pkvm_iommu_lazy_flush(domain);
+	hyp_spin_unlock(&host_mmu.lock);
+	pkvm_iommu_domain_put(domain);
+
+	return 0;
+}
+
+/* Continue a replay for an IOMMU without page tables; sets @more if it is not at its end. */
+static int domain_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain, bool *more)
+{
+	struct pkvm_iommu_mapping maps[MAP_MAX] __uninitialized;
+	struct pkvm_iommu_run runs[MAP_MAX] __uninitialized;
+	u64 iova, from, end = pkvm_iommu_limit();
+	int i, first, found, steps, calls = 0, ret = 0;
+
+	hyp_spin_lock(&domain->lock);
+	/* Changed with this lock held only, or by the first attach, which restarts it. */
+	from = READ_ONCE(domain->replayed[iommu->id]);
+	iova = from;
+	for (steps = 0; steps < TABLE_STEPS && !ret && iova < end; steps++) {
+		found = pkvm_iommu_pgtable_read(domain->ops, iova, SZ_2M, runs, MAP_MAX);
+		if (found && calls++ == REPLAY_CALLS)
+			break;
+		/* A mapping that starts before @iova was passed when it was made. */
+		first = found && !pkvm_iommu_pgtable_starts(domain->ops, iova);
+		if (!found || first)
+			iova += runs->len;
+		for (i = first; i < found; i++) {
+			maps[i].iova = iova;
+			maps[i].phys = runs[i].phys;
+			maps[i].size = runs[i].len;
+			maps[i].prot = pkvm_iommu_pgtable_prot(domain->ops, iova);
+			maps[i].is_memory = runs[i].is_memory;
+			iova += runs[i].len;
+		}
+		ret = pkvm_iommu_backend_replay(iommu, domain, maps + first, found - first,
+						from, iova);
+		from = iova;
+	}
+	hyp_spin_unlock(&domain->lock);
+
+	*more = ret == -EAGAIN || iova < end;
+
+	return ret == -EAGAIN ? 0 : ret;
+}
+
+/**
+ * pkvm_iommu_replay() - PKVM_IOMMU_REPLAY
+ * @id: any value; IOMMU
+ * @domain_id: any value; domain
+ * @more: set if the operation has to be repeated
+ *
+ * Context: takes the lock of the domain table, of the IOMMU, of the domain, one by
+ * one; and with the last the lock of the IOMMU.
+ * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
+ */
+int pkvm_iommu_replay(u64 id, u64 domain_id, bool *more)
+{
+	struct pkvm_iommu *iommu = pkvm_iommu_get(id);
+	struct pkvm_iommu_domain *domain;
+	int ret = 0;
+
+	if (!iommu)
+		return -ENOENT;
+	domain = paging_domain_get(domain_id);
+	if (!domain)
+		return -ENXIO;
+
+	pkvm_iommu_lock(iommu, NULL);
+	if (!domain->streams[iommu->id])
+		ret = -ENOTCONN;
+	pkvm_iommu_unlock(iommu);
+	if (!ret && iommu->ops->map)
+		ret = domain_replay(iommu, domain, more);
+	pkvm_iommu_domain_put(domain);
+
+	return ret;
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Pool of pages that the host has given to the layer, and radix trees of its pages.
+ *
+ * Every table, queue and record of the layer is made of pages of the pool. A page
+ * comes from the host by itself and can go back by itself. The pool lock is inside
+ * all other locks.
+ */
+#include <asm/kvm_mmu.h>
+
+#include <nvhe/gfp.h>
+#include <nvhe/mem_protect.h>
+#include <nvhe/memory.h>
+
+#include "core.h"
+
+/* Its range is empty, which makes every page external to it: no buddy is merged. */
+static struct hyp_pool pool;
+static DEFINE_HYP_SPINLOCK(pool_lock);
+static unsigned long pool_free;
+static unsigned long pool_total;
+
+/**
+ * pkvm_iommu_pool_init() - prepare the empty pool
+ *
+ * Context: boot, before the first page is added.
+ */
+void pkvm_iommu_pool_init(void)
+{
+	hyp_pool_init(&pool, 0, 0, 0);
+}
+
+static void pool_add(u64 pfn, u64 nr_pages)
+{
+	struct hyp_page *page = hyp_phys_to_page(hyp_pfn_to_phys(pfn));
+
+	hyp_spin_lock(&pool_lock);
+	for (; nr_pages--; page++) {
+		/* The page belonged to the host alone: its reference count is 0. */
+		hyp_set_page_refcounted(page);
+		hyp_put_page(&pool, hyp_page_to_virt(page));
+		pool_free++;
+		pool_total++;
+	}
+	hyp_spin_unlock(&pool_lock);
+}
+
+/**
+ * pkvm_iommu_alloc_page() - take a page from the pool
+ *
+ * Context: any other lock may be held.
+ * Return: a zeroed page, or NULL if the pool is empty.
+ */
+void *pkvm_iommu_alloc_page(void)
+{
+	void *page = NULL;
+
+	/* Without an IOMMU the pool is empty, and not initialised either. */
+	hyp_spin_lock(&pool_lock);
+	if (pool_free) {
+		page = hyp_alloc_pages(&pool, 0);
+		pool_free--;
+	}
+	hyp_spin_unlock(&pool_lock);
+
+	return page;
+}
+
+/**
+ * pkvm_iommu_free_page() - return a page to the pool
+ * @page: page from pkvm_iommu_alloc_page(), which no IOMMU can reach any more
+ *
+ * Context: any other lock may be held.
+ */
+void pkvm_iommu_free_page(void *page)
+{
+	hyp_spin_lock(&pool_lock);
+	hyp_put_page(&pool, page);
+	pool_free++;
+	hyp_spin_unlock(&pool_lock);
+}
+
+/**
+ * pkvm_iommu_pages_valid() - check a range of pages that the host offers
+ * @pfn: first page
+ * @nr_pages: number of pages
+ * @max: upper bound of @nr_pages; it bounds the work, and keeps sums from wrapping
+ *
+ * Return: false if the range is empty, too long, or beyond the addresses that some
+ * IOMMU can read.
+ */
+bool pkvm_iommu_pages_valid(u64 pfn, u64 nr_pages, u64 max)
+{
+	u64 limit = BIT(min(pkvm_iommu_oas, 52) - PAGE_SHIFT);
+
+	return nr_pages && nr_pages <= max && pfn < limit && limit - pfn >= nr_pages;
+}
+
+/**
+ * pkvm_iommu_take_pages() - take pages from the host
+ * @pfn: first page
+ * @nr_pages: number of pages
+ * @max: see pkvm_iommu_pages_valid()
+ *
+ * Context: takes host_mmu.lock.
+ * Return: 0, -EINVAL, or the errors of __pkvm_host_donate_hyp().
+ */
+int pkvm_iommu_take_pages(u64 pfn, u64 nr_pages, u64 max)
+{
+	if (!pkvm_iommu_pages_valid(pfn, nr_pages, max))
+		return -EINVAL;
+
+	return __pkvm_host_donate_hyp(pfn, nr_pages);
+}
+
+/**
+ * pkvm_iommu_pool_topup() - take pages from the host into the pool
+ * @pfn: first page
+ * @nr_pages: number of pages
+ * @max: see pkvm_iommu_pages_valid()
+ *
+ * Context: takes host_mmu.lock.
+ * Return: as pkvm_iommu_take_pages().
+ */
+int pkvm_iommu_pool_topup(u64 pfn, u64 nr_pages, u64 max)
+{
+	int ret = pkvm_iommu_take_pages(pfn, nr_pages, max);
+
+	if (!ret)
+		pool_add(pfn, nr_pages);
+
+	return ret;
+}
+
+/**
+ * pkvm_iommu_pool_reclaim() - return a free page of the pool to the host
+ * @pfn: set to the page
+ *
+ * Context: takes host_mmu.lock.
+ * Return: 0, or -ENOMEM if the pool is empty.
+ */
+int pkvm_iommu_pool_reclaim(u64 *pfn)
+{
+	void *page = pkvm_iommu_alloc_page();
+
+	if (!page)
+		return -ENOMEM;
+
+	hyp_spin_lock(&pool_lock);
+	pool_total--;
+	hyp_spin_unlock(&pool_lock);
+
+	/* No pointer of EL2 remains, however the host maps the page: clean to PoC. */
+	kvm_flush_dcache_to_poc(page, PAGE_SIZE);
+	/* EL2 owns the page, and nobody else counts it: the donation cannot fail. */
+	hyp_virt_to_page(page)->refcount = 0;
+	BUG_ON(__pkvm_hyp_donate_host(hyp_virt_to_pfn(page), 1));
+	*pfn = hyp_virt_to_pfn(page);
+
+	return 0;
+}
+
+/**
+ * pkvm_iommu_pool_free() - number of free pages
+ *
+ * Context: any; the number may be out of date on return.
+ */
+u64 pkvm_iommu_pool_free(void)
+{
+	return READ_ONCE(pool_free);
+}
+
+/**
+ * pkvm_iommu_pool_total() - number of pages, free or in use
+ *
+ * Context: any; the number may be out of date on return.
+ */
+u64 pkvm_iommu_pool_total(void)
+{
+	return READ_ONCE(pool_total);
+}
+
+/* Walk to the slot; false if the page that would hold it does not exist yet. */
+static inline bool radix_find(void **root, u64 index, int levels, void ***slot)
+{
+	int shift = levels * PKVM_IOMMU_RADIX_BITS;
+
+	for (*slot = root; shift && **slot; ) {
+		shift -= PKVM_IOMMU_RADIX_BITS;
+		*slot = (void **)**slot + (index >> shift & (BIT(PKVM_IOMMU_RADIX_BITS) - 1));
+	}
+
+	return !shift;
+}
+
+/**
+ * pkvm_iommu_radix() - find a slot in a radix tree of pool pages
+ * @root: root of the tree; an empty tree has a root of NULL
+ * @index: index of the slot
+ * @levels: PKVM_IOMMU_RADIX_LEVELS() of the number of bits that @index can have
+ * @alloc: allocate missing pages, whose slots are then 0
+ *
+ * Context: the caller holds the lock that guards the tree.
+ * Return: the slot; NULL if it does not exist, or the pool is empty.
+ */
+void **pkvm_iommu_radix(void **root, u64 index, int levels, bool alloc)
+{
+	void **slot, *page;
+
+	while (!radix_find(root, index, levels, &slot)) {
+		page = alloc ? pkvm_iommu_alloc_page() : NULL;
+		if (!page)
+			return NULL;
+		*slot = page;
+	}
+
+	return slot;
+}
