@@ -58,7 +58,7 @@ check_patch_style() {
 
 check_shell() {
 	csh_rc=0
-	for csh in "$TOOLS"/*.sh "$TOOLS"/init "$TOOLS"/devices "$TOOLS"/kunit "$TOOLS"/vfio/vfio; do
+	for csh in "$TOOLS"/*.sh "$RUNNER"/*.sh "$TOOLS"/init "$TOOLS"/devices "$TOOLS"/kunit "$TOOLS"/vfio/vfio; do
 		sh -n "$csh" || csh_rc=1
 	done
 	return $csh_rc
@@ -143,7 +143,7 @@ check_evidence() {
 	ce_docs=$ROOT/Documentation/virt/kvm/arm
 	ce_rc=0
 	ce_n=0
-	for ce_name in $(sed -n 's/^\([a-z0-9-]*\)	.*/\1/p' "$TOOLS/host/mutants.list") \
+	for ce_name in $(sed -n 's/^\([a-z0-9-]*\)	.*/\1/p' "$RUNNER/mutants.list") \
 		$(sed -n 's/^\([a-z0-9-]*\)  *[1-4]  .*/\1/p' "$ce_docs/pkvm-iommu.rst"); do
 		ce_n=$((ce_n + 1))
 		grep -qE "(^|[ .])$ce_name([ .]|\$)" "$ce_docs/pkvm-iommu-evidence.rst" || {

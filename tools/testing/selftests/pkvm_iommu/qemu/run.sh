@@ -9,7 +9,7 @@
 #   run.sh shell		interactive
 #   run.sh bench		see bench.sh
 #
-# Environment: MACHINE CPU SMP MEM APPEND QEMU IMAGE COVERAGE (see cov.sh).
+# Environment: MACHINE CPU SMP MEM APPEND QEMU IMAGE COVERAGE (see coverage.sh).
 
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -493,11 +493,11 @@ test_rows() {
 		return
 	fi
 	if [ $# -eq 0 ]; then
-		# shellcheck source=check.sh
-		. "$TOOLS/check.sh"
+		# shellcheck source=static-checks.sh
+		. "$TOOLS/static-checks.sh"
 		check_rows
 		loud_row "make check: EL2 on this machine, against the specification" \
-			env SEED=1 FUZZ=5 "$TOOLS/host/check.sh" || :
+			env SEED=1 FUZZ=5 "$RUNNER/check.sh" || :
 	fi
 	config_lines >"$LOGS/configs"
 	case " ${*:-demo} " in

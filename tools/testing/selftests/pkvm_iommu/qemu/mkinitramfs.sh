@@ -8,7 +8,7 @@
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-SELFTESTS=$ROOT/tools/testing/selftests/pkvm_iommu
+SELFTESTS=$TOOLS/..
 
 build_programs() {
 	mkdir -p "$PROGS"

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # Sourced by the other scripts: where things are, and how progress is shown.
 # Progress goes to stderr, so that stdout is left to results.
+#
+# The scripts work in a checkout of pkvm-iommu only. `make install` copies them into
+# kernel trees with the test programs, but there the patches, the build-machine
+# runner and the top-level Makefile are missing.
 # shellcheck shell=sh disable=SC2034
 
 set -eu
@@ -8,7 +12,8 @@ umask 022
 export LC_ALL=C
 
 TOOLS=$(cd "$(dirname "$0")" && pwd)
-ROOT=$(cd "$TOOLS/../../.." && pwd)
+ROOT=$(cd "$TOOLS/../../../../.." && pwd)
+RUNNER=$ROOT/tools/testing/pkvm_iommu/host	# the EL2 code on the build machine
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/pkvm-iommu
 SERIES=7.3			# the kernel series that patches/ is for
 
@@ -22,10 +27,12 @@ VFIO_INITRD=$CACHE/vfio.cpio.gz	# unpacked after the other, where asked for
 CROSS_COMPILE=${CROSS_COMPILE:-aarch64-linux-gnu-}
 JOBS=${JOBS:-$(nproc)}
 
-mkdir -p "$DL" "$LOGS"
-
 say() { echo "$*" >&2; }
 die() { say "error: $*"; exit 1; }
+
+[ -d "$ROOT/patches/$SERIES" ] || die "$ROOT is not a checkout of pkvm-iommu"
+mkdir -p "$DL" "$LOGS"
+
 now() { date +%s; }
 
 # step TEXT COMMAND...: one line with the time it took; the command's output

@@ -6,9 +6,9 @@
 # Each piece is made under a temporary name and renamed when it is complete, so
 # that an interrupted run is repaired by the next one.
 #
-#   setup.sh		all of it
-#   setup.sh host	only what needs root
-#   setup.sh remove	remove the cache
+#   setup.sh			all of it
+#   setup.sh packages	only what needs root
+#   setup.sh remove		remove the cache
 
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -85,7 +85,7 @@ fetch_deb() {
 
 need_root() {
 	[ "$(id -u)" = 0 ] ||
-		die "$1; as root, run: sh $TOOLS/setup.sh host"
+		die "$1; as root, run: sh $TOOLS/setup.sh packages"
 }
 
 qemu_version() {
@@ -117,7 +117,7 @@ install_qemu() {
 	qemu_ok
 }
 
-setup_host() {
+setup_packages() {
 	command -v dpkg-query >/dev/null || die "setup knows Debian 12 and 13 only"
 	missing=
 	for p in $PACKAGES; do
@@ -210,13 +210,13 @@ get_busybox() {
 case ${1:-all} in
 all)
 	lock
-	setup_host
+	setup_packages
 	setup_kernel
 	[ -x "$BUSYBOX" ] || step "static arm64 busybox" get_busybox
 	;;
-host)
+packages)
 	lock
-	setup_host
+	setup_packages
 	;;
 remove)
 	case $CACHE in
@@ -225,6 +225,6 @@ remove)
 	esac
 	;;
 *)
-	die "usage: setup.sh [host|remove]"
+	die "usage: setup.sh [packages|remove]"
 	;;
 esac

@@ -11,11 +11,11 @@
 # that was optimised away does not count. A block ends at a branch, so what follows
 # an untaken exit does not count; but what an exception cut off does.
 #
-#   cov.sh [name...]	boots these configurations, else all but the slow ones
+#   coverage.sh [name...]	boots these configurations, else all but the slow ones
 #
 # Prints for each file the share of lines that ran, and those that never did.
-# HOST=DIR adds what the host runner ran: the directory of its *.gcov files, which
-# `make TREE=... O=DIR cov` in host/ leaves in DIR/cov.
+# GCOV=DIR adds the lines that run on the build machine: the directory of the *.gcov
+# files, which `make TREE=... O=DIR cov` in tools/testing/pkvm_iommu/host leaves in DIR/cov.
 # The logs stay in the cache; KEEP=1 starts from the ones that are there.
 
 # shellcheck source=lib.sh
@@ -92,14 +92,14 @@ lines() {
 			for (l in all)
 				print (l in ran ? "run" : "not"), l
 		}'
-	[ -z "${HOST:-}" ] || host_lines
+	[ -z "${GCOV:-}" ] || gcov_lines
 }
 
-host_lines() {
-	for hl in "$ROOT/$EL2"/*.c; do
-		[ ! -f "$HOST/${hl##*/}.gcov" ] || awk -F : -v file="${hl##*/}" '
+gcov_lines() {
+	for gl in "$ROOT/$EL2"/*.c; do
+		[ ! -f "$GCOV/${gl##*/}.gcov" ] || awk -F : -v file="${gl##*/}" '
 			$1 ~ /#####|=====/ { print "not", file ":" $2 + 0; next }
-			$1 ~ /[0-9]/ { print "run", file ":" $2 + 0 }' "$HOST/${hl##*/}.gcov"
+			$1 ~ /[0-9]/ { print "run", file ":" $2 + 0 }' "$GCOV/${gl##*/}.gcov"
 	done
 }
 
