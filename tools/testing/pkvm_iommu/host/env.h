@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "spec-env.h"
+
 #define ENV_PAGE	4096ULL
 #define ENV_FREQUENCY	100ULL		/* each look at the time takes a tick */
 
@@ -32,8 +34,6 @@
 #define ENV_CARVEOUT	0x40410000ULL	/* EL2's since before */
 #define ENV_CARVEOUT_END	0x40414000ULL
 #define ENV_END		0x100100000ULL	/* of the mappings */
-#define ENV_GUEST	1		/* the only one, and its root table */
-#define ENV_GUEST_PGD	0x40008000ULL
 
 #define ENV_CPUS	1024
 extern unsigned int env_this_cpu;
@@ -42,17 +42,6 @@ extern unsigned int env_this_cpu;
 struct env_lock {
 	const char *held;
 	unsigned int cpu;
-};
-
-/* Who owns a page, as the walk asks the environment to change it. */
-enum env_op {
-	ENV_SHARE_HYP,		/* host shares with EL2, and back */
-	ENV_UNSHARE_HYP,
-	ENV_DONATE_GUEST,	/* host gives to a guest, and back */
-	ENV_RECLAIM_GUEST,
-	ENV_GUEST_SHARE,	/* guest shares its page with the host, and back */
-	ENV_GUEST_UNSHARE,
-	ENV_OPS
 };
 
 /* Called by the EL2 sources. */

@@ -8,8 +8,8 @@
  * Memory that the host cannot reach, whoever has it, is all the same to a
  * device; the specification keeps the owner to know which calls may succeed.
  */
-#ifndef HOST_SPEC_H
-#define HOST_SPEC_H
+#ifndef SPEC_H
+#define SPEC_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -140,7 +140,7 @@ bool spec_knows(struct spec *s, int iommu, uint64_t domain, uint64_t *mapped, ui
 /* Mapped, and so what nobody may take from the host. */
 bool spec_pinned(struct spec *s, uint64_t pfn);
 
-/* The state of a page that an ENV_* (env.h) of a host or a guest starts from. */
+/* The state of a page from which an enum env_op (spec-env.h) starts. */
 enum spec_page spec_page_from(int op);
 /* Judge what came of one. */
 const char *spec_page_op(struct spec *s, int op, uint64_t pfn, int ret);
@@ -174,4 +174,4 @@ struct spec_event {
  */
 const char *spec_race(struct spec *s, const struct spec_event *events, int nr);
 
-#endif /* HOST_SPEC_H */
+#endif /* SPEC_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* What the parts of the specification have in common, see spec.h. */
-#ifndef HOST_SPEC_PRIV_H
-#define HOST_SPEC_PRIV_H
+#ifndef SPEC_PRIV_H
+#define SPEC_PRIV_H
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,8 +9,8 @@
 
 #include <linux/pkvm_iommu.h>
 
-#include "env.h"
 #include "spec.h"
+#include "spec-env.h"
 
 typedef uint64_t u64;
 typedef uint32_t u32;
@@ -73,4 +73,4 @@ bool race_may_unmap(struct spec *s, u64 domain);	/* lazily */
 bool race_may_use(struct spec *s, u64 domain);
 bool race_may_attach(struct spec *s, u64 iommu, u64 domain);
 
-#endif /* HOST_SPEC_PRIV_H */
+#endif /* SPEC_PRIV_H */
