@@ -4,7 +4,7 @@
 
 # Guests in QEMU; the EL2 code on the build machine.
 T := tools/testing/selftests/pkvm_iommu/qemu
-R := tools/testing/pkvm_iommu/host
+R := tools/testing/pkvm_iommu
 MAKEFLAGS += --no-print-directory
 
 # Given on the command line of make, read by the scripts.

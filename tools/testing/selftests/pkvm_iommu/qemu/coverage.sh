@@ -15,7 +15,7 @@
 #
 # Prints for each file the share of lines that ran, and those that never did.
 # GCOV=DIR adds the lines that run on the build machine: the directory of the *.gcov
-# files, which `make TREE=... O=DIR cov` in tools/testing/pkvm_iommu/host leaves in DIR/cov.
+# files, which `make TREE=... O=DIR cov` in tools/testing/pkvm_iommu leaves in DIR/cov.
 # The logs stay in the cache; KEEP=1 starts from the ones that are there.
 
 # shellcheck source=lib.sh

@@ -13,7 +13,7 @@ export LC_ALL=C
 
 TOOLS=$(cd "$(dirname "$0")" && pwd)
 ROOT=$(cd "$TOOLS/../../../../.." && pwd)
-RUNNER=$ROOT/tools/testing/pkvm_iommu/host	# the EL2 code on the build machine
+RUNNER=$ROOT/tools/testing/pkvm_iommu	# the EL2 code on the build machine
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/pkvm-iommu
 SERIES=7.3			# the kernel series that patches/ is for
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* What the parts of the software SMMUv3 have in common, see smmu.h. */
-#ifndef HOST_SMMU_PRIV_H
-#define HOST_SMMU_PRIV_H
+#ifndef SMMU_PRIV_H
+#define SMMU_PRIV_H
 
 #include "env.h"
 #include "smmu.h"
@@ -219,4 +219,4 @@ struct outcome judge_stream(struct smmu *s, u32 sid);
 void judge_all(struct smmu *s);
 void observe_smmu(struct smmu *s, u64 pa);
 
-#endif /* HOST_SMMU_PRIV_H */
+#endif /* SMMU_PRIV_H */

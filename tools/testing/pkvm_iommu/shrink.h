@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Records of what happened, and how they are made shorter: see shrink.c. */
-#ifndef HOST_SHRINK_H
-#define HOST_SHRINK_H
+#ifndef SHRINK_H
+#define SHRINK_H
 
-#include "walk.h"
+#include "runner.h"
 
 void record_init(void);
 void record_reset(void);
@@ -13,4 +13,4 @@ void shrink(const struct config *c, u64 seed, u64 boot_nr, int status, const cha
 	    const char *myself);
 int replay(const char *file);
 
-#endif /* HOST_SHRINK_H */
+#endif /* SHRINK_H */

@@ -8,7 +8,7 @@
 
 #include <linux/pkvm_iommu.h>
 
-#include "walk.h"
+#include "runner.h"
 
 const struct config *config;
 struct spec spec;

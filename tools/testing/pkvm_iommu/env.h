@@ -9,8 +9,8 @@
  * use the other. With caches that the SMMU does not snoop, there is a second
  * copy of the memory: what env_clean() has written back.
  */
-#ifndef HOST_ENV_H
-#define HOST_ENV_H
+#ifndef ENV_H
+#define ENV_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -99,4 +99,4 @@ extern const char *env_bug_func;	/* where, if not */
 /* Called by both: a test has failed. Prints the trace and exits. */
 void fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
-#endif /* HOST_ENV_H */
+#endif /* ENV_H */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The steps of a walk, see walk.h. */
+/* The steps of a walk, see runner.h. */
 #include <errno.h>
 #include <string.h>
 
 #include <linux/pkvm_iommu.h>
 
-#include "walk.h"
+#include "runner.h"
 
 /* Give the pool so many pages: 1, or 0 if there are none, or -1 if EL2 has stopped. */
 int give_pages(u64 n)

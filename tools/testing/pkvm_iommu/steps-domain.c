@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The steps of a walk that are about domains and mappings, see walk.h. */
+/* The steps of a walk that are about domains and mappings, see runner.h. */
 #include <errno.h>
 
 #include <linux/pkvm_iommu.h>
 
-#include "walk.h"
+#include "runner.h"
 
 /* Leave a domain with nothing but tables, in several places. */
 static bool drain(u64 id)

@@ -4,8 +4,8 @@
  * told is allowed: the truth is what they hold, at each moment. As smmu.h is for
  * SMMUv3s; ids are those of the registry.
  */
-#ifndef HOST_VDEV_H
-#define HOST_VDEV_H
+#ifndef VDEV_H
+#define VDEV_H
 
 #include "smmu.h"
 #include "spec.h"
@@ -46,4 +46,4 @@ extern bool (*vdev_knows)(int id, uint64_t domain, uint64_t *mapped, uint64_t *l
 /* The page tables of this boot are those of stage 1. */
 extern bool vdev_stage1;
 
-#endif /* HOST_VDEV_H */
+#endif /* VDEV_H */

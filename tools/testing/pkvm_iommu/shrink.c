@@ -123,7 +123,7 @@ static void save(const char *file, const struct config *c, u64 seed, const struc
 		perror(file);
 		return;
 	}
-	fprintf(f, "# pkvm-iommu trace of the host runner; walk --replay repeats it\n");
+	fprintf(f, "# pkvm-iommu trace of a walk; walk-san --replay repeats it\n");
 	fprintf(f, "boot %s %#llx\n", c->name, (unsigned long long)seed);
 	print_trace(f, acts, nr);
 	fclose(f);

@@ -13,7 +13,7 @@
 
 #include <linux/pkvm_iommu.h>
 
-#include "walk.h"
+#include "runner.h"
 
 struct record *record;
 u64 act_counts[16], act_answers[2];

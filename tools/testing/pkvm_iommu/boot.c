@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Boots, in good order or not, see walk.h; and what follows when EL2 has ended. */
+/* Boots, in good order or not, see runner.h; and what follows when EL2 has ended. */
 #include <errno.h>
 
 #include <linux/pkvm_iommu.h>
 
-#include "walk.h"
+#include "runner.h"
 
 /* Boot. */
 

@@ -7,8 +7,8 @@
  *
  * What the program around it has to have is at the end.
  */
-#ifndef HOST_VIRTIO_MODEL_H
-#define HOST_VIRTIO_MODEL_H
+#ifndef VIRTIO_MODEL_H
+#define VIRTIO_MODEL_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -121,4 +121,4 @@ uint64_t vdev_random(uint64_t n);
 void vdev_mapped(struct vdev *d, const struct vdev_domain *domain, const struct vdev_mapping *m);
 void fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
-#endif /* HOST_VIRTIO_MODEL_H */
+#endif /* VIRTIO_MODEL_H */

@@ -5,9 +5,9 @@
  * with the specification (spec.c), and what devices can reach, with the worst
  * caches, is compared with what it says they may (smmu.c).
  *
- *	walk [--config NAME] [--seed N] [--steps N] [--boot N] [--trace] [--list]
- *	     [--save FILE] [--no-shrink] [--races]
- *	walk --replay FILE [--trace]
+ *	walk-san [--config NAME] [--seed N] [--steps N] [--boot N] [--trace] [--list]
+ *		 [--save FILE] [--no-shrink] [--races]
+ *	walk-san --replay FILE [--trace]
  *
  * Each boot is a process of its own. What happened in one that failed is made as
  * short as it gets and still fails in the same way; it is printed and saved, and
@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #include "shrink.h"
-#include "walk.h"
+#include "runner.h"
 
 #define STEPS_PER_BOOT	5000
 

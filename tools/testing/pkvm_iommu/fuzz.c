@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * For libFuzzer: the same checks as in the walk (walk.c), but a fuzzer chooses,
+ * For libFuzzer: the same checks as in the walk (runner.c), but a fuzzer chooses,
  * guided by the branches of the EL2 sources that it reaches.
  *
  *	fuzz-calls	the input is registers of calls, one after the other: an
@@ -14,7 +14,7 @@
  *
  *	fuzz-calls FILE
  *
- * CONFIG= says which hardware it is (walk --list), in both cases.
+ * CONFIG= says which hardware it is (walk-san --list), in both cases.
  *
  * A nightly run, with a corpus that grows:
  *
@@ -29,7 +29,7 @@
 
 #include <linux/pkvm_iommu.h>
 
-#include "walk.h"
+#include "runner.h"
 
 #define LIMIT		20	/* seconds for an input */
 
@@ -56,7 +56,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	if (!name)
 		i = 0;
 	if (i == nr_configs || configs[i].expect != RUN) {
-		fprintf(stderr, "CONFIG=%s: no configuration that boots; see walk --list\n", name);
+		fprintf(stderr, "CONFIG=%s: no configuration that boots; see walk-san --list\n", name);
 		exit(2);
 	}
 	shared = mmap(NULL, nr_counters(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,

@@ -17,7 +17,7 @@
 
 #include <linux/pkvm_iommu.h>
 
-#include "walk.h"
+#include "runner.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)

@@ -14,8 +14,8 @@
  * What it accepts are the commands and formats that the layer has a use for;
  * all others are the error that the architecture gives them.
  */
-#ifndef HOST_SMMU_H
-#define HOST_SMMU_H
+#ifndef SMMU_H
+#define SMMU_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -114,4 +114,4 @@ struct smmu_stats {
 };
 extern struct smmu_stats smmu_stats;
 
-#endif /* HOST_SMMU_H */
+#endif /* SMMU_H */

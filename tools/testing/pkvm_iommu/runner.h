@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the parts of the random walk have in common, see walk.c. */
-#ifndef HOST_WALK_H
-#define HOST_WALK_H
+/* What the parts of the random walk have in common, see runner.c. */
+#ifndef RUNNER_H
+#define RUNNER_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -107,7 +107,7 @@ void check_all(bool thorough);
 /* The fault that an ACT_EVENT has to lead to. */
 struct spec_fault event_fault(const struct act *a);
 
-/* race.c */
+/* interleave.c */
 #define RACE_CPUS	4
 #define MAX_RACE	12
 #define RACE_PROBES	24
@@ -174,4 +174,4 @@ int give_pages(u64 n);
 bool boot_all(void);		/* false: out of service, rightly */
 void aftermath(void);
 
-#endif /* HOST_WALK_H */
+#endif /* RUNNER_H */

@@ -10,7 +10,7 @@
 # SHARD=1/2 takes every second one, from the first; SHARD=2/2 the others.
 
 HERE=$(cd "$(dirname "$0")" && pwd)
-ROOT=$(cd "$HERE/../../../.." && pwd)
+ROOT=$(cd "$HERE/../../.." && pwd)
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/pkvm-iommu
 SRC=$ROOT/arch/arm64/kvm/hyp/nvhe/iommu
 
@@ -22,7 +22,7 @@ export LC_ALL=C
 }
 TREE=${TREE:-$CACHE/$(cat "$CACHE/tree")}
 SHARD=${SHARD:-1/1}
-O=${O:-$CACHE/host-mutants-${SHARD%/*}}
+O=${O:-$CACHE/check-mutants-${SHARD%/*}}
 STEPS=${STEPS:-6000}
 # Where locks are missing: see access.c. Most of its acts are races.
 RACE="--races --no-shrink --steps 40000 --config"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a walk would have to be lucky to come to, see walk.h. */
+/* What a walk would have to be lucky to come to, see runner.h. */
 #include <errno.h>
 
 #include <linux/pkvm_iommu.h>
 
-#include "walk.h"
+#include "runner.h"
 
 static void must(bool ok, const char *what)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The step of a walk in which several CPUs meet, see walk.h and race.c. */
+/* The step of a walk in which several CPUs meet, see runner.h and interleave.c. */
 #include <string.h>
 
 #include <linux/pkvm_iommu.h>
 
-#include "walk.h"
+#include "runner.h"
 
 /* What they meet for: few things, so that they do. */
 struct hot {

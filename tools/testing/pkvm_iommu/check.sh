@@ -9,7 +9,7 @@
 #
 # CC=clang builds with clang. SEED= gives the first seed (default: from the
 # clock; it is printed). O= is where the objects go. FUZZ= seconds of the fuzzers,
-# 20; 0: none. For a nightly run: check.sh 2000000, and see fuzz.c and walk.c.
+# 20; 0: none. For a nightly run: check.sh 2000000, and see fuzz.c and runner.c.
 
 HERE=$(cd "$(dirname "$0")" && pwd)
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/pkvm-iommu
@@ -21,7 +21,7 @@ export LC_ALL=C
 	exit 1
 }
 TREE=${TREE:-$CACHE/$(cat "$CACHE/tree")}
-O=${O:-$CACHE/host-${CC:-cc}}
+O=${O:-$CACHE/check-${CC:-cc}}
 STEPS=${1:-12000}
 FUZZ=${FUZZ:-20}
 CLANG=${CLANG:-clang}

@@ -2,7 +2,7 @@
 /* The kinds of hardware that the walks meet, and what has to come of each. */
 #include <linux/pkvm_iommu.h>
 
-#include "walk.h"
+#include "runner.h"
 
 #define AT(where)	.base = where, .size = 0x20000
 #define BIG		.two_level = true, .sid_bits = 16, .cmdq_bits = 8, .evtq_bits = 7

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Arguments of calls, at their edges, see walk.h. */
+/* Arguments of calls, at their edges, see runner.h. */
 #include <linux/pkvm_iommu.h>
 
-#include "walk.h"
+#include "runner.h"
 
 u64 some_pfn(void)
 {

@@ -9,8 +9,8 @@
  * locks know their order; registers belong to the software SMMU; BUG() is
  * caught.
  */
-#ifndef HOST_EL2_H
-#define HOST_EL2_H
+#ifndef EL2_H
+#define EL2_H
 
 #define CONFIG_PHYS_ADDR_T_64BIT	1
 /* Page descriptors of the kernel, which EL2 has no use for. */
@@ -135,7 +135,7 @@ typedef u64 kvm_pte_t;
 #undef unreachable
 #define unreachable()		__builtin_unreachable()
 
-/* CPUs are logical: env.c and race.c say which one runs. */
+/* CPUs are logical: env.c and interleave.c say which one runs. */
 #define DEFINE_PER_CPU(type, name)	__typeof__(type) name[ENV_CPUS]
 #define this_cpu_ptr(ptr)		(&(*(ptr))[env_this_cpu])
 
@@ -344,4 +344,4 @@ struct fake_fwspec { int flags; };
 #define IS_ENABLED(option)		0
 #endif
 
-#endif /* HOST_EL2_H */
+#endif /* EL2_H */

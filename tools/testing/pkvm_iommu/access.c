@@ -2,11 +2,11 @@
 /*
  * Other CPUs between any two accesses to memory: the EL2 sources of walk-race are
  * compiled with -fsanitize=thread, but what the compiler then calls before each
- * access is this, not the sanitizer's library. See race.c.
+ * access is this, not the sanitizer's library. See interleave.c.
  */
 #include <string.h>
 
-#include "walk.h"
+#include "runner.h"
 
 static void access_at(const void *addr)
 {

@@ -6,8 +6,8 @@
 # with a reason: by file, function and text, so that the list does not change
 # with the numbers of lines.
 #
-#	make -C tools/testing/pkvm_iommu/host TREE=... O=... cov
-#	cov.sh O EL2		what it runs; STEPS= of each configuration
+#	make -C tools/testing/pkvm_iommu TREE=... O=... cov
+#	uncovered.sh O EL2		what it runs; STEPS= of each configuration
 
 HERE=$(cd "$(dirname "$0")" && pwd)
 O=$1
