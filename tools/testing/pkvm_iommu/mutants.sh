@@ -75,7 +75,7 @@ while IFS='	' read -r name file expr; do
 	fi
 	# One backend has a test of its own as well, which is faster.
 	progs=walk-opt
-	[ "$file" != virtio.c ] || progs="virtio-opt walk-opt"
+	[ "${file##*/}" != virtio.c ] || progs="virtio-opt walk-opt"
 	race_config=two-level
 	case $name in race-virtio-*) race_config="virtio --steps 60000" ;; esac
 	case $name in race-*) progs=walk-race ;; esac

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the tests have to know of domain.c, and is nobody else's business. */
-#include DOMAIN_C
+/*
+ * Reads the private counts of pins, for the tests alone: this file includes the
+ * file of EL2 that has them (see PINS in the Makefile), and is compiled instead.
+ */
+#include PINS_C
 
 /* Not even on the way in does another CPU come between: see access.c. */
 #define ATOMIC	__attribute__((no_sanitize("thread")))
@@ -11,7 +14,7 @@ ATOMIC bool env_pinned(u64 pa)
 	u64 index = last_blocks_index;
 	bool ret;
 
-	/* Another CPU may be about to change what domain.c remembers. */
+	/* Another CPU may be about to change what that file remembers. */
 	env_atomic++;
 	last_blocks_index = U64_MAX;
 	ret = is_pinned(pa, PAGE_SIZE);

@@ -26,18 +26,19 @@ cd "$O/cov"
 : >lines
 : >totals
 rm -f ./*.gcov
-for src in "$EL2"/*.c; do
-	name=$(basename "$src" .c)
-	[ -e "$name.o" ] || continue
-	gcov -b -o . "$name.o" >gcov.log 2>/dev/null
-	awk -v file="$src" '
-		/^File/ { on = index($0, "\047" file "\047") }
+find "$EL2" -name '*.c' | sort | while read -r src; do
+	name=${src#"$EL2"/}
+	name=${name%.c}
+	[ -e "el2/$name.o" ] || continue
+	gcov -b -o "$(dirname "el2/$name.o")" "el2/$name.o" >gcov.log 2>/dev/null
+	awk -v path="$src" -v file="$name.c" '
+		/^File/ { on = index($0, "\047" path "\047") }
 		on && /^Lines/ { lines = $0 }
 		on && /^Taken/ { taken = $0 }
 		END {
 			sub(/.*:/, "", lines); sub(/.*:/, "", taken)
 			printf "%s\t%s\t%s\n", file, lines, taken
-		}' gcov.log | sed 's,.*/,,' >>totals
+		}' gcov.log >>totals
 	# A function starts where a line at the margin has a parenthesis.
 	awk -v file="$name.c" '
 		/^(function|branch|call|unconditional)/ { next }
@@ -51,11 +52,11 @@ for src in "$EL2"/*.c; do
 				gsub(/^[ \t]+|[ \t]+$/, "", text)
 				printf "%s\t%s\t%s\n", file, fn, text
 			}
-		}' "$name.c.gcov" >>lines
+		}' "${src##*/}.gcov" >>lines
 done
 
-echo "file		lines		branches taken"
-awk -F '\t' '{ printf "%-15s\t%s\t%s\n", $1, $2, $3 }' totals
+echo "file			lines		branches taken"
+awk -F '\t' '{ printf "%-23s\t%s\t%s\n", $1, $2, $3 }' totals
 sort -u lines >uncovered
 grep -v '^#' "$HERE/uncovered.txt" | cut -f 1-3 | sort -u >listed
 echo
