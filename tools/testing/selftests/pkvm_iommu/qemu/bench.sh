@@ -184,6 +184,13 @@ chart() {
 	mv "$ch_file.tmp" "$ch_file"
 }
 
+KINDS='/\(smmu-v3\|virtio\)\.c$'	# the files for one kind of IOMMU
+
+# sources DIR: its C files but those for tests.
+sources() {
+	find "$1" -name '*.c' | grep -v '/[^/]*test[^/]*\.c$' | sort
+}
+
 # Lines of code, without blanks and comments.
 count_lines() {
 	cat "$@" | "${CROSS_COMPILE}gcc" -fpreprocessed -dD -E -P -x c - 2>/dev/null |
@@ -247,19 +254,25 @@ report() {
 	echo "Chart: build/bench.svg"
 	echo
 	echo "EL2 text added by the layer, bytes (without the test backend):"
-	for b_obj in iommu shadow domain io-pgtable smmu-v3 virtio; do
-		"${CROSS_COMPILE}size" -A "$OBJ/arch/arm64/kvm/hyp/nvhe/iommu/$b_obj.nvhe.o" |
-			awk -v name="$b_obj" '/^\.text/ { n += $2 } END { printf "  %-12s %6d\n", name, n }'
+	b_hyp=arch/arm64/kvm/hyp/nvhe/iommu
+	b_drv=$ROOT/drivers/iommu/pkvm
+	sources "$ROOT/$b_hyp" | while read -r b_src; do
+		b_src=${b_src#"$ROOT/$b_hyp"/}
+		"${CROSS_COMPILE}size" -A "$OBJ/$b_hyp/${b_src%.c}.nvhe.o" |
+			awk -v name="${b_src%.c}" \
+				'/^\.text/ { n += $2 } END { printf "  %-18s %6d\n", name, n }'
 	done
 	echo "Lines of code, without comments and blanks:"
-	b_hyp=$ROOT/arch/arm64/kvm/hyp/nvhe/iommu
-	b_drv=$ROOT/drivers/iommu/pkvm
+	# The names of our files have no blanks.
+	# shellcheck disable=SC2046
 	printf '  %-34s %5d\n' \
-		"EL2 core" "$(count_lines "$b_hyp/iommu.c" "$b_hyp/shadow.c" "$b_hyp/domain.c" \
-			"$b_hyp/io-pgtable.c")" \
-		"EL2 SMMUv3 backend (at most 900)" "$(count_lines "$b_hyp/smmu-v3.c")" \
-		"EL2 virtio-iommu backend" "$(count_lines "$b_hyp/virtio.c")" \
-		"EL1 frontend and boot" "$(count_lines "$b_drv/frontend.c" "$b_drv/boot.c")" \
+		"EL2 core" "$(count_lines $(sources "$ROOT/$b_hyp" | grep -v "$KINDS"))" \
+		"EL2 SMMUv3 backend (at most 900)" \
+			"$(count_lines $(sources "$ROOT/$b_hyp" | grep '/smmu-v3\.c$'))" \
+		"EL2 virtio-iommu backend" \
+			"$(count_lines $(sources "$ROOT/$b_hyp" | grep '/virtio\.c$'))" \
+		"EL1 without the init modules" \
+			"$(count_lines $(sources "$b_drv" | grep -v "$KINDS"))" \
 		"EL1 SMMUv3 init (at most 150)" "$(count_lines "$b_drv/smmu-v3.c")" \
 		"EL1 virtio-iommu init" "$(count_lines "$b_drv/virtio.c")"
 	echo "Existing kernel files:"

@@ -96,8 +96,8 @@ lines() {
 }
 
 gcov_lines() {
-	for gl in "$ROOT/$EL2"/*.c; do
-		[ ! -f "$GCOV/${gl##*/}.gcov" ] || awk -F : -v file="${gl##*/}" '
+	find "$ROOT/$EL2" -name '*.c' | while read -r gl; do
+		[ ! -f "$GCOV/${gl##*/}.gcov" ] || awk -F : -v file="${gl#"$ROOT/$EL2"/}" '
 			$1 ~ /#####|=====/ { print "not", file ":" $2 + 0; next }
 			$1 ~ /[0-9]/ { print "run", file ":" $2 + 0 }' "$GCOV/${gl##*/}.gcov"
 	done
@@ -106,9 +106,13 @@ gcov_lines() {
 report() {
 	lines | sort -u | awk -v src="$ROOT/$EL2" '
 	# The tests themselves do not count, nor what others wrote.
-	$2 ~ /^(self)?test\.c:|\// { next }
 	{
 		split($2, at, ":")
+		name = at[1]
+		sub(/^backends\//, "", name)
+	}
+	name ~ /^(self)?test[-.]|\// { next }
+	{
 		all[$2] = 1
 		if ($1 == "run")
 			ran[$2] = 1
@@ -122,11 +126,11 @@ report() {
 				n += (f ":" i) in all
 				r += (f ":" i) in ran
 			}
-			printf "%-14s %5d of %5d lines  %5.1f %%\n", f, r, n, 100 * r / n | "sort"
+			printf "%-23s %5d of %5d lines  %5.1f %%\n", f, r, n, 100 * r / n | "sort"
 			sum += n; done += r
 		}
 		close("sort")
-		printf "%-14s %5d of %5d lines  %5.1f %%\n\nNever run:\n", "together", done, sum, 100 * done / sum
+		printf "%-23s %5d of %5d lines  %5.1f %%\n\nNever run:\n", "together", done, sum, 100 * done / sum
 		for (f in last) {
 			while ((getline text < (src "/" f)) > 0) {
 				line++
