@@ -144,7 +144,7 @@ static const char *boot_seal(struct spec *s, const u64 *args, const u64 *res)
 	case ENOMEM:
 		if (!res[1] || res[1] > PKVM_IOMMU_DONATE_MAX)
 			return "-ENOMEM asks for a strange number of pages";
-		/* fall through */
+		__attribute__((fallthrough));
 	case EAGAIN:
 		s->state = SPEC_BUILDING;
 		return NULL;

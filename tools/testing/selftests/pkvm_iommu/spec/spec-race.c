@@ -256,11 +256,13 @@ const char *spec_race(struct spec *s, const struct spec_event *events, int nr)
 	s->race = events;
 	s->nr_race = nr;
 	s->free_max = ~0ULL >> 1;
-	nodes = deepest = 0;
+	nodes = 0;
+	deepest = 0;
 	reason = "nothing";
 	if (!explain(s, events, left, nr, 0))
 		return nodes > MAX_NODES ? "too many orders, none of which explains it" : reason;
-	s->race = s->now = NULL;
+	s->race = NULL;
+	s->now = NULL;
 	s->nr_race = 0;
 	s->free_min = 0;
 	s->free_max = s->total;

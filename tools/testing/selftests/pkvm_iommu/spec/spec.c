@@ -488,7 +488,8 @@ static const char *info(struct spec *s, const u64 *args, const u64 *res)
 		}
 		if (res[1] < s->free_min || res[1] > s->free_max)
 			return "free pages came or went";
-		s->free_min = s->free_max = res[1];
+		s->free_min = res[1];
+		s->free_max = res[1];
 		break;
 	case PKVM_IOMMU_INFO_SHADOW:
 		if (!res[1] || res[1] > s->total)
