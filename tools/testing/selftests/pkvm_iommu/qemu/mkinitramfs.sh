@@ -1,18 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Makes the guest's initramfs: busybox, our init, and every static program that
-# tools/testing/selftests/pkvm_iommu builds. The kernel brings /dev/console.
+# Makes the guest's initramfs: busybox, our init, and every program that
+# tools/testing/selftests/pkvm_iommu builds, static, in the tree in our cache, where
+# the kernel's lib.mk is. The kernel brings /dev/console.
 # A second one, which few boots need, has the kernel's own selftests/vfio.
 
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-SELFTESTS=$TOOLS/..
-
 build_programs() {
 	mkdir -p "$PROGS"
-	make -C "$SELFTESTS" OUT="$PROGS" CROSS_COMPILE="$CROSS_COMPILE" -j"$JOBS"
+	make -C "$(tree)/tools/testing/selftests/pkvm_iommu" ARCH=arm64 OUTPUT="$PROGS" \
+		CROSS_COMPILE="$CROSS_COMPILE" USERLDFLAGS=-static -j"$JOBS"
 }
 
 build_vfio() {
@@ -52,7 +52,8 @@ pack() {
 
 unset MAKEFLAGS MFLAGS MAKELEVEL KERNEL 2>/dev/null || :
 lock
-[ ! -f "$SELFTESTS/Makefile" ] || step "test programs" build_programs
+step "overlay and patches into the tree" "$TOOLS/tree.sh" sync
+step "test programs" build_programs
 step "the kernel's selftests/vfio" build_vfio
 SCRATCH=$(mktemp -d "$CACHE/scratch.XXXXXX")
 trap 'rm -rf "$SCRATCH"' EXIT
