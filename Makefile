@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-# Entry points. The work is done by the scripts in tools/testing/pkvm_iommu;
+# Entry points. The work is done by the scripts in the two folders below;
 # everything that is big or downloaded lives in ~/.cache/pkvm-iommu.
 
-T := tools/testing/pkvm_iommu
+# Guests in QEMU; the EL2 code on the build machine.
+T := tools/testing/selftests/pkvm_iommu/qemu
+R := tools/testing/pkvm_iommu
 MAKEFLAGS += --no-print-directory
 
 # Given on the command line of make, read by the scripts.
@@ -36,13 +38,13 @@ shell: image ## a shell in the booted host (leave with Ctrl-A x)
 	@$T/run.sh shell
 
 check: setup ## the EL2 code on this machine: random walks against a software SMMUv3
-	@$T/host/check.sh
+	@$R/check.sh
 
 mutants: setup ## break each protection in turn: does the check notice?
-	@$T/host/mutants.sh
+	@$R/mutants.sh
 
 coverage: image ## which lines of the EL2 code the tests in QEMU run (TESTS="name ...")
-	@$T/cov.sh $(TESTS)
+	@$T/coverage.sh $(TESTS)
 
 bench: image ## what the protection costs
 	@$T/run.sh bench

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A hostile host at random: calls with arguments at their edges while pages change
- * hands, each answer judged by the specification that the host runner uses too
- * (tools/testing/pkvm_iommu/host/spec.c), and by what a real device reaches. TAP.
+ * hands, each answer judged by the specification (spec/spec.c) that the runner on the
+ * build machine (tools/testing/pkvm_iommu) uses too, and by what a real device
+ * reaches. TAP.
  *
  *	walk [SEED [CALLS [THREADS [SECONDS]]]]
  *

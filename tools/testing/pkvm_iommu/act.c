@@ -1,0 +1,590 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Acts: what a host, a guest, a device or the hardware does, one at a time. An
+ * act carries all that it depends on, chance included, so that a list of them
+ * replays exactly, and what is left of a list after some were removed as well.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/pkvm_iommu.h>
+
+#include "runner.h"
+
+struct record *record;
+u64 act_counts[16], act_answers[2];
+u64 act_nr;
+bool act_tracing;
+bool may_stop;
+bool ended;
+const char *act_repeat = "";
+
+/* The last things that happened. */
+#define TRACE	24
+#define TRACE_LEN	160
+static char trace[TRACE][TRACE_LEN];
+static u64 traced;
+
+void note(const char *fmt, ...)
+{
+	char *line = trace[traced++ % TRACE];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, TRACE_LEN, fmt, ap);
+	va_end(ap);
+	if (act_tracing)
+		printf("# %llu: %s\n", (unsigned long long)act_nr, line);
+}
+
+/* Of a message, what does not change with the addresses: failures are compared by it. */
+static void remember(const char *text)
+{
+	char *to = record->failure, *end = to + sizeof(record->failure) - 1;
+
+	for (; *text && to < end; text++) {
+		if (*text < '0' || *text > '9')
+			*to++ = *text;
+		else
+			text += strspn(text, "0123456789abcdefx") - 1;
+	}
+	*to = 0;
+}
+
+void fail(const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	u64 i;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fflush(stdout);
+	printf("# FAILED: %s\n# in act %llu; what led to it:\n", text, (unsigned long long)act_nr);
+	for (i = traced > TRACE ? traced - TRACE : 0; i < traced; i++)
+		printf("#   %s\n", trace[i % TRACE]);
+	printf("# repeat: %s\n", act_repeat);
+	fflush(stdout);
+	if (record)
+		remember(text);
+	_exit(1);
+}
+
+/*
+ * Memory of the host: page tables that open everything, or stream table entries
+ * that bypass (4), translate with stage 1 (5) or with stage 2 (6).
+ */
+void scribble(u64 pfn)
+{
+	u64 *cpu = env_cpu(pfn * ENV_PAGE), *poc = env_poc(pfn * ENV_PAGE);
+	bool entries = smmu_random(2);
+	int i;
+
+	for (i = 0; i < 512; i++) {
+		u64 chance = smmu_random(1 << 16);
+		u64 addr = chance & 1 ? ENV_RAM0 + (chance >> 5) * ENV_PAGE : ENV_RAM2;
+
+		if (entries && !(i % 8))
+			cpu[i] = addr | 1 | (4 + (chance >> 1) % 3) << 1;
+		else if (entries && i % 8 == 2)
+			cpu[i] = 1 | (64ULL - 36) << 32 | 1ULL << 38 | 1ULL << 51;
+		else
+			cpu[i] = addr | 0x6c1 | (chance & 2);
+		poc[i] = cpu[i];
+	}
+}
+
+bool mapping_says(u64 domain, u64 iova, u64 size, struct smmu_map *map)
+{
+	const struct spec_map *m = spec_mapped(&spec, domain, iova, size, &map->all);
+
+	if (!m)
+		return false;
+	map->pa = iova - m->iova + m->phys;
+	map->read = m->prot & PKVM_IOMMU_PROT_READ;
+	map->write = m->prot & PKVM_IOMMU_PROT_WRITE;
+	map->mmio = m->prot & PKVM_IOMMU_PROT_MMIO || !env_is_ram(map->pa);
+
+	return true;
+}
+
+bool lingers_says(u64 domain, u64 iova, u64 size, const struct smmu_map *map)
+{
+	u64 prot = (map->read ? PKVM_IOMMU_PROT_READ : 0) | (map->write ? PKVM_IOMMU_PROT_WRITE : 0);
+	u64 mask = PKVM_IOMMU_PROT_WRITE | (map->only_write ? PKVM_IOMMU_PROT_READ : 0);
+
+	return spec_was_mapped(&spec, domain, iova, size, map->pa, prot, mask);
+}
+
+bool knows_says(int iommu, u64 domain, u64 *mapped, u64 *lingers)
+{
+	return spec_knows(&spec, iommu, domain, mapped, lingers);
+}
+
+/* In words. */
+
+static const char *const names[] = {
+	"attach", "detach", "topup", "reclaim", "fault", "info", "test", "domain alloc",
+	"domain free", "map", "unmap", "lookup", "flush", "replay", "map list",
+};
+
+const char *const page_op_names[ENV_OPS] = {
+	[ENV_SHARE_HYP]		= "share",
+	[ENV_UNSHARE_HYP]	= "unshare",
+	[ENV_DONATE_GUEST]	= "donate to guest",
+	[ENV_RECLAIM_GUEST]	= "reclaim from guest",
+	[ENV_GUEST_SHARE]	= "guest shares",
+	[ENV_GUEST_UNSHARE]	= "guest unshares",
+};
+
+static const char *call_name(const struct act *a)
+{
+	static const char *const boot_names[] = { "register", "donate", "seal" };
+
+	if (a->kind == ACT_BOOT)
+		return a->a[0] < COUNT(boot_names) ? boot_names[a->a[0]] : "unknown";
+
+	return a->a[0] < COUNT(names) ? names[a->a[0]] : "unknown";
+}
+
+/* How many arguments it names. */
+int act_args(const struct act *a)
+{
+	static const int named[] = { 3, 3, 2, 0, 1, 2, 3, 0, 1, 4, 4, 2, 1, 3, ARGS - 1 };
+	static const int boot_named[] = { 4, 3, 1 };
+	int last;
+
+	if (a->kind == ACT_BOOT)
+		return a->a[0] < COUNT(boot_named) ? boot_named[a->a[0]] : ARGS - 1;
+	if (a->kind == ACT_CALL && a->a[0] == PKVM_IOMMU_MAP) {
+		/* The first 0 ends its runs. */
+		for (last = 4; last < ARGS - 1 && a->a[last]; last++)
+			;
+		return last;
+	}
+	if (a->kind == ACT_CALL)
+		return a->a[0] < COUNT(named) ? named[a->a[0]] : ARGS - 1;
+
+	return ARGS - 1;
+}
+
+void act_words(const struct act *a, char *to, size_t size)
+{
+	int i, n;
+
+	switch (a->kind) {
+	case ACT_BOOT:
+	case ACT_CALL:
+		n = snprintf(to, size, "%s(", call_name(a));
+		for (i = 1; i <= act_args(a) && n < (int)size; i++)
+			n += snprintf(to + n, size - n, "%s%#llx", i == 1 ? "" : ", ",
+				      (unsigned long long)a->a[i]);
+		if (n < (int)size)
+			snprintf(to + n, size - n, ")");
+		break;
+	case ACT_PAGE:
+		snprintf(to, size, "page %#llx: %s", (unsigned long long)a->a[1],
+			 page_op_names[a->a[0] % ENV_OPS]);
+		break;
+	case ACT_DMA:
+		snprintf(to, size, "dma of stream %#llx of %llu: %s %#llx",
+			 (unsigned long long)a->a[1], (unsigned long long)a->a[0],
+			 a->a[3] ? "write" : "read", (unsigned long long)a->a[2]);
+		break;
+	case ACT_EVENT:
+		snprintf(to, size, "event %#llx of stream %#llx of %llu",
+			 (unsigned long long)a->a[2], (unsigned long long)a->a[1],
+			 (unsigned long long)a->a[0]);
+		break;
+	case ACT_GERROR:
+		snprintf(to, size, "errors %#llx of %llu", (unsigned long long)a->a[1],
+			 (unsigned long long)a->a[0]);
+		break;
+	case ACT_SYNC:
+		snprintf(to, size, "IOMMU 0 %s", a->a[0] ? "is lost from here on" : "works again");
+		break;
+	}
+}
+
+/* Checks after an act. */
+
+bool is_smmu(u64 id)
+{
+	return id < (u64)config->nr;
+}
+
+bool is_virtio(u64 id)
+{
+	return !is_smmu(id) && id < (u64)(config->nr + config->nr_virtio);
+}
+
+static bool is_hardware(u64 id)
+{
+	return is_smmu(id) || is_virtio(id);
+}
+
+static bool event_room(int id)
+{
+	return is_smmu(id) ? smmu_event_room(id) : vdev_room(id);
+}
+
+static void check_stream(int id, u32 sid, bool attached, u64 domain)
+{
+	if (is_smmu(id))
+		smmu_check_stream(id, sid, attached, domain);
+	else
+		vdev_check_stream(id, sid, attached, domain);
+}
+
+static void check_iommu(int id, bool thorough)
+{
+	if (is_smmu(id)) {
+		smmu_check_enabled(id);
+		if (!smmu_event_room(id) && spec.iommu[id].nr_faults < smmu_events(id))
+			fail("events are not taken from the queue of smmu %d", id);
+		smmu_check_reach(id, thorough);
+	} else {
+		vdev_check_enabled(id);
+		if (!vdev_room(id) && spec.iommu[id].nr_faults < 64)
+			fail("events are not taken from the queue of virtio %d", id);
+		vdev_check_reach(id, thorough);
+	}
+}
+
+void check_all(bool thorough)
+{
+	int i, n;
+
+	for (i = 0; i < spec.nr_iommus; i++) {
+		if (!is_hardware(i) || spec.iommu[i].dead)
+			continue;
+		check_iommu(i, thorough);
+		for (n = 0; thorough && n < spec.nr_streams; n++) {
+			if (spec.stream[n].iommu == i)
+				check_stream(i, spec.stream[n].sid, spec.stream[n].attached,
+					     spec.stream[n].domain);
+		}
+	}
+}
+
+static void check_one(u64 iommu, u64 sid)
+{
+	bool attached;
+
+	if (spec.state == SPEC_SEALED && is_hardware(iommu) && !spec.iommu[iommu].dead &&
+	    sid < 1ULL << 32) {
+		attached = !(sid >> spec.iommu[iommu].sid_bits) &&
+			   spec_attached(&spec, iommu, sid);
+		check_stream(iommu, sid, attached,
+			     attached ? spec_domain_of(&spec, iommu, sid) : 0);
+	}
+}
+
+/* Acts. */
+
+/* What is true before a call, whoever runs it: memory that is given has contents. */
+/*
+ * The runs of a MAP_LIST follow from what the call ignores: from there, again and
+ * again, each time of the next page.
+ */
+static unsigned char list_read[2 * ENV_PAGE / sizeof(u64)];
+
+static void write_list(const struct act *a)
+{
+	u64 *list = (u64 *)spec.runs, i, n;
+
+	for (n = 0; n < ARGS - 6 && a->a[6 + n]; n++)
+		;
+	for (i = 0; i < a->a[5] && i < PKVM_IOMMU_LIST_RUNS && a->a[4] + i < spec.nr_runs; i++)
+		list[a->a[4] + i] = n ? a->a[6 + i % n] + i / n * ENV_PAGE : 0;
+	memset(list_read, 0, sizeof(list_read));
+}
+
+/* The host could have changed a run by the second time that EL2 reads it. */
+void list_access(const void *addr)
+{
+	const u64 *word = spec.runs ? env_cpu(env_el2_pa(addr)) : NULL;
+
+	if (!word || word < spec.runs || word >= spec.runs + spec.nr_runs)
+		return;
+	if (list_read[word - spec.runs]++)
+		fail("EL2 reads run %llu of a list again", (unsigned long long)(word - spec.runs));
+}
+
+void act_prepare(const struct act *a)
+{
+	u64 i;
+
+	if (a->kind == ACT_CALL && a->a[0] == PKVM_IOMMU_TOPUP) {
+		for (i = 0; i < a->a[2] && i < PKVM_IOMMU_TOPUP_MAX; i++) {
+			if (env_host_owns(a->a[1] + i))
+				scribble(a->a[1] + i);
+		}
+	}
+	if (a->kind == ACT_CALL && a->a[0] == PKVM_IOMMU_MAP_LIST)
+		write_list(a);
+	if (a->kind == ACT_CALL && a->a[0] == PKVM_IOMMU_ATTACH)
+		smmu_attaching = a->a[3];
+}
+
+/* And after it: memory that comes back has none. */
+void act_finish(const struct act *a, const u64 *res)
+{
+	static const u64 zero[512];
+
+	if (a->kind == ACT_CALL && a->a[0] == PKVM_IOMMU_RECLAIM && !res[0] && env_cpu(res[1] * ENV_PAGE)) {
+		if (memcmp(env_cpu(res[1] * ENV_PAGE), zero, ENV_PAGE) ||
+		    memcmp(env_poc(res[1] * ENV_PAGE), zero, ENV_PAGE))
+			fail("page %#llx comes back with contents", (unsigned long long)res[1]);
+		if (env_host_owns(res[1]))
+			scribble(res[1]);
+	}
+}
+
+static void stopped(const char *words)
+{
+	note("%s: EL2 stops", words);
+	if (!may_stop || !env_rightly)
+		fail("EL2 stops in %s", env_bug_func);
+	ended = true;
+}
+
+static int act_call(const struct act *a, u64 *res, const char *words)
+{
+	bool boot = a->kind == ACT_BOOT;
+	const char *wrong;
+
+	/* More than that, the specification cannot follow. */
+	if (!boot && a->a[0] == PKVM_IOMMU_DOMAIN_ALLOC && !spec_domain_room(&spec))
+		return -ENOSPC;
+	res[0] = 0xdead;
+	act_prepare(a);
+	vdev_notified();
+	if (!env_hvc(boot, a->a, res)) {
+		stopped(words);
+		return STOPPED;
+	}
+	note("%s = %lld, %#llx, %#llx", words, (long long)res[0], (unsigned long long)res[1],
+	     (unsigned long long)res[2]);
+	if (ended)
+		fail("call %llu is answered after a lost command", (unsigned long long)a->a[0]);
+	if (!boot) {
+		act_counts[a->a[0] < COUNT(act_counts) ? a->a[0] : COUNT(act_counts) - 1]++;
+		act_answers[!res[0]]++;
+	}
+	/* What was refused may have to be taken back. */
+	if (!boot && vdev_notified() > 1 && !res[0])
+		fail("a device is notified more than once in a call");
+	env_no_locks();
+	wrong = boot ? spec_boot(&spec, a->a, res) : spec_call(&spec, a->a, res);
+	if (wrong)
+		fail("%s", wrong);
+	act_finish(a, res);
+	if (!boot && (a->a[0] == PKVM_IOMMU_ATTACH || a->a[0] == PKVM_IOMMU_DETACH))
+		check_one(a->a[1], a->a[2]);
+
+	return (int)res[0];
+}
+
+static int act_page(const struct act *a, u64 *res, const char *words)
+{
+	const char *wrong;
+
+	/* In what is left of a list, the page may not be what it was. */
+	if (!spec_page(&spec, a->a[1]))
+		return 0;
+	res[0] = env_page_op(a->a[0], a->a[1]);
+	if ((int)res[0] == -EIO) {
+		stopped(words);
+		return STOPPED;
+	}
+	note("%s: %d", words, (int)res[0]);
+	if (ended && !res[0] && a->a[1] * ENV_PAGE < smmu_limit &&
+	    (a->a[0] == ENV_DONATE_GUEST || a->a[0] == ENV_GUEST_UNSHARE))
+		fail("page %#llx is revoked after a lost command", (unsigned long long)a->a[1]);
+	if (ended)
+		return 0;
+	env_no_locks();
+	wrong = spec_page_op(&spec, a->a[0], a->a[1], (int)res[0]);
+	if (wrong)
+		fail("%s", wrong);
+
+	return (int)res[0];
+}
+
+/* Returns what it came to, in the walk and in a race. */
+static enum smmu_result dma(const struct act *a, u64 *pa, struct spec_fault *f, bool *room)
+{
+	static const int reasons[] = {
+		[SMMU_BLOCKED]		= PKVM_IOMMU_FAULT_BLOCKED,
+		[SMMU_UNMAPPED]		= PKVM_IOMMU_FAULT_UNMAPPED,
+		[SMMU_PERMISSION]	= PKVM_IOMMU_FAULT_PERMISSION,
+	};
+	enum smmu_result got;
+
+	*room = event_room(a->a[0]);
+	if (is_virtio(a->a[0]))
+		got = vdev_dma(a->a[0], a->a[1], a->a[2], a->a[3], pa, f);
+	else
+		got = smmu_dma(a->a[0], a->a[1], a->a[2], a->a[3], pa);
+	if (got == SMMU_BYPASS)
+		fail("a device bypasses translation");
+	if (got != SMMU_OK && is_smmu(a->a[0]))
+		*f = (struct spec_fault) { .sid = a->a[1], .reason = reasons[got],
+					   .write = a->a[3] && got != SMMU_BLOCKED,
+					   .addr = got == SMMU_BLOCKED ? 0 : a->a[2] };
+
+	return got;
+}
+
+static int act_dma(const struct act *a, const char *words)
+{
+	u64 iommu = a->a[0], sid = a->a[1], addr = a->a[2], pa, right = addr, domain = 0;
+	u64 mapped, lingers;
+	bool write = a->a[3], attached, must, never, room;
+	enum smmu_result got;
+	struct spec_fault f;
+	struct smmu_map map;
+
+	attached = !(sid >> spec.iommu[iommu].sid_bits) && spec_attached(&spec, iommu, sid);
+	if (attached)
+		domain = spec_domain_of(&spec, iommu, sid);
+	spec_range(&spec, addr & ~(ENV_PAGE - 1), ENV_PAGE, &must, &never);
+	if (domain) {
+		must = mapping_says(domain, addr, 1, &map) && (write ? map.write : map.read);
+		/* Stage 1 does not know what is only written. */
+		never = !mapping_says(domain, addr, 1, &map) || (write && !map.write);
+		right = map.pa;
+	} else if (addr >= smmu_limit) {
+		must = false;
+		never = true;
+	} else if (!env_cpu(addr) && !never) {
+		return 0;	/* MMIO: smmu_check_reach() looks at that */
+	}
+	got = dma(a, &pa, &f, &room);
+	/* Not before the REPLAY that ATTACH asked for. */
+	if (domain && is_virtio(iommu) && !spec_knows(&spec, iommu, domain, &mapped, &lingers))
+		must = false;
+	/* What lingers: the old address, or the old permissions. */
+	if (domain && spec_may_linger(&spec, domain, addr)) {
+		must = false;
+		if (got == SMMU_OK && spec_was_mapped(&spec, domain, addr, 1, pa,
+						      write ? PKVM_IOMMU_PROT_WRITE : 0,
+						      write ? PKVM_IOMMU_PROT_WRITE : 0)) {
+			never = false;
+			right = pa;
+		}
+	}
+	note("%s: %d%s", words, got, got && !room ? ", not recorded" : "");
+	if (got == SMMU_OK && (!attached || never || pa != right))
+		fail("a device reaches what it must not");
+	if (got != SMMU_OK && attached && must)
+		fail("a device is refused what it may have");
+	if (got != SMMU_OK)
+		spec_fault(&spec, iommu, f, room);
+
+	return 0;
+}
+
+/* What devices can provoke but by an address. */
+struct spec_fault event_fault(const struct act *a)
+{
+	struct spec_fault f = { .sid = a->a[1], .reason = a->a[3] };
+
+	if (a->a[4])
+		f.addr = a->a[5];
+	if (a->a[4] || is_virtio(a->a[0]))
+		f.write = a->a[6];
+
+	return f;
+}
+
+bool make_event(const struct act *a)
+{
+	bool room = event_room(a->a[0]);
+
+	if (is_smmu(a->a[0]))
+		smmu_event(a->a[0], a->a[1], a->a[2], a->a[5], a->a[6]);
+	else
+		vdev_strange(a->a[0], a->a[1], a->a[2], a->a[4], a->a[5], a->a[6]);
+
+	return room;
+}
+
+static int act_event(const struct act *a, const char *words)
+{
+	bool room = make_event(a);
+
+	note("%s%s", words, room ? "" : ", not recorded");
+	spec_fault(&spec, a->a[0], event_fault(a), room);
+
+	return 0;
+}
+
+static void keep(const struct act *a)
+{
+	if (record && a->kind != ACT_BOOT && record->on && record->nr < MAX_ACTS)
+		record->act[record->nr++] = *a;
+	act_nr++;
+}
+
+int act_group(const struct act *acts, int nr)
+{
+	int i;
+
+	for (i = 0; i < nr; i++)
+		keep(&acts[i]);
+
+	return race(acts, nr);
+}
+
+int act(const struct act *a, u64 *res)
+{
+	char words[TRACE_LEN];
+
+	keep(a);
+	smmu_chance = a->chance;
+	act_words(a, words, sizeof(words));
+	memset(res, 0, 3 * sizeof(*res));
+	switch (a->kind) {
+	case ACT_BOOT:
+	case ACT_CALL:
+		return act_call(a, res, words);
+	case ACT_PAGE:
+		return act_page(a, res, words);
+	case ACT_DMA:
+		return act_dma(a, words);
+	case ACT_EVENT:
+		return act_event(a, words);
+	case ACT_GERROR:
+		smmu_raise_gerror(a->a[0], a->a[1]);
+		spec.iommu[a->a[0]].errors |= a->a[1];
+		break;
+	case ACT_SYNC:
+		if (is_smmu(0))
+			smmu_break_sync(0, a->a[0]);
+		else
+			vdev_break(0, a->a[0]);
+		may_stop = true;
+		break;
+	}
+	note("%s", words);
+
+	return 0;
+}
+
+int call_some(bool boot, u64 *res, int nr, const u64 *args)
+{
+	struct act a = { .kind = boot ? ACT_BOOT : ACT_CALL, .chance = noise() };
+	int i;
+
+	for (i = 0; i < ARGS; i++)
+		a.a[i] = i < nr ? args[i] : noise();
+
+	return act(&a, res);
+}

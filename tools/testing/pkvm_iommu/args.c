@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Arguments of calls, at their edges, see runner.h. */
+#include <linux/pkvm_iommu.h>
+
+#include "runner.h"
+
+u64 some_pfn(void)
+{
+	static const u64 edges[] = {
+		0, 1, ENV_RAM0 / ENV_PAGE - 1, ENV_RAM0 / ENV_PAGE, ENV_RAM0_END / ENV_PAGE - 1,
+		ENV_RAM0_END / ENV_PAGE, ENV_RAM1 / ENV_PAGE, ENV_RAM1 / ENV_PAGE + 1,
+		ENV_RAM1_END / ENV_PAGE - 1, ENV_RAM1_END / ENV_PAGE,
+		ENV_RAM2 / ENV_PAGE, ENV_RAM2_END / ENV_PAGE - 1, ENV_RAM2_END / ENV_PAGE,
+		ENV_CARVEOUT / ENV_PAGE - 1, ENV_CARVEOUT / ENV_PAGE, 0x9050, 0x906f,
+		1ULL << 20, (1ULL << 24) - 1, 1ULL << 24, 1ULL << 32, 1ULL << 36, 1ULL << 40,
+		1ULL << 52, ~0ULL >> 12, ~0ULL,
+	};
+	u64 base = edges[below(COUNT(edges))];
+
+	switch (below(16)) {
+	case 0:
+		return base + below(5) - 2;
+	case 1:
+		return base << below(13);
+	case 2 ... 4:
+		return ENV_RAM1 / ENV_PAGE + below((ENV_RAM1_END - ENV_RAM1) / ENV_PAGE);
+	case 5:
+		return ENV_RAM2 / ENV_PAGE + below((ENV_RAM2_END - ENV_RAM2) / ENV_PAGE);
+	case 6 ... 7:
+		base = ENV_RAM0 / ENV_PAGE + below((ENV_RAM0_END - ENV_RAM0) / ENV_PAGE);
+		/* Mostly, leave one block of 2 MiB whole. */
+		return base / 512 == WHOLE_BLOCK / ENV_PAGE / 512 && below(200) ? base - 512 : base;
+	}
+	/* A few pages, again and again; across a table's end. */
+	return ENV_RAM1 / ENV_PAGE + 0x1f0 + below(0x30);
+}
+
+u64 some_number(u64 max)
+{
+	static const u64 strange[] = { 0, ~0ULL, 1ULL << 52, 1ULL << 51, (1ULL << 52) + 1,
+				       1ULL << 32, 1ULL << 63 };
+
+	switch (below(12)) {
+	case 0:
+		return strange[below(COUNT(strange))];
+	case 1:
+		return max + below(3) - 1;
+	case 2 ... 6:
+		return 1;
+	}
+
+	return 1 + below(max);
+}
+
+u64 some_iommu(void)
+{
+	static const u64 strange[] = { ~0ULL, 32, 31, 1ULL << 32, 1ULL << 63 };
+
+	if (!below(40))
+		return strange[below(COUNT(strange))];
+	if (!below(40))
+		return spec.nr_iommus;
+
+	return below(spec.nr_iommus);
+}
+
+/* A few streams, so that they are met again: neighbours, ends, far ones. */
+u64 some_sid(u64 iommu)
+{
+	static const u64 few[] = { 0, 1, 7, 8, 62, 63, 64, 65, 127, 128, 511, 512, 4095 };
+	unsigned int bits = iommu < (u64)spec.nr_iommus ? spec.iommu[iommu].sid_bits : 8;
+	u64 end = 1ULL << bits;
+
+	switch (below(20)) {
+	case 0:
+		return end + below(3) - 1;
+	case 1:
+		return below(2) ? ~0ULL : 1ULL << (bits + below(64 - bits));
+	case 2:
+		return (1ULL << 32) | below(end);
+	case 3:
+		return below(40) * 1361 % end;
+	case 4:
+		return end - 1 - below(2);
+	}
+
+	return few[below(COUNT(few))] % end;
+}
+
+u64 some_domain(void)
+{
+	static const u64 strange[] = { 1, 2, ~0ULL, 1ULL << 32, 1ULL << 63, 0xffff, 0x10000 };
+
+	if (!below(30))
+		return strange[below(COUNT(strange))];
+
+	return below(3) ? spec.domain[below(WALK_DOMAINS)].id : PKVM_IOMMU_DOMAIN_IDENTITY;
+}
+
+/* Of them, one that can have mappings. */
+u64 some_own_domain(void)
+{
+	int tries;
+	u64 id;
+
+	for (tries = below(16); tries; tries--) {
+		id = spec.domain[below(WALK_DOMAINS)].id;
+		if (id)
+			return id;
+	}
+
+	return some_domain();
+}
+
+/* A few places, so that mappings meet; across the ends of tables and of the range. */
+u64 some_iova(void)
+{
+	u64 few[] = { 0, 1ULL << 21, (1ULL << 30) - (1ULL << 21), 1ULL << 30, 2ULL << 30,
+		      smmu_limit - (1ULL << 21), smmu_limit - (1ULL << 30),
+		      smmu_limit - (3ULL << 30) };
+	u64 iova = few[below(COUNT(few))];
+
+	switch (below(20)) {
+	case 0:
+		return iova + below(ENV_PAGE);
+	case 1:
+		return smmu_limit - ENV_PAGE * (below(4) - 1);
+	case 2:
+		return rnd() >> below(64) & ~(ENV_PAGE - 1);
+	case 3 ... 8:
+		return iova;
+	}
+
+	return iova + (below(2) ? below(6) : 508 + below(8)) * ENV_PAGE;
+}
+
+u64 some_size(void)
+{
+	static const u64 strange[] = { 0, 1, ENV_PAGE / 2, ~0ULL, 1ULL << 63, ~0xfffULL };
+	u64 big = 1ULL << (21 + below(2));
+
+	switch (below(24)) {
+	case 0:
+		return strange[below(COUNT(strange))];
+	case 1:
+		return smmu_limit >> below(12);
+	case 2 ... 6:
+		return big;
+	case 7 ... 8:
+		return big + (below(3) - 1) * ENV_PAGE;
+	case 9:
+		return (1 + below(5)) << 21;
+	}
+
+	return (1 + below(12)) * ENV_PAGE;
+}
+
+/* Memory or MMIO, often so that blocks are possible. */
+u64 some_phys(u64 iova)
+{
+	static const u64 blocks[] = { WHOLE_BLOCK, WHOLE_BLOCK, WHOLE_BLOCK, 0x40800000,
+				      0x40a00000, 0x40400000, 0x9000000, 0x80000000,
+				      ENV_RAM2 & ~0x1fffffULL };
+
+	if (below(2))
+		return some_pfn() * ENV_PAGE;
+
+	return blocks[below(COUNT(blocks))] + (below(4) ? iova & 0x1fffff : 0);
+}
+
+/* A free page of the host's, or 0. */
+u64 host_page(void)
+{
+	int tries;
+
+	for (tries = 0; tries < 50; tries++) {
+		u64 pfn = some_pfn();
+		unsigned char *page = spec_page(&spec, pfn);
+
+		if (page && *page == SPEC_HOST && pfn < ENV_RAM2 / ENV_PAGE &&
+		    !spec_pinned(&spec, pfn))
+			return pfn;
+	}
+
+	return 0;
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Boots, in good order or not, see runner.h; and what follows when EL2 has ended. */
+#include <errno.h>
+
+#include <linux/pkvm_iommu.h>
+
+#include "runner.h"
+
+/* Boot. */
+
+int boot(u64 *res, u64 op, u64 a1, u64 a2, u64 a3, u64 a4)
+{
+	return call(true, res, op, a1, a2, a3, a4);
+}
+
+/* Calls that must fail, or may as well; the specification knows. */
+static void boot_noise(void)
+{
+	static const u64 bases[] = { 0, 1, 0x9050000, 0x9060000, 0x9040000, ENV_RAM0, 0x40500000,
+				     ENV_RAM1_END, ~0xfffULL, 0x9050800 };
+	u64 res[3];
+
+	if (below(3))
+		return;
+	switch (below(6)) {
+	case 0:
+		/* A type that is unknown, or a range that cannot be: no hardware. */
+		if (spec.state == SPEC_OPEN && !spec.nr_iommus) {
+			boot(res, PKVM_IOMMU_BOOT_REGISTER, 3 + (rnd() >> below(62)),
+			     bases[below(COUNT(bases))], 0x20000, 0);
+			break;
+		}
+		if (spec.nr_iommus && spec.iommu[0].size)
+			boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_SMMU_V3,
+			     spec.iommu[0].base + spec.iommu[0].size / 2, 0x20000, rnd() & 7);
+		break;
+	case 1:
+		/* Memory, from the start or further in; and a flag that is none. */
+		boot(res, PKVM_IOMMU_BOOT_REGISTER, 0, below(2) ? ENV_RAM0 - ENV_PAGE :
+		     ENV_RAM0_END - ENV_PAGE, 0x20000, below(2) ? 1 : 8);
+		break;
+	case 2:
+		if (spec.nr_iommus)
+			boot(res, PKVM_IOMMU_BOOT_DONATE, !below(3) ? PKVM_IOMMU_RUN_LIST :
+			     below(2) ? PKVM_IOMMU_POOL : spec.nr_iommus + below(3),
+			     some_pfn() | 1ULL << 45,
+			     some_number(PKVM_IOMMU_DONATE_MAX), 0);
+		break;
+	case 3:
+		/* To an IOMMU that has its memory, or not as it wants it. */
+		if (spec.nr_iommus && spec.iommu[spec.nr_iommus - 1].wants)
+			boot(res, PKVM_IOMMU_BOOT_DONATE, spec.nr_iommus - 1, some_pfn() | 1,
+			     some_number(PKVM_IOMMU_DONATE_MAX), 0);
+		/* As it wants it, but not memory. */
+		if (spec.nr_iommus && spec.iommu[spec.nr_iommus - 1].wants)
+			boot(res, PKVM_IOMMU_BOOT_DONATE, spec.nr_iommus - 1, 0,
+			     spec.iommu[spec.nr_iommus - 1].wants / ENV_PAGE, 0);
+		break;
+	case 4:
+		boot(res, PKVM_IOMMU_BOOT_SEAL, rnd() | 1ULL << 63, rnd(), 0, 0);
+		break;
+	case 5:
+		/* The next, but EL2 has no room for its registers. */
+		if (spec.nr_iommus >= config->nr)
+			break;
+		spec.no_room = true;
+		env_fail_registers(true);
+		boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_SMMU_V3,
+		     config->smmu[spec.nr_iommus].base, 0x20000, 0);
+		env_fail_registers(false);
+		spec.no_room = false;
+		break;
+	}
+}
+
+/* Contiguous, aligned memory of the host; from the end, for what is large. */
+static u64 find_range(u64 pages)
+{
+	u64 pfn, i, align = pages;
+
+	while (align & (align - 1))
+		align &= align - 1;
+	for (pfn = ENV_RAM0 / ENV_PAGE; pfn < ENV_RAM1_END / ENV_PAGE; pfn += align) {
+		for (i = 0; i < pages; i++) {
+			unsigned char *page = spec_page(&spec, pfn + i);
+
+			if (!page || *page != SPEC_HOST)
+				break;
+		}
+		if (i == pages)
+			return pfn;
+	}
+	fail("no %llu pages in a row", (unsigned long long)pages);
+}
+
+static int boot_register(int id, u64 *res)
+{
+	const struct vdev_config *v;
+	const struct smmu_config *c;
+
+	if (is_smmu(id)) {
+		c = &config->smmu[id];
+		spec.new_oas = c->oas;
+		return boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_SMMU_V3, c->base,
+			    c->size, (c->coherent || config->lies ? PKVM_IOMMU_F_COHERENT : 0) |
+			    config->flags);
+	}
+	if (is_virtio(id)) {
+		v = &config->virtio[id - config->nr];
+		spec.new_oas = v->no_ranges || v->input_bits > 52 ? 52 : v->input_bits;
+		return boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_VIRTIO, v->base, v->size,
+			    v->incoherent ? 0 : PKVM_IOMMU_F_COHERENT);
+	}
+	spec.new_oas = 48;
+
+	return boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_TEST, 0, 0,
+		    PKVM_IOMMU_F_COHERENT);
+}
+
+bool boot_all(void)
+{
+	u64 res[3], pfn, n, i, flags = below(6) ? 0 : PKVM_IOMMU_F_PARTIAL;
+	int id, ret;
+
+	if (config->expect == OFF)
+		flags |= PKVM_IOMMU_F_OFF;
+	boot(res, PKVM_IOMMU_BOOT_DONATE, PKVM_IOMMU_POOL, ENV_RAM0 / ENV_PAGE, 1, 0);
+	boot_noise();
+	for (id = 0; id < config->nr + config->nr_virtio + config->tests; id++) {
+		spec.refuses = config->expect == REFUSE;
+		ret = boot_register(id, res);
+		if (config->expect == REFUSE) {
+			if (ret != -ENXIO || (int)res[1] != config->why)
+				fail("refused with %d, %llu", ret, (unsigned long long)res[1]);
+			spec.refuses = false;
+			/* And so the layer cannot be sealed. */
+			boot(res, PKVM_IOMMU_BOOT_SEAL, 0, 0, 0, 0);
+			return false;
+		}
+		if (ret)
+			fail("cannot register");
+		boot_noise();
+		if (spec.iommu[id].wants && !spec.iommu[id].has && config->expect != UNFED) {
+			pfn = find_range(spec.iommu[id].wants / ENV_PAGE);
+			for (i = 0; i < spec.iommu[id].wants / ENV_PAGE; i++)
+				scribble(pfn + i);
+			if (boot(res, PKVM_IOMMU_BOOT_DONATE, id, pfn,
+				 spec.iommu[id].wants / ENV_PAGE, 0))
+				fail("cannot donate");
+		}
+	}
+
+	for (id = 0; id < config->nr; id++) {
+		const struct smmu_config *c = &config->smmu[id];
+
+		if (c->dead_gbpa || c->dead_cr0 || c->dead_irq || c->dead_sync)
+			spec.timeouts |= 1ULL << id;
+	}
+	for (id = 0; id < config->nr_virtio; id++) {
+		if (config->virtio[id].lie == RESET_HANGS)
+			spec.timeouts |= 1ULL << (config->nr + id);
+	}
+	if (config->expect == TESTS)	/* one more than there can be */
+		boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_TEST, 0, 0, 0);
+	/* Or without. */
+	if (spec.nr_iommus && below(8)) {
+		/* Not all of it can be shared: then none of it is. */
+		if (below(2))
+			boot(res, PKVM_IOMMU_BOOT_DONATE, PKVM_IOMMU_RUN_LIST,
+			     ENV_CARVEOUT / ENV_PAGE - 2, 3, 0);
+		pfn = find_range(2);
+		if (boot(res, PKVM_IOMMU_BOOT_DONATE, PKVM_IOMMU_RUN_LIST, pfn, 2, 0))
+			fail("cannot give memory for runs");
+		spec.runs = env_cpu(pfn * ENV_PAGE);
+		if (!below(4))
+			boot(res, PKVM_IOMMU_BOOT_DONATE, PKVM_IOMMU_RUN_LIST, some_pfn(), 1, 0);
+	}
+	spec.refuses = config->expect == STAGES;
+	spec.cannot_take = config->expect == REGISTERS;
+	env_fail_taking(spec.cannot_take);
+	spec.audit_fails = config->expect == AUDIT;
+	env_fail_ownership(spec.audit_fails);
+	for (;;) {
+		boot_noise();
+		do_page();
+		if (env_protected_vms())
+			fail("protected VMs before the seal");
+		ret = boot(res, PKVM_IOMMU_BOOT_SEAL, flags, rnd(), rnd(), rnd());
+		if (ret == -EAGAIN)
+			continue;
+		if (ret != -ENOMEM)
+			break;
+		/* A part of what it asks for, in one place or in several. */
+		for (n = 1 + below(res[1]); n; n -= i) {
+			i = below(2) ? 1 : n < 32 ? n : 32;
+			pfn = find_range(i);
+			scribble(pfn);
+			if (boot(res, PKVM_IOMMU_BOOT_DONATE, PKVM_IOMMU_POOL, pfn, i, 0))
+				fail("cannot donate");
+		}
+	}
+	if (env_protected_vms() != (spec.state == SPEC_OFF || spec.isolated))
+		fail("protected VMs are %s", env_protected_vms() ? "allowed" : "refused");
+	if (env_in_service() != (spec.state == SPEC_SEALED))
+		fail("in service: %d", env_in_service());
+	if (config->expect == OFF && !ret)
+		return false;
+	boot_noise();
+	if (config->expect == UNFED || config->expect == STAGES) {
+		if (ret != -ENXIO)
+			fail("sealed in spite of all");
+		return false;
+	}
+	if (config->expect == REGISTERS) {
+		if (ret != -EIO || res[1] != PKVM_IOMMU_REFUSE_MMIO)
+			fail("sealed with registers that the host still has");
+		return false;
+	}
+	if (config->expect == AUDIT) {
+		if (ret != -EPERM)
+			fail("sealed with a failed audit");
+		return false;
+	}
+	if (ret != (config->expect == TIMEOUT ? -ETIMEDOUT :
+		    config->expect == TESTS ? -ENODEV : 0))
+		fail("cannot seal");
+	for (id = 0; id < spec.nr_iommus; id++) {
+		spec.iommu[id].sid_bits = 12;
+		if (is_smmu(id))
+			spec.iommu[id].sid_bits = spec.iommu[id].dead ?
+				config->smmu[id].sid_bits : smmu_table_bits(id);
+		if (is_virtio(id)) {
+			/* PCI requester ids of 256 segments; not all of them are there. */
+			spec.iommu[id].sid_bits = 24;
+			spec.iommu[id].endpoints = config->virtio[id - config->nr].endpoints;
+			spec.iommu[id].fickle = config->virtio[id - config->nr].refuses;
+		}
+	}
+	call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_LIMIT, 0, 0, 0);
+	smmu_limit = 1ULL << res[1];
+	call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_SHADOW, 0, 0, 0);
+
+	return true;
+}
+
+/*
+ * EL2 has stopped on one CPU. A hostile host goes on with the others, and the
+ * hardware may recover: still nobody gets what a device may reach.
+ */
+void aftermath(void)
+{
+	u64 res[3], i, n;
+	struct act a;
+
+	for (n = 0; n < 60; n++) {
+		a = (struct act) { .kind = ACT_SYNC, .chance = noise(), .a = { below(2) } };
+		if (!below(20))
+			act(&a, res);
+		if (below(2)) {
+			a.kind = ACT_CALL;
+			for (i = 1; i < 6; i++)
+				a.a[i] = below(3) ? below(3) : some_pfn();
+			a.a[0] = below(PKVM_IOMMU_MAP_LIST + 1);
+		} else {
+			a.kind = ACT_PAGE;
+			a.a[0] = below(2) ? ENV_DONATE_GUEST : ENV_GUEST_UNSHARE;
+			a.a[1] = some_pfn();
+		}
+		act(&a, res);
+	}
+}

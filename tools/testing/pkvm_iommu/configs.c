@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The kinds of hardware that the walks meet, and what has to come of each. */
+#include <linux/pkvm_iommu.h>
+
+#include "runner.h"
+
+#define AT(where)	.base = where, .size = 0x20000
+#define BIG		.two_level = true, .sid_bits = 16, .cmdq_bits = 8, .evtq_bits = 7
+#define VAT(where)	.base = where, .size = 0x200, .strict = true
+#define SMALL		.sid_bits = 7, .cmdq_bits = 6, .evtq_bits = 1
+
+const struct config configs[] = {
+	{ .name = "two-level", .ia = 36, .nr = 1, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .hyp = true,
+		.oas = 44, .ril = true } } },
+	{ .name = "virtio", .ia = 40, .scenario = replay_in_between, .nr_virtio = 1, .virtio = { {
+		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
+		.polls = true } } },
+	{ .name = "virtio-many", .ia = 40, .nr_virtio = 2, .tests = 1, .virtio = {
+		{ VAT(0x9080e00), .endpoints = 1000, .no_ranges = true, .no_mmio = true,
+		  .latency = 1 },
+		{ VAT(0x9082000), .endpoints = 100, .input_bits = 48, .tag_bits = 8,
+		  .refuses = 5 } } },
+	{ .name = "stage1", .ia = 36, .nr = 1, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .coherent = true, .oas = 44, .msi = true } } },
+	{ .name = "stage1-forced", .ia = 39, .nr = 1, .flags = PKVM_IOMMU_F_STAGE1, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 40,
+		.ril = true, .ats = true, .ovr = true } } },
+	{ .name = "linear", .ia = 44, .nr = 1, .flags = PKVM_IOMMU_F_LINEAR, .smmu = { {
+		AT(0x9050000), .two_level = true, .sid_bits = 9, .cmdq_bits = 7, .evtq_bits = 3,
+		.s1 = true, .s2 = true, .coherent = true, .hyp = true, .oas = 52,
+		.msi = true, .ats = true, .ovr = true } } },
+	{ .name = "noncoherent", .ia = 36, .nr = 1, .smmu = { {
+		AT(0x9050000), BIG, .s2 = true, .oas = 36, .latency = 3, .ril = true } } },
+	{ .name = "noncoherent-s1", .ia = 36, .nr = 1, .smmu = { {
+		AT(0x9050000), SMALL, .s1 = true, .oas = 36, .ats = true } } },
+	{ .name = "noncoherent-lied", .ia = 36, .nr = 1, .lies = true, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .s2 = true, .oas = 36 } } },
+	{ .name = "small", .ia = 32, .nr = 1, .smmu = { {
+		AT(0x9050000), .sid_bits = 0, .cmdq_bits = 6, .evtq_bits = 0,
+		.s2 = true, .coherent = true, .oas = 32 } } },
+	{ .name = "several", .ia = 40, .nr = 3, .tests = 1, .smmu = {
+		{ AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44 },
+		{ AT(0x40520000), SMALL, .s2 = true, .coherent = true, .oas = 40, .latency = 1 },
+		{ AT(0x9070000), .two_level = true, .sid_bits = 7, .cmdq_bits = 10,
+		  .evtq_bits = 2, .s1 = true, .s2 = true, .coherent = true, .oas = 42,
+		  .hyp = true, .ats = true, .msi = true, .ril = true } } },
+	{ .name = "mixed-coherency", .ia = 36, .nr = 2, .smmu = {
+		{ AT(0x9050000), SMALL, .s1 = true, .s2 = true, .coherent = true, .oas = 44 },
+		{ AT(0x9070000), BIG, .s1 = true, .oas = 40 } } },
+	{ .name = "sid32", .ia = 36, .nr = 1, .smmu = { {
+		AT(0x9050000), .two_level = true, .sid_bits = 32, .cmdq_bits = 19,
+		.evtq_bits = 19, .s1 = true, .s2 = true, .coherent = true, .oas = 48 } } },
+	{ .name = "reach32", .ia = 40, .nr = 1, .scenario = edge_of_reach, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 32 } } },
+	{ .name = "reach48", .ia = 48, .nr = 1, .scenario = far_apart, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 48,
+		.ril = true } } },
+	{ .name = "saturated", .ia = 40, .nr = 1, .scenario = saturate_pins, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 48 } } },
+	{ .name = "many-domains", .ia = 36, .nr = 1, .scenario = many_lazy_domains, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .coherent = true, .oas = 44, .ril = true } } },
+	{ .name = "fetch-errors", .ia = 36, .nr = 1, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44,
+		.fetch_errors = 20, .latency = 2 } } },
+	{ .name = "lost-sync", .ia = 36, .nr = 1, .expect = LOST, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "dead-gbpa", .ia = 36, .nr = 2, .expect = TIMEOUT, .smmu = {
+		{ AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44, .dead_gbpa = true },
+		{ AT(0x9070000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "dead-cr0", .ia = 36, .nr = 2, .expect = TIMEOUT, .smmu = {
+		{ AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44, .dead_cr0 = true },
+		{ AT(0x9070000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "dead-irq", .ia = 36, .nr = 2, .expect = TIMEOUT, .smmu = {
+		{ AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44, .dead_irq = true },
+		{ AT(0x9070000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "dead-sync", .ia = 36, .nr = 2, .expect = TIMEOUT, .smmu = {
+		{ AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44, .dead_sync = true },
+		{ AT(0x9070000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "audit", .ia = 36, .nr = 1, .expect = AUDIT, .smmu = { {
+		AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "off", .ia = 36, .nr = 1, .expect = OFF, .smmu = { {
+		AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "no-memory", .ia = 36, .nr = 1, .expect = UNFED, .smmu = { {
+		AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "no-common-stage", .ia = 36, .nr = 2, .expect = STAGES, .smmu = {
+		{ AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 },
+		{ AT(0x9070000), BIG, .s1 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "virtio-smmu", .ia = 36, .nr = 1, .nr_virtio = 2, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44,
+		.ril = true } }, .virtio = {
+		{ VAT(0x9080e00), .endpoints = 600, .input_bits = 36, .tag_bits = 16,
+		  .refuses = 20 },
+		{ VAT(0x9081000), .endpoints = 64, .no_ranges = true,
+		  .latency = 2, .polls = true } } },
+	{ .name = "virtio-smmu-s1", .ia = 36, .nr = 1, .nr_virtio = 1, .smmu = { {
+		AT(0x9050000), SMALL, .s1 = true, .oas = 40 } }, .virtio = { {
+		VAT(0x9080e00), .endpoints = 600, .input_bits = 52, .tag_bits = 10 } } },
+	{ .name = "virtio-lost", .ia = 36, .nr_virtio = 1, .expect = LOST, .virtio = { {
+		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16 } } },
+	{ .name = "virtio-hangs", .ia = 36, .nr_virtio = 2, .expect = TIMEOUT, .virtio = {
+		{ VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
+		  .lie = RESET_HANGS },
+		{ VAT(0x9082e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16 } } },
+	{ .name = "no-reach", .ia = 31, .nr = 1, .expect = STAGES, .smmu = { {
+		AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "no-registers", .ia = 36, .nr = 1, .expect = REGISTERS, .smmu = { {
+		AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "tests-only", .ia = 36, .tests = 32, .expect = TESTS, .scenario = many_domains },
+#define REFUSED(n, reason, ...)	{ .name = "refuse-" n, .ia = 36, .nr = 1, .expect = REFUSE,\
+		.why = PKVM_IOMMU_REFUSE_##reason, .smmu = { { .base = 0x9050000,	\
+		.two_level = true, .sid_bits = 16, .evtq_bits = 7, .coherent = true,	\
+		.oas = 44, __VA_ARGS__ } } }
+#define Q	.size = 0x20000, .cmdq_bits = 8
+	REFUSED("no-stage", STAGE, Q),
+	REFUSED("no-4k", GRANULE, Q, .s2 = true, .no_gran4k = true),
+	REFUSED("stall", STAGE, Q, .s2 = true, .idr0_flip = 3 << 24),
+	REFUSED("big-endian", STAGE, Q, .s2 = true, .idr0_flip = 1 << 21),
+	REFUSED("preset-tables", PRESET, Q, .s2 = true, .idr1_set = 1 << 30),
+	REFUSED("preset-queues", PRESET, Q, .s2 = true, .idr1_set = 1 << 29),
+	REFUSED("ecmdq", PRESET, Q, .s2 = true, .idr1_set = 1U << 31),
+	REFUSED("small-queue", PRESET, .size = 0x20000, .s2 = true, .cmdq_bits = 5),
+	{ .name = "refuse-virtio-cached", .ia = 36, .nr_virtio = 1, .expect = REFUSE,
+	  .why = PKVM_IOMMU_REFUSE_PRESET, .virtio = { {
+		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
+		.incoherent = true } } },
+	{ .name = "refuse-virtio-open", .ia = 36, .nr_virtio = 1, .expect = REFUSE,
+	  .why = PKVM_IOMMU_REFUSE_STAGE, .virtio = { {
+		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
+		.lie = NO_BYPASS_CONFIG } } },
+	{ .name = "refuse-virtio-64k", .ia = 36, .nr_virtio = 1, .expect = REFUSE,
+	  .why = PKVM_IOMMU_REFUSE_GRANULE, .virtio = { {
+		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
+		.lie = BIG_PAGES } } },
+	{ .name = "refuse-virtio-short", .ia = 36, .nr_virtio = 1, .expect = REFUSE,
+	  .why = PKVM_IOMMU_REFUSE_MMIO, .virtio = { {
+		.base = 0x9080fe0, .size = 0x20, .endpoints = 600, .input_bits = 39,
+		.tag_bits = 16 } } },
+	REFUSED("short", MMIO, .size = 0x10000, .cmdq_bits = 8, .s2 = true),
+};
+
+const unsigned int nr_configs = COUNT(configs);

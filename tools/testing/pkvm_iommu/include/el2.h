@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The fake architecture: force-included in front of each EL2 source, so that
+ * it compiles for the build machine. The headers that the sources name are
+ * either the real ones (Makefile: REAL), those of tools/include, or empty.
+ *
+ * What matters to the tests is here and in env.c: stores that hardware may see
+ * in the middle of an update, barriers and cache maintenance go through hooks;
+ * locks know their order; registers belong to the software SMMU; BUG() is
+ * caught.
+ */
+#ifndef EL2_H
+#define EL2_H
+
+#define CONFIG_PHYS_ADDR_T_64BIT	1
+/* Page descriptors of the kernel, which EL2 has no use for. */
+#define __IOMMU_PAGES_H
+
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <linux/types.h>
+#include <linux/compiler.h>
+#include <linux/bits.h>
+#include <linux/bitops.h>
+#include <linux/bitfield.h>
+#include <linux/list.h>
+#include <linux/log2.h>
+#include <linux/sizes.h>
+#include <linux/align.h>
+#include <linux/kernel.h>
+#include <linux/build_bug.h>
+#include <linux/stringify.h>
+
+#include "../env.h"
+
+#define CONFIG_PKVM_IOMMU		1
+#define CONFIG_PKVM_IOMMU_SMMU_V3	1
+#define CONFIG_PKVM_IOMMU_TEST		1
+#define CONFIG_PKVM_IOMMU_VIRTIO	1
+
+typedef u64 dma_addr_t;
+typedef u64 kvm_pte_t;
+
+#define __ro_after_init
+#define __uninitialized
+#undef __always_unused
+#define __always_unused		__attribute__((unused))
+#undef noinline
+#define noinline		__attribute__((noinline))
+#undef __noreturn
+#define __noreturn		__attribute__((noreturn))
+#undef __rcu
+#define __rcu
+#undef __iomem
+#define __iomem
+#undef fallthrough
+#define fallthrough		__attribute__((fallthrough))
+#define __counted_by(member)
+#define __cacheline_aligned
+#define ____cacheline_aligned_in_smp
+#define SMP_CACHE_BYTES		64
+#define EXPORT_SYMBOL_GPL(sym)
+
+#define PAGE_SHIFT		12
+#define PAGE_SIZE		(1UL << PAGE_SHIFT)
+#define PAGE_MASK		(~(PAGE_SIZE - 1))
+#define PTRS_PER_PTE		512
+#define PTRS_PER_PMD		512
+#define PMD_SHIFT		21
+#define PMD_SIZE		(1UL << PMD_SHIFT)
+#define PUD_SHIFT		30
+#undef U8_MAX
+#undef U16_MAX
+#undef U32_MAX
+#undef U64_MAX
+#define U8_MAX			((u8)~0U)
+#define U16_MAX			((u16)~0U)
+#define U64_MAX			((u64)~0ULL)
+#define U32_MAX			((u32)~0U)
+#define MAX_PAGE_ORDER		10
+#define NR_PAGE_ORDERS		(MAX_PAGE_ORDER + 1)
+#define PAGE_ALIGN(addr)	ALIGN(addr, PAGE_SIZE)
+#define pte_index(addr)		((addr) >> PAGE_SHIFT & (PTRS_PER_PTE - 1))
+#define offset_in_page(p)	((unsigned long)(p) & ~PAGE_MASK)
+#define PAGE_ALIGNED(addr)	IS_ALIGNED((unsigned long)(addr), PAGE_SIZE)
+#define USEC_PER_SEC		1000000L
+#define lower_32_bits(n)	((u32)(n))
+#define upper_32_bits(n)	((u32)((n) >> 16 >> 16))
+#ifndef ALIGN_DOWN
+#define ALIGN_DOWN(x, a)	((x) & ~((typeof(x))(a) - 1))
+#endif
+
+/* The kernel compares where the signs cannot differ; here they are not asked. */
+#undef min
+#undef max
+#undef min_t
+#undef max_t
+#undef min3
+#undef clamp
+#define __cmp(op, a, b)		({ typeof(1 ? (a) : (b)) __a = (a), __b = (b);	\
+				   __a op __b ? __a : __b; })
+#define min(a, b)		__cmp(<, a, b)
+#define max(a, b)		__cmp(>, a, b)
+#define min3(a, b, c)		min(min(a, b), c)
+#define min_t(type, a, b)	min((type)(a), (type)(b))
+#define max_t(type, a, b)	max((type)(a), (type)(b))
+#define clamp(v, lo, hi)	min(max(v, lo), hi)
+
+/* An EL2 that stops is a failed test, or an expected one: env.c knows. */
+#undef BUG
+#undef BUG_ON
+#undef WARN_ON
+#undef WARN_ON_ONCE
+#undef WARN_ONCE
+#undef WARN
+#define BUG()			env_bug(__func__, __FILE__, __LINE__)
+#define BUG_ON(cond)		do { if (cond) BUG(); } while (0)
+/* Fatal at EL2 as well. */
+#define WARN_ON(cond)		({ bool __c = !!(cond); if (__c) BUG(); __c; })
+#define WARN_ON_ONCE(cond)	WARN_ON(cond)
+#define WARN_ONCE(cond, ...)	WARN_ON(cond)
+#define WARN(cond, ...)		WARN_ON(cond)
+
+/*
+ * The only assembly in the EL2 sources is the BRK that ends EL2 on purpose. The
+ * instruction itself, which is not this machine's, is never reached or emitted.
+ */
+#define asm			env_brk(); for (; 0;) __asm__
+#define PKVM_IOMMU_LOST_BRK_IMM	0xa00
+#undef unreachable
+#define unreachable()		__builtin_unreachable()
+
+/* CPUs are logical: env.c and interleave.c say which one runs. */
+#define DEFINE_PER_CPU(type, name)	__typeof__(type) name[ENV_CPUS]
+#define this_cpu_ptr(ptr)		(&(*(ptr))[env_this_cpu])
+
+/* A store that hardware may see at once. */
+#undef WRITE_ONCE
+#define WRITE_ONCE(x, val)						\
+({									\
+	*(volatile typeof(x) *)&(x) = (val);				\
+	env_store((const void *)&(x));					\
+})
+#undef READ_ONCE
+#define READ_ONCE(x)		(*(const volatile typeof(x) *)&(x))
+#define cmpxchg64_relaxed(ptr, old, new)				\
+({									\
+	env_atomic++;							\
+	typeof(*(ptr)) __old = *(ptr);					\
+	if (__old == (old)) {						\
+		*(ptr) = (new);						\
+		env_store(ptr);						\
+	}								\
+	env_atomic--;							\
+	__old;								\
+})
+
+#undef wmb
+#undef rmb
+#undef mb
+#define wmb()			env_barrier()
+#define rmb()			env_barrier()
+#define mb()			env_barrier()
+#define dma_wmb()		env_barrier()
+#define dma_rmb()		env_barrier()
+#define dsb(type)		env_barrier()
+#define dmb(type)		env_barrier()
+#define isb()			do { } while (0)
+#undef cpu_relax
+#define cpu_relax()		do { } while (0)
+#undef array_index_nospec
+#define array_index_nospec(i, n)	((i) < (n) ? (i) : 0)
+
+#define read_sysreg(reg)	env_sysreg_##reg()
+#define env_sysreg_cntpct_el0()	env_time()
+#define env_sysreg_cntfrq_el0()	ENV_FREQUENCY
+
+#undef readb_relaxed
+#undef writeb_relaxed
+#define readb_relaxed(addr)		((u8)env_mmio_read(addr, 1))
+#define writeb_relaxed(val, addr)	env_mmio_write(addr, (u8)(val), 1)
+#undef readl_relaxed
+#undef readq_relaxed
+#undef writel_relaxed
+#undef writeq_relaxed
+#define readl_relaxed(addr)		((u32)env_mmio_read(addr, 4))
+#define readq_relaxed(addr)		env_mmio_read(addr, 8)
+#define writel_relaxed(val, addr)	env_mmio_write(addr, (u32)(val), 4)
+#define writeq_relaxed(val, addr)	env_mmio_write(addr, val, 8)
+#define readl(addr)			readl_relaxed(addr)
+#define writel(val, addr)		writel_relaxed(val, addr)
+
+#define kvm_flush_dcache_to_poc(addr, size)	env_clean(addr, size)
+
+/* Locks: env.c checks owner and order, by the name that the source uses. */
+typedef struct env_lock hyp_spinlock_t;
+#define __HYP_SPIN_LOCK_UNLOCKED	((hyp_spinlock_t) { NULL })
+#define DEFINE_HYP_SPINLOCK(x)		hyp_spinlock_t x
+#define hyp_spin_lock_init(l)		((l)->held = NULL)
+#define hyp_spin_lock(l)		env_lock(l, #l)
+#define hyp_spin_unlock(l)		env_unlock(l, #l)
+#define hyp_assert_lock_held(l)		env_assert_held(l, #l)
+#define hyp_spin_is_locked(l)		((l)->held != NULL)
+
+/* <nvhe/memory.h> is the real one; this is what it needs. */
+enum kvm_pgtable_prot {
+	KVM_PGTABLE_PROT_SW0	= BIT(55),
+	KVM_PGTABLE_PROT_SW1	= BIT(56),
+	PAGE_HYP		= 1,
+	PAGE_HYP_DEVICE		= 2,
+};
+extern s64 hyp_physvirt_offset;
+#define __hyp_pa(virt)		((phys_addr_t)(uintptr_t)(virt) + hyp_physvirt_offset)
+
+struct kvm_pgtable {
+	unsigned int ia_bits;
+};
+
+struct host_mmu {
+	struct kvm_pgtable pgt;
+	hyp_spinlock_t lock;
+};
+
+struct memblock_region {
+	phys_addr_t base;
+	phys_addr_t size;
+};
+
+struct kvm_cpu_context {
+	struct {
+		u64 regs[31];
+	} regs;
+};
+#define cpu_reg(ctxt, r)	((ctxt)->regs.regs[r])
+
+struct pkvm_hyp_vm {
+	struct {
+		struct {
+			struct {
+				u64 pgd_phys;
+			} mmu;
+		} arch;
+	} kvm;
+};
+
+extern struct host_mmu host_mmu;
+extern struct kvm_pgtable pkvm_pgtable;
+extern hyp_spinlock_t pkvm_pgd_lock;
+extern struct memblock_region hyp_memory[];
+extern unsigned int hyp_memblock_nr;
+bool addr_is_memory(phys_addr_t phys);
+int __pkvm_host_donate_hyp(u64 pfn, u64 nr_pages);
+int __pkvm_hyp_donate_host(u64 pfn, u64 nr_pages);
+int __pkvm_host_share_hyp(u64 pfn);
+int __pkvm_host_unshare_hyp(u64 pfn);
+int hyp_pin_shared_mem(void *from, void *to);
+int __pkvm_create_private_mapping(phys_addr_t phys, size_t size,
+				  enum kvm_pgtable_prot prot, unsigned long *haddr);
+u64 kvm_pgtable_hyp_unmap(struct kvm_pgtable *pgt, u64 addr, u64 size);
+int pkvm_check_host_ownership(void);
+int get_order(unsigned long size);
+struct pkvm_hyp_vm *get_pkvm_hyp_vm(u64 handle);
+void put_pkvm_hyp_vm(struct pkvm_hyp_vm *vm);
+
+static inline bool set_bit_once(unsigned long nr, volatile unsigned long *addr)
+{
+	bool was = *addr & BIT(nr);
+
+	*addr |= BIT(nr);
+	return was;
+}
+#define test_and_set_bit(nr, addr)	set_bit_once(nr, addr)
+
+/* Bitmaps, of which tools/include has less than the kernel. */
+#ifndef DECLARE_BITMAP
+#define DECLARE_BITMAP(name, bits)	unsigned long name[BITS_TO_LONGS(bits)]
+#endif
+#define __assign_bit(nr, addr, value)					\
+	((value) ? __set_bit(nr, addr) : __clear_bit(nr, addr))
+
+/* What <linux/io-pgtable.h> and the page-table library mention. */
+struct device;
+struct iova_bitmap;
+struct iommu_dirty_bitmap { struct iova_bitmap *bitmap; };
+struct iommu_iotlb_gather { unsigned long start, end; size_t pgsize; bool queued; };
+#define IOMMU_READ		BIT(0)
+#define IOMMU_WRITE		BIT(1)
+#define IOMMU_CACHE		BIT(2)
+#define IOMMU_NOEXEC		BIT(3)
+#define IOMMU_MMIO		BIT(4)
+#define IOMMU_PRIV		BIT(5)
+#define IOMMU_DIRTY_NO_CLEAR	BIT(0)
+#define iommu_iotlb_gather_queued(gather)		((gather)->queued)
+#define iommu_dirty_bitmap_record(dirty, iova, size)	((void)(dirty))
+#define iommu_pages_start_incoherent(pages, dev)	0
+#define dev_to_node(dev)	0
+#undef GFP_KERNEL
+#define GFP_KERNEL		0
+#define DMA_TO_DEVICE		1
+enum dma_data_direction { DMA_NOTHING };
+
+/* What the stock driver's header mentions; none of it is used. */
+enum iommu_hw_info_type { IOMMU_HW_INFO_NONE };
+enum iommu_viommu_type { IOMMU_VIOMMU_NONE };
+struct iommu_user_data;
+struct iommu_user_data_array;
+typedef struct { int v; } rwlock_t;
+typedef s64 ktime_t;
+typedef u32 ioasid_t;
+#define IOMMU_NO_PASID		0
+#define IOMMU_FWSPEC_PCI_RC_CANWBS	1
+#define spinlock_t		fake_spinlock_t
+typedef struct { int v; } fake_spinlock_t;
+struct fake_rcu_head { void *p; };
+#define rcu_head		fake_rcu_head
+struct ida { int v; };
+struct iommu_device { int v; };
+struct fake_rb { void *p; };
+#define rb_root			fake_rb
+#define rb_node			fake_rb
+struct fake_mutex { int v; };
+#define mutex			fake_mutex
+struct iommu_domain { int v; };
+struct mmu_notifier { int v; };
+struct iommufd_viommu { int v; };
+struct iommufd_vdevice { int v; };
+struct fake_fwspec { int flags; };
+#define dev_iommu_fwspec_get(dev)	((struct fake_fwspec *)(dev))
+#define kzalloc_flex(...)		NULL
+#define rwlock_init(l)			do { } while (0)
+#define rcu_dereference_protected(p, c)	(p)
+#ifndef kfree
+#define kfree(p)			((void)(p))
+#endif
+#ifndef ERR_PTR
+#define ERR_PTR(e)			((void *)(long)(e))
+#endif
+#ifndef IS_ENABLED
+#define IS_ENABLED(option)		0
+#endif
+
+#endif /* EL2_H */

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Several CPUs. Each is a coroutine that does its acts one after the other; at
+ * the boundaries of locks, and between acts, chance says who goes on. So every
+ * order of what happens under locks is possible. In walk-race chance says so before
+ * each access to memory as well (access.c), so that what no lock guards shows: but
+ * all CPUs see one order of all accesses, as those of arm64 do not.
+ *
+ * At each boundary, memory that a device may reach is pinned; in the end, all
+ * answers are explained by an order of the acts (spec-race.c), and what devices
+ * reach is what came of it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+
+#include <linux/pkvm_iommu.h>
+
+#include "runner.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FIBERS_OF_ASAN
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define FIBERS_OF_ASAN
+#endif
+
+#ifdef FIBERS_OF_ASAN
+#include <sanitizer/common_interface_defs.h>
+#define start_switch(fake, stack, size)	__sanitizer_start_switch_fiber(fake, stack, size)
+#define finish_switch(fake, stack, size) __sanitizer_finish_switch_fiber(fake, stack, size)
+#else
+#define start_switch(fake, stack, size)	do { } while (0)
+#define finish_switch(fake, stack, size) do { } while (0)
+#endif
+
+#define STACK	(256 << 10)
+
+struct fiber {
+	ucontext_t context;
+	void *fake;		/* of ASan */
+	const void *stack;
+	size_t size;
+	bool live;
+	unsigned int cpu;
+	struct env_lock *waits;
+	u64 attaching;
+};
+
+/* The first is who started the others. */
+static struct fiber fibers[1 + RACE_CPUS];
+static struct fiber *this, *before;
+static const struct act *race_acts;
+static int nr_race_acts;
+static struct spec_event events[MAX_RACE + RACE_PROBES];
+static u64 race_chance, race_clock, race_rate;
+
+static u64 chance(u64 n)
+{
+	race_chance = race_chance * 6364136223846793005ULL + 1442695040888963407ULL;
+
+	return (race_chance >> 33) % n;
+}
+
+static void go_to(struct fiber *to, bool ends)
+{
+	struct fiber *from = this;
+
+	from->attaching = smmu_attaching;
+	before = from;
+	this = to;
+	env_this_cpu = to->cpu;
+	smmu_attaching = to->attaching;
+	start_switch(ends ? NULL : &from->fake, to->stack, to->size);
+	swapcontext(&from->context, &to->context);
+	finish_switch(from->fake, NULL, NULL);
+}
+
+/* Someone who can go on, or NULL. */
+static struct fiber *choose(void)
+{
+	struct fiber *can[RACE_CPUS], *f;
+	int nr = 0;
+
+	for (f = fibers + 1; f < fibers + COUNT(fibers); f++) {
+		if (f->live && (!f->waits || !f->waits->held || env_cpu_stopped(f->waits->cpu)))
+			can[nr++] = f;
+	}
+
+	return nr ? can[chance(nr)] : NULL;
+}
+
+static void yield(struct env_lock *waits)
+{
+	struct fiber *next;
+
+	if (!ended)
+		smmu_check_fresh();
+	if (!waits && chance(2))
+		return;
+	this->waits = waits;
+	next = choose();
+	if (!next)
+		fail("deadlock: all CPUs wait for %s and others", waits->held);
+	if (next != this)
+		go_to(next, false);
+	this->waits = NULL;
+}
+
+/* EL2 is about to access memory. In some races others often come between, in some hardly. */
+void race_access(void)
+{
+	if (env_yield && !env_atomic && !chance(race_rate))
+		yield(NULL);
+}
+
+/* Returns false if EL2 has stopped on this CPU. */
+static bool race_act(const struct act *a, struct spec_event *e)
+{
+	*e = (struct spec_event) { .args = a->a, .start = ++race_clock };
+	act_prepare(a);
+	switch (a->kind) {
+	case ACT_CALL:
+		e->kind = SPEC_CALL;
+		if (!env_hvc(false, a->a, e->res)) {
+			if (!may_stop || !env_rightly)
+				fail("EL2 stops in %s", env_bug_func);
+			ended = true;
+			return false;
+		}
+		break;
+	case ACT_PAGE:
+		e->kind = SPEC_PAGE;
+		e->op = a->a[0];
+		e->pfn = a->a[1];
+		e->res[0] = env_page_op(a->a[0], a->a[1]);
+		if ((int)e->res[0] == -EIO) {
+			if (!may_stop || !env_rightly)
+				fail("EL2 stops in %s", env_bug_func);
+			ended = true;
+			return false;
+		}
+		break;
+	case ACT_EVENT:
+		e->kind = SPEC_FAULT;
+		e->iommu = a->a[0];
+		e->fault = event_fault(a);
+		e->room = make_event(a);
+		break;
+	default:
+		fail("an act that is not for several CPUs");
+	}
+	e->end = ++race_clock;
+	if (a->kind == ACT_CALL)
+		act_answers[!e->res[0]]++;
+	env_no_locks();
+
+	return true;
+}
+
+static void run_fiber(void)
+{
+	unsigned int nr = this - fibers - 1;
+	int i;
+
+	/* Where the stack of the first one is, only ASan knows. */
+	if (before == &fibers[0])
+		finish_switch(NULL, &fibers[0].stack, &fibers[0].size);
+	else
+		finish_switch(NULL, NULL, NULL);
+	for (i = 0; i < nr_race_acts; i++) {
+		if (race_acts[i].cpu != nr)
+			continue;
+		if (!race_act(&race_acts[i], &events[i]))
+			break;
+		yield(NULL);
+	}
+	this->live = false;
+	this->waits = NULL;
+	/* Who is left? If nobody can go on, they wait for one another. */
+	for (i = 1; i < (int)COUNT(fibers); i++) {
+		if (fibers[i].live)
+			break;
+	}
+	if (i == COUNT(fibers)) {
+		go_to(&fibers[0], true);
+	} else {
+		struct fiber *next = choose();
+
+		if (!next)
+			fail("deadlock: all other CPUs wait");
+		go_to(next, true);
+	}
+}
+
+/* Where what was raced for leads to in the end: it tells one order from another. */
+static int probe(int nr)
+{
+	static u64 args[RACE_PROBES][ARGS];
+	const struct act *a;
+	int n = 0;
+	u64 i;
+
+	for (a = race_acts; a < race_acts + nr_race_acts; a++) {
+		if (a->kind != ACT_CALL ||
+		    (a->a[0] != PKVM_IOMMU_MAP && a->a[0] != PKVM_IOMMU_MAP_LIST))
+			continue;
+		for (i = 0; i < 3 && n < RACE_PROBES; i++, n++) {
+			struct spec_event *e = &events[nr + n];
+
+			args[n][0] = PKVM_IOMMU_LOOKUP;
+			args[n][1] = a->a[1];
+			args[n][2] = a->a[2] + i * ENV_PAGE;
+			*e = (struct spec_event) { .args = args[n], .start = ++race_clock };
+			env_hvc(false, args[n], e->res);
+			e->end = ++race_clock;
+		}
+	}
+
+	return nr + n;
+}
+
+int race(const struct act *acts, int nr)
+{
+	static char *stacks;
+	static int i;	/* a longjmp in between is another stack's */
+	const char *wrong;
+	int n;
+	char words[160];
+
+	race_acts = acts;
+	nr_race_acts = nr;
+	race_chance = acts->group;
+	race_rate = 4 << acts->group % 8;
+	race_clock = 0;
+	smmu_chance = acts->group;
+	if (!stacks)
+		stacks = malloc(RACE_CPUS * STACK);
+
+	memset(fibers, 0, sizeof(fibers));
+	fibers[0].cpu = env_this_cpu;
+	for (i = 0; i < RACE_CPUS; i++) {
+		struct fiber *f = &fibers[1 + i];
+
+		for (n = 0; n < nr && (int)acts[n].cpu != i; n++)
+			;
+		f->live = n < nr;
+		f->cpu = env_live_cpu(i);
+		f->stack = stacks + i * STACK;
+		f->size = STACK;
+		getcontext(&f->context);
+		f->context.uc_stack.ss_sp = stacks + i * STACK;
+		f->context.uc_stack.ss_size = STACK;
+		makecontext(&f->context, run_fiber, 0);
+	}
+	this = &fibers[0];
+	env_yield = yield;
+	go_to(choose(), false);
+	env_yield = NULL;
+	env_this_cpu = env_live_cpu(0);
+
+	for (i = 0; i < nr; i++) {
+		act_words(&acts[i], words, sizeof(words));
+		note("at once, CPU %u, %llu to %llu: %s = %lld, %#llx, %#llx", acts[i].cpu,
+		     (unsigned long long)events[i].start, (unsigned long long)events[i].end, words,
+		     (long long)events[i].res[0], (unsigned long long)events[i].res[1],
+		     (unsigned long long)events[i].res[2]);
+	}
+	if (ended)
+		return STOPPED;
+	wrong = spec_race(&spec, events, probe(nr));
+	if (wrong)
+		fail("no order explains what calls at the same time return: %s", wrong);
+	check_all(true);
+
+	return 0;
+}

@@ -1,0 +1,113 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# `make mutants`: break one protection after another (mutants.list) in a copy of
+# the EL2 sources, and see whether the walk notices. A mutant whose expression
+# no longer changes the source is an error: the list follows the code.
+#
+#	mutants.sh [NAME...]	only these
+#
+# SHARD=1/2 takes every second one, from the first; SHARD=2/2 the others.
+
+HERE=$(cd "$(dirname "$0")" && pwd)
+ROOT=$(cd "$HERE/../../.." && pwd)
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/pkvm-iommu
+SRC=$ROOT/arch/arm64/kvm/hyp/nvhe/iommu
+
+set -eu
+export LC_ALL=C
+[ -s "$CACHE/tree" ] || {
+	echo "error: no kernel source yet: run 'make setup image'" >&2
+	exit 1
+}
+TREE=${TREE:-$CACHE/$(cat "$CACHE/tree")}
+SHARD=${SHARD:-1/1}
+O=${O:-$CACHE/check-mutants-${SHARD%/*}}
+STEPS=${STEPS:-6000}
+# Where locks are missing: see access.c. Most of its acts are races.
+RACE="--races --no-shrink --steps 40000 --config"
+
+build() { make -s -C "$HERE" TREE="$TREE" "$@" >"$O/log" 2>&1; }
+
+mkdir -p "$O"
+rm -rf "$O/src"
+cp -Rp "$SRC" "$O/src"
+build O="$O/base" EL2="$O/src" "$O/base/walk-opt" || {
+	cat "$O/log"
+	exit 1
+}
+build O="$O/base" EL2="$O/src" "$O/base/virtio-opt" || { cat "$O/log"; exit 1; }
+build O="$O/base" EL2="$O/src" "$O/base/walk-race" || { cat "$O/log"; exit 1; }
+t0=$(date +%s)
+# shellcheck disable=SC2086
+if ! "$O/base/walk-opt" --steps "$STEPS" >"$O/log" 2>&1 ||
+   ! "$O/base/walk-race" $RACE two-level >"$O/log" 2>&1 ||
+   ! "$O/base/walk-race" $RACE virtio --steps 60000 >"$O/log" 2>&1 ||
+   ! "$O/base/virtio-opt" >"$O/log" 2>&1; then
+	cat "$O/log"
+	echo "error: the walk fails without a mutant" >&2
+	exit 1
+fi
+# Seconds for one mutant: on a busy machine, one that survives is not to count as
+# one that hangs.
+LIMIT=${LIMIT:-$((30 + 5 * ($(date +%s) - t0)))}
+
+killed=0
+survived=0
+stale=0
+nr=0
+t0=$(date +%s)
+while IFS='	' read -r name file expr; do
+	case $name in "#"*|"") continue ;; esac
+	if [ $# -gt 0 ]; then
+		case " $* " in *" $name "*) ;; *) continue ;; esac
+	fi
+	nr=$((nr + 1))
+	[ $((nr % ${SHARD#*/})) -eq $((${SHARD%/*} % ${SHARD#*/})) ] || continue
+	rm -rf "$O/mut" "$O/src"
+	cp -Rp "$O/base" "$O/mut"
+	cp -Rp "$SRC" "$O/src"
+	sed "$expr" "$SRC/$file" >"$O/src/$file"
+	if cmp -s "$SRC/$file" "$O/src/$file"; then
+		echo "stale     $name: the expression changes nothing"
+		stale=$((stale + 1))
+		continue
+	fi
+	# One backend has a test of its own as well, which is faster.
+	progs=walk-opt
+	[ "${file##*/}" != virtio.c ] || progs="virtio-opt walk-opt"
+	race_config=two-level
+	case $name in race-virtio-*) race_config="virtio --steps 60000" ;; esac
+	case $name in race-*) progs=walk-race ;; esac
+	# shellcheck disable=SC2046,SC2086
+	if ! build O="$O/mut" EL2="$O/src" $(printf "$O/mut/%s " $progs); then
+		echo "stale     $name: does not compile"
+		sed 's/^/          /' "$O/log" | head -n 5
+		stale=$((stale + 1))
+		continue
+	fi
+	for prog in $progs; do
+		rc=0
+		case $prog in
+		walk-opt) args="--no-shrink --steps $STEPS" ;;
+		walk-race) args="$RACE $race_config" ;;
+		*) args= ;;
+		esac
+		# shellcheck disable=SC2086
+		timeout "$LIMIT" "$O/mut/$prog" $args >"$O/log" 2>&1 || rc=$?
+		[ $rc -eq 0 ] || break
+	done
+	if [ "$rc" -eq 0 ]; then
+		echo "SURVIVED  $name"
+		survived=$((survived + 1))
+		continue
+	fi
+	how=$(sed -n 's/^# FAILED: //p; s/^# \(the device: \)/\1/p; s/^not ok [0-9]* - //p; s/^# \(killed by signal\)/\1/p' "$O/log" | head -n 1)
+	where=$(sed -n 's/.*failed: .* --config \([^ ]*\).*/\1/p' "$O/log" | head -n 1)
+	[ "$rc" -ne 124 ] || how="no end within $LIMIT s"
+	echo "killed    $name: by $prog${where:+ $where}: $how"
+	killed=$((killed + 1))
+done <"$HERE/mutants.list"
+
+echo "$killed of $((killed + survived + stale)) mutants killed, $survived survived, $stale stale, $(($(date +%s) - t0)) s"
+[ $((survived + stale)) -eq 0 ]

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the parts of the random walk have in common, see runner.c. */
+#ifndef RUNNER_H
+#define RUNNER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "env.h"
+#include "smmu.h"
+#include "spec.h"
+#include "vdev.h"
+
+typedef uint64_t u64;
+typedef uint32_t u32;
+
+#define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
+
+/* What the hardware is like, and what has to come of it. */
+enum expect { RUN, LOST, TIMEOUT, REFUSE, AUDIT, OFF, UNFED, STAGES, REGISTERS, TESTS };
+
+struct config {
+	const char *name;
+	bool lies;			/* the firmware says that it snoops */
+	unsigned int ia;		/* physical addresses of the CPU, in bits */
+	enum expect expect;
+	int nr, nr_virtio, tests;	/* SMMUs; virtio-iommus; and test backends after them */
+	u64 flags;
+	struct smmu_config smmu[3];
+	struct vdev_config virtio[2];
+	int why;
+	void (*scenario)(void);		/* before the walk */
+};
+
+extern const struct config configs[];
+extern const unsigned int nr_configs;
+extern const struct config *config;	/* of this boot */
+extern struct spec spec;
+
+/* act.c */
+
+enum act_kind {
+	ACT_BOOT,		/* x1 to x17 of a call during boot; is not recorded */
+	ACT_CALL,		/* and after it */
+	ACT_PAGE,		/* enum env_op, pfn */
+	ACT_DMA,		/* IOMMU, stream, address, write */
+	ACT_EVENT,		/* IOMMU, stream, event, reason, has address, address, write */
+	ACT_GERROR,		/* IOMMU, bits */
+	ACT_SYNC,		/* whether, or how (vdev.h), IOMMU 0 is lost from here on */
+};
+
+#define ARGS	ENV_ARGS
+
+struct act {
+	enum act_kind kind;
+	unsigned int group;	/* those at the same time have the same, 0: alone */
+	unsigned int cpu;	/* within the group, in order */
+	u64 chance;		/* what the hardware chooses */
+	u64 a[ARGS];
+};
+
+/* The acts of a boot, for the parent process: what happened before a failure. */
+#define MAX_ACTS	(1 << 18)
+struct record {
+	bool on;
+	u64 nr;
+	u64 calls;		/* of all boots */
+	char failure[256];	/* without its numbers */
+	struct act act[MAX_ACTS];
+};
+
+#define STOPPED		1	/* instead of an errno: EL2 has, rightly */
+
+extern struct record *record;
+extern const char *const page_op_names[ENV_OPS];
+extern u64 act_counts[16], act_answers[2];	/* calls per operation; that failed or not */
+extern u64 act_nr;
+extern bool act_tracing;
+extern const char *act_repeat;	/* the command that repeats it all */
+extern bool may_stop;		/* an IOMMU lost a command: EL2 may end */
+extern bool ended;		/* it has, on some CPU */
+
+void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+int act_args(const struct act *a);
+void act_words(const struct act *a, char *to, size_t size);
+/* Those of a group, recorded and done. */
+int act_group(const struct act *acts, int nr);
+/* Do it, and judge it. Returns x1 or the like, or STOPPED. */
+int act(const struct act *a, u64 *res);
+/* A call with these arguments; the others have to be ignored, and are anything. */
+#define call(boot, res, ...)						\
+	call_some(boot, res, COUNT(((u64[]) { __VA_ARGS__ })), (u64[]) { __VA_ARGS__ })
+int call_some(bool boot, u64 *res, int nr, const u64 *args);
+void act_prepare(const struct act *a);
+void list_access(const void *addr);	/* EL2 is about to read, or to write */
+void act_finish(const struct act *a, const u64 *res);
+bool mapping_says(u64 domain, u64 iova, u64 size, struct smmu_map *map);
+bool lingers_says(u64 domain, u64 iova, u64 size, const struct smmu_map *map);
+bool knows_says(int iommu, u64 domain, u64 *mapped, u64 *lingers);
+void scribble(u64 pfn);
+bool is_smmu(u64 id);
+bool is_virtio(u64 id);
+/* An ACT_EVENT; whether there was room for it. */
+bool make_event(const struct act *a);
+void check_all(bool thorough);
+
+/* The fault that an ACT_EVENT has to lead to. */
+struct spec_fault event_fault(const struct act *a);
+
+/* interleave.c */
+#define RACE_CPUS	4
+#define MAX_RACE	12
+#define RACE_PROBES	24
+/* Acts of one group, at the same time. Returns 0 or STOPPED. */
+int race(const struct act *acts, int nr);
+void race_access(void);
+
+/* engine.c */
+u64 rnd(void);			/* what the walk chooses */
+u64 below(u64 n);
+u64 noise(void);		/* what does not matter */
+extern u64 smmu_chance;		/* what the hardware chooses */
+extern const unsigned char *engine_choices;	/* if not NULL, instead of chance */
+extern size_t engine_nr_choices;
+/* Boot; returns false if the layer is not in service, rightly. */
+bool engine_boot(const struct config *c, u64 seed);
+void engine_walk(u64 nr_steps, bool up);
+void engine_replay(const struct act *acts, u64 nr);
+
+/* scenario.c */
+void saturate_pins(void);
+void many_lazy_domains(void);
+void replay_in_between(void);
+void many_domains(void);
+void edge_of_reach(void);
+void far_apart(void);
+
+/* args.c */
+#define WALK_DOMAINS	8	/* that the walk has at most */
+#define WHOLE_BLOCK	0x40200000ULL
+u64 some_pfn(void);
+u64 some_number(u64 max);
+u64 some_iommu(void);
+u64 some_sid(u64 iommu);
+u64 some_domain(void);
+u64 some_own_domain(void);	/* one that can have mappings, mostly */
+u64 some_iova(void);
+u64 some_size(void);
+u64 some_phys(u64 iova);
+u64 host_page(void);
+
+/* steps.c and steps-domain.c: each returns false if EL2 has stopped */
+bool one_step(void);
+extern bool mostly_races;
+bool do_attach(bool attach);
+bool do_topup(void);
+bool do_reclaim(u64 times);
+bool do_page(void);
+bool do_info(void);
+bool do_domain(void);
+bool do_map(void);
+bool do_unmap(void);
+bool do_lookup(void);
+bool do_flush(void);
+bool do_replay(void);
+bool replay_all(u64 iommu, u64 domain, bool breaks_off);
+bool do_starved(void);
+bool do_race(void);
+bool do_lazies(void);
+/* Give the pool so many pages: 1, or 0 if there are none, or -1 if EL2 has stopped. */
+int give_pages(u64 n);
+
+/* boot.c */
+bool boot_all(void);		/* false: out of service, rightly */
+void aftermath(void);
+
+#endif /* RUNNER_H */

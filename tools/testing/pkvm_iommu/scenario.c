@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What a walk would have to be lucky to come to, see runner.h. */
+#include <errno.h>
+
+#include <linux/pkvm_iommu.h>
+
+#include "runner.h"
+
+static void must(bool ok, const char *what)
+{
+	if (!ok)
+		fail("scenario: %s", what);
+}
+
+/* A call that has what it needs. */
+static int fed(struct act *a, u64 *res)
+{
+	bool map = a->a[0] == PKVM_IOMMU_MAP;
+	int ret;
+
+	while ((ret = act(a, res)) == -ENOMEM) {
+		must(give_pages(map ? res[2] : res[1]) == 1, "no page for the pool");
+		/* The rest is for the caller. */
+		if (map && res[1])
+			return 0;
+	}
+
+	return ret;
+}
+
+static u64 new_domain(void)
+{
+	struct act a = { .kind = ACT_CALL, .a = { PKVM_IOMMU_DOMAIN_ALLOC } };
+	u64 res[3];
+
+	must(!fed(&a, res), "no domain");
+
+	return res[1];
+}
+
+/* Map @phys, a page or a block, so many times, one behind the other; then once more. */
+static void saturate(u64 id, u64 phys, u64 pages)
+{
+	struct act a = { .kind = ACT_CALL, .a = { PKVM_IOMMU_MAP, id, 0, 3 } };
+	struct act give = { .kind = ACT_PAGE, .a = { ENV_DONATE_GUEST, phys / ENV_PAGE } };
+	u64 res[3], done, nr, i;
+
+	for (done = 0; done < PKVM_IOMMU_PINS_MAX; done += nr) {
+		nr = PKVM_IOMMU_PINS_MAX - done;
+		nr = nr < PKVM_IOMMU_RUNS ? nr : PKVM_IOMMU_RUNS;
+		a.a[2] = done * pages * ENV_PAGE;
+		for (i = 0; i < PKVM_IOMMU_RUNS; i++)
+			a.a[4 + i] = i < nr ? PKVM_IOMMU_RUN(phys, pages) : 0;
+		must(!fed(&a, res), "a mapping that counts");
+		nr = res[1] / ENV_PAGE / pages;
+	}
+	a.a[2] = done * pages * ENV_PAGE;
+	a.a[4] = PKVM_IOMMU_RUN(phys, pages);
+	a.a[5] = 0;
+	must(fed(&a, res) == -EBUSY, "one more than can be counted is refused");
+	/* Lazily: it counts until EL2 flushes, which it does before it refuses. */
+	must(call(false, res, PKVM_IOMMU_UNMAP, id, 0, pages * ENV_PAGE,
+		  PKVM_IOMMU_UNMAP_LAZY) == 0, "one less");
+	must(!fed(&a, res), "one more instead");
+	must(act(&give, res) == -EBUSY, "it is pinned");
+	for (i = 0; i <= done * pages * ENV_PAGE; i += res[1])
+		must(!call(false, res, PKVM_IOMMU_UNMAP, id, i,
+			   (done + 1) * pages * ENV_PAGE - i, 0) && res[1], "all go");
+	must(!act(&give, res), "it is not pinned any more");
+	give.a[0] = ENV_RECLAIM_GUEST;
+	must(!act(&give, res), "it comes back");
+}
+
+void saturate_pins(void)
+{
+	u64 id = new_domain(), res[3];
+
+	saturate(id, ENV_RAM1_END / ENV_PAGE / 2 * 2 * ENV_PAGE - 0x10000, 1);
+	saturate(id, WHOLE_BLOCK, 512);
+	while (call(false, res, PKVM_IOMMU_DOMAIN_FREE, id) == -EAGAIN)
+		;
+}
+
+/* More runs that wait to be flushed than EL2 lists: the domain is flushed. */
+static void many_lazy_runs(void)
+{
+	struct act a = { .kind = ACT_CALL,
+			 .a = { PKVM_IOMMU_MAP, new_domain(), 0x1000, 3,
+				PKVM_IOMMU_RUN(0x40700000, 1) } };
+	u64 res[3], i, n, most = ENV_PAGE / sizeof(u64);
+
+	for (n = 0; n < most; n++) {
+		a.a[2] = (1 + n) * ENV_PAGE;
+		must(!fed(&a, res), "a page is mapped");
+		must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], a.a[2], ENV_PAGE,
+			   PKVM_IOMMU_UNMAP_LAZY), "it is unmapped");
+	}
+	/* Where it was flushed, there is room. */
+	for (i = 0; i < most; i++) {
+		a.a[2] = (1 + i) * ENV_PAGE;
+		must(!fed(&a, res), "a page is mapped again");
+	}
+	for (i = ENV_PAGE; i < (1 + most) * ENV_PAGE; i += res[1])
+		must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], i, (1 + most) * ENV_PAGE - i, 0),
+		     "all go");
+	must(!call(false, res, PKVM_IOMMU_DOMAIN_FREE, a.a[1]), "the domain ends");
+}
+
+/*
+ * As many domains as the hardware has tags for. The specification cannot follow
+ * so many, so it sees none of them, and the pool afterwards as what there is. A
+ * replay does not, either.
+ */
+void many_domains(void)
+{
+	u64 args[ARGS] = { PKVM_IOMMU_DOMAIN_ALLOC }, res[3], ids[256], nr = 0;
+	int ret;
+
+	for (;;) {
+		must(env_hvc(false, args, res), "an answer");
+		ret = (int)res[0];
+		if (ret == -ENOMEM)
+			must(give_pages(res[1]) == 1, "pages for the pool");
+		else if (ret)
+			break;
+		else
+			ids[nr++] = res[1];
+		must(nr < COUNT(ids), "an end");
+	}
+	must(ret == -ENOSPC && !res[1] && !res[2], "no domain is left");
+	must(nr == (1 << 8) - 2, "an id for each tag but two: nobody's, and the identity's");
+	args[0] = PKVM_IOMMU_DOMAIN_FREE;
+	while (nr--) {
+		args[1] = ids[nr];
+		must(env_hvc(false, args, res) && !res[0], "a domain ends");
+	}
+	spec.free_min = 0;
+}
+
+/* More pages in one UNMAP than a command of range invalidation can name. */
+void far_apart(void)
+{
+	struct act a = { .kind = ACT_CALL,
+			 .a = { PKVM_IOMMU_MAP, new_domain(), 0, 3,
+				PKVM_IOMMU_RUN(0x40700000, 1) } };
+	struct act attach = { .kind = ACT_CALL, .a = { PKVM_IOMMU_ATTACH, 0, 0, a.a[1] } };
+	u64 res[3], i, reach = 1ULL << 48;
+
+	must(!fed(&attach, res), "a stream is attached");
+	must(!fed(&a, res), "a page is mapped");
+	a.a[2] = reach / 4;
+	must(!fed(&a, res), "and one far behind");
+	for (i = 0; i < reach; i += res[1]) {
+		must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], i, reach - i, 0) && res[1],
+		     "all go");
+		check_all(true);
+	}
+	must(!call(false, res, PKVM_IOMMU_DETACH, 0, 0, a.a[1]), "it is detached");
+	while (call(false, res, PKVM_IOMMU_DOMAIN_FREE, a.a[1]) == -EAGAIN)
+		;
+}
+
+/* The last page that the IOMMU can read tables from, and the first that it cannot. */
+void edge_of_reach(void)
+{
+	u64 res[3], reach = 1ULL << 32;
+
+	must(call(false, res, PKVM_IOMMU_TOPUP, reach / ENV_PAGE, 1) == -EINVAL, "none behind");
+	must(call(false, res, PKVM_IOMMU_TOPUP, reach / ENV_PAGE - 1, 2) == -EINVAL, "nor across");
+	must(!call(false, res, PKVM_IOMMU_TOPUP, reach / ENV_PAGE - 1, 1), "the last is taken");
+}
+
+/* More domains with something to flush than EL2 lists: the oldest is flushed. */
+void many_lazy_domains(void)
+{
+	struct act a = { .kind = ACT_CALL,
+			 .a = { PKVM_IOMMU_MAP, 0, 0x1000, 3, PKVM_IOMMU_RUN(0x40700000, 1) } };
+	u64 ids[SPEC_DOMAINS], res[3], i, n;
+
+	many_lazy_runs();
+	for (n = 0; n < SPEC_DOMAINS; n++) {
+		ids[n] = new_domain();
+		a.a[1] = ids[n];
+		must(!fed(&a, res), "a page is mapped");
+		struct act attach = { .kind = ACT_CALL,
+				      .a = { PKVM_IOMMU_ATTACH, 0, n, ids[n] } };
+		must(!fed(&attach, res), "a stream is attached");
+	}
+	for (i = 0; i < n; i++) {
+		must(!call(false, res, PKVM_IOMMU_UNMAP, ids[i], 0x1000, ENV_PAGE,
+			   PKVM_IOMMU_UNMAP_LAZY), "it is unmapped");
+		check_all(false);
+	}
+	/* It is in the way no more: what is left is flushed. */
+	must(!call(false, res, PKVM_IOMMU_TOPUP, 0x40700, 1), "the page can be given");
+	check_all(true);
+	for (i = 0; i < n; i++) {
+		must(!call(false, res, PKVM_IOMMU_DETACH, 0, i, ids[i]), "it is detached");
+		while (call(false, res, PKVM_IOMMU_DOMAIN_FREE, ids[i]) == -EAGAIN)
+			;
+	}
+}
+
+/* MMIO: unlike memory, it is always the host's, whatever happened during boot. */
+#define DEVICE		0x80000000ULL
+
+/* Runs of a page each, that are no neighbours, from @iova on. */
+static void map_pages(u64 id, u64 iova, u64 pages)
+{
+	struct act a = { .kind = ACT_CALL, .a = { PKVM_IOMMU_MAP, id, iova, 3 } };
+	u64 res[3], i, n;
+
+	for (n = 0; n < pages; n += res[1] / ENV_PAGE) {
+		a.a[2] = iova + n * ENV_PAGE;
+		for (i = 0; i < PKVM_IOMMU_RUNS; i++)
+			a.a[4 + i] = n + i < pages ?
+				     PKVM_IOMMU_RUN(DEVICE + (n + i) * 2 * ENV_PAGE, 1) : 0;
+		must(!fed(&a, res) && res[1], "pages are mapped");
+	}
+}
+
+static void unmap_all(u64 id, u64 size)
+{
+	u64 res[3], i;
+
+	for (i = 0; i < size; i += res[1])
+		must(!call(false, res, PKVM_IOMMU_UNMAP, id, i, size - i, 0) && res[1], "all go");
+}
+
+/*
+ * A replay that has come into what is a block by now: what is behind the block must
+ * not be passed over. And one while the stream goes and comes again: that one starts
+ * anew, and the old one must not go on in its place.
+ */
+void replay_in_between(void)
+{
+	struct act attach = { .kind = ACT_CALL, .a = { PKVM_IOMMU_ATTACH, 0, 5 } };
+	struct act block = { .kind = ACT_CALL, .a = { PKVM_IOMMU_MAP, 0, 0, 3,
+			     PKVM_IOMMU_RUN(DEVICE, 512) } };
+	u64 id = new_domain(), res[3], n;
+	struct act at_once[3];
+
+	attach.a[3] = block.a[1] = id;
+	map_pages(id, 0, 200);
+	must(!fed(&attach, res) && res[1] == 1, "a stream is attached and asks for a replay");
+	must(!call(false, res, PKVM_IOMMU_REPLAY, 0, id) && res[1], "a replay has begun");
+	unmap_all(id, 200 * ENV_PAGE);
+	must(!fed(&block, res) && res[1] == 1 << 21, "a block is mapped");
+	map_pages(id, 1 << 21, 1);
+	map_pages(id, (1 << 21) + 100 * ENV_PAGE, 3);
+	must(replay_all(0, id, false), "the replay goes on");
+	check_all(true);
+	unmap_all(id, 2 << 21);
+
+	map_pages(id, 0, 200);
+	for (n = 0; n < 3; n++) {
+		at_once[n] = (struct act) { .kind = ACT_CALL, .cpu = n > 0,
+					    .a = { PKVM_IOMMU_REPLAY, 0, id } };
+		if (n)
+			at_once[n].a[2] = 5;
+		at_once[n].a[3] = n ? id : 0;
+	}
+	at_once[1].a[0] = PKVM_IOMMU_DETACH;
+	at_once[2].a[0] = PKVM_IOMMU_ATTACH;
+	for (n = 0; n < 50; n++) {
+		must(!call(false, res, PKVM_IOMMU_DETACH, 0, 5, id), "it is detached");
+		must(!act(&attach, res) && res[1] == 1, "it is attached again");
+		/* A call tells a few runs only. */
+		must(!call(false, res, PKVM_IOMMU_REPLAY, 0, id) && res[1], "a replay has begun");
+		at_once[0].group = at_once[1].group = at_once[2].group = 1 + below(1 << 30);
+		must(act_group(at_once, 3) <= 0, "EL2 goes on");
+		must(replay_all(0, id, false), "the replay goes on");
+		check_all(true);
+	}
+	must(!call(false, res, PKVM_IOMMU_DETACH, 0, 5, id), "it is detached");
+	unmap_all(id, 200 * ENV_PAGE);
+	while (call(false, res, PKVM_IOMMU_DOMAIN_FREE, id) == -EAGAIN)
+		;
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the parts of the software SMMUv3 have in common, see smmu.h. */
+#ifndef SMMU_PRIV_H
+#define SMMU_PRIV_H
+
+#include "env.h"
+#include "smmu.h"
+
+typedef uint64_t u64;
+typedef uint32_t u32;
+typedef uint16_t u16;
+
+#define BIT(n)		(1ULL << (n))
+#define BITS(v, hi, lo)	(((v) >> (lo)) & (~0ULL >> (63 - ((hi) - (lo)))))
+#define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
+
+/* Registers (6.2). */
+#define IDR0		0x00
+#define IDR1		0x04
+#define IDR3		0x0c
+#define IDR5		0x14
+#define CR0		0x20
+#define CR0ACK		0x24
+#define CR1		0x28
+#define CR2		0x2c
+#define GBPA		0x44
+#define IRQ_CTRL	0x50
+#define IRQ_CTRLACK	0x54
+#define GERROR		0x60
+#define GERRORN		0x64
+#define GERROR_IRQ_CFG0	0x68
+#define STRTAB_BASE	0x80
+#define STRTAB_BASE_CFG	0x88
+#define CMDQ_BASE	0x90
+#define CMDQ_PROD	0x98
+#define CMDQ_CONS	0x9c
+#define EVTQ_BASE	0xa0
+#define EVTQ_IRQ_CFG0	0xb0
+#define EVTQ_PROD	0x100a8
+#define EVTQ_CONS	0x100ac
+#define REGS		0x100b0
+
+#define CR0_SMMUEN	BIT(0)
+#define CR0_PRIQEN	BIT(1)
+#define CR0_EVTQEN	BIT(2)
+#define CR0_CMDQEN	BIT(3)
+#define CR0_ATSCHK	BIT(4)
+#define GBPA_ABORT	BIT(20)
+#define GBPA_UPDATE	BIT(31)
+#define GERR_CMDQ	BIT(0)
+#define OVERFLOW	BIT(31)
+#define MSI_ADDR	0x000ffffffffffffcULL
+
+#define ADDR_MASK	0x0000fffffffff000ULL	/* of an output address, 4K */
+
+/*
+ * A page that the SMMU reads: part of its stream table, a context descriptor,
+ * or a page table. @seen is what it held when we last looked, in the CPU's view
+ * and at the point of coherency.
+ */
+enum kind { L1STD, STES, CDS, TABLE };
+
+struct stale {
+	u16 index;
+	u64 val;
+};
+
+struct watch {
+	u64 pa;
+	enum kind kind;
+	u64 base;		/* first sid, L1 index, or input address */
+	int level;		/* TABLE */
+	struct ctx *ctx;	/* TABLE */
+	bool unlinked;		/* nobody walks it: only what was cached is left */
+	bool changed;		/* since it was checked */
+	bool fresh;		/* since smmu_check_fresh() */
+	u64 seen[2][512];
+	struct stale *stale;
+	int nr_stale, max_stale;
+	struct watch *next;
+};
+
+/* What translations are tagged with, and the tables that were seen with it. */
+struct root {
+	u64 pa;
+	int level, bits;
+};
+
+struct ctx {
+	bool s2;
+	u16 tag;
+	u64 domain;		/* of the ATTACH that let a stream through it first */
+	bool live;		/* and a stream has it still */
+	bool reached;		/* by a configuration that it may have now */
+	bool filled;		/* there may be cached translations */
+	struct root roots[8];
+	int nr_roots;
+	struct watch *tables;
+	struct ctx *next;
+};
+
+struct cmd {
+	u64 w[2];
+};
+
+struct smmu {
+	struct smmu_config c;
+	int id;
+	bool taken;		/* the registers are EL2's */
+	u64 reg[REGS / 4];	/* 64-bit ones in the even slot */
+	unsigned int wait[4];	/* until CR0, IRQ_CTRL, GBPA, the queue act */
+	struct watch *config;	/* stream table and context descriptors */
+	struct ctx *ctxs;
+	struct cmd pending[1024];	/* consumed since the last sync */
+	int nr_pending;
+	u32 sids[4096];		/* that may translate */
+	int nr_sids;
+	/* Context descriptors, by stream: cached apart from the entries. */
+	struct {
+		u32 sid;
+		u64 pa;
+	} cds[4096];
+	int nr_cds;
+	bool boot_config, boot_tlb, boot_el2;	/* stale since before boot */
+	bool cmd_error;
+	bool strtab;		/* the table is set up and watched */
+};
+
+extern struct smmu smmus[SMMU_MAX];
+extern int nr_smmus;
+
+#define REG(s, r)	((s)->reg[(r) / 4])
+
+static inline bool enabled(struct smmu *s)
+{
+	return REG(s, CR0ACK) & CR0_SMMUEN;
+}
+
+/* Words and their possible values. */
+
+#define MAX_VALUES	64
+
+struct values {
+	u64 v[MAX_VALUES];
+	int nr;
+};
+
+/* What a stream may be configured to do. */
+struct outcome {
+	u32 sid;
+	bool blocked, bypass;
+	struct ctx *ctx;	/* the last one found */
+	int nr_ctx;
+};
+
+/* Page tables. Levels are 0 to 3, entries 8 bytes, the granule 4K. */
+
+static inline int level_shift(int level)
+{
+	return 12 + 9 * (3 - level);
+}
+
+static inline bool is_table(u64 pte, int level)
+{
+	return level < 3 && (pte & 3) == 3;
+}
+
+static inline bool is_leaf(u64 pte, int level)
+{
+	return level == 3 ? (pte & 3) == 3 : (pte & 3) == 1 && level;
+}
+
+static inline bool pte_readable(struct ctx *ctx, u64 pte)
+{
+	if (!(pte & BIT(10)))		/* access flag */
+		return false;
+
+	return ctx->s2 ? pte & BIT(6) : true;
+}
+
+static inline bool pte_writable(struct ctx *ctx, u64 pte)
+{
+	if (!(pte & BIT(10)))
+		return false;
+
+	return ctx->s2 ? pte & BIT(7) : !(pte & BIT(7));
+}
+
+static inline bool two_level(struct smmu *s)
+{
+	return BITS(REG(s, STRTAB_BASE_CFG), 17, 16) == 1;
+}
+
+static inline unsigned int strtab_split(struct smmu *s)
+{
+	return BITS(REG(s, STRTAB_BASE_CFG), 10, 6);
+}
+
+static inline u64 strtab_base(struct smmu *s)
+{
+	return REG(s, STRTAB_BASE) & 0x000fffffffffffc0ULL;
+}
+
+/* smmu-caches.c */
+void word_values(struct watch *w, int index, struct values *vals);
+void drop_stale(struct watch *w, int first, int last);
+void check_owned(struct smmu *s, u64 pa, const char *what);
+void add_table(struct smmu *s, struct ctx *ctx, u64 pa, int level, u64 base);
+void free_watches(struct watch **list);
+void observe_watch(struct smmu *s, struct watch *w);
+u64 inv_size(struct cmd *c);
+bool is_range(struct cmd *c);
+void apply_cmd(struct smmu *s, struct cmd *c);
+
+/* smmu-config.c */
+void drop_cds(struct smmu *s, u32 sid, bool all);
+void forget_cds(struct smmu *s);
+struct outcome judge_stream(struct smmu *s, u32 sid);
+void judge_all(struct smmu *s);
+void observe_smmu(struct smmu *s, u64 pa);
+
+#endif /* SMMU_PRIV_H */

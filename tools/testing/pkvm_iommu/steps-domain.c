@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The steps of a walk that are about domains and mappings, see runner.h. */
+#include <errno.h>
+
+#include <linux/pkvm_iommu.h>
+
+#include "runner.h"
+
+/* Leave a domain with nothing but tables, in several places. */
+static bool drain(u64 id)
+{
+	struct spec_domain *d;
+	u64 res[3], i, end;
+
+	for (d = spec.domain; d < spec.domain + SPEC_DOMAINS && d->id != id; d++)
+		;
+	if (!id || d == spec.domain + SPEC_DOMAINS || d->dying)
+		return true;
+	for (i = 0; i < 4; i++) {
+		if (call(false, res, PKVM_IOMMU_MAP, id, i << 30, 3, PKVM_IOMMU_RUN(0x9000000, 1), 0) > 0)
+			return false;
+	}
+	/* Each call gets somewhere, but for a block that it may not split. */
+	for (i = 0; d->is.nr && i < 2000; i++) {
+		end = d->is.map[0].iova + d->is.map[0].size;
+		end = below(2) ? end : (end + 0x1fffff) & ~0x1fffffULL;
+		if (call(false, res, PKVM_IOMMU_UNMAP, id, d->is.map[0].iova & ~0x1fffffULL,
+			 end - (d->is.map[0].iova & ~0x1fffffULL), below(2)) > 0)
+			return false;
+	}
+	if (d->is.nr)
+		fail("domain %llu cannot be emptied", (unsigned long long)id);
+	for (i = 0; i < (u64)spec.nr_streams; i++) {
+		struct spec_stream st = spec.stream[i];
+
+		if (st.attached && st.domain == id &&
+		    call(false, res, PKVM_IOMMU_DETACH, st.iommu, st.sid, id) > 0)
+			return false;
+	}
+
+	return true;
+}
+
+bool do_domain(void)
+{
+	u64 res[3], id;
+	int i, n = 0, given;
+
+	for (i = 0; i < WALK_DOMAINS; i++)
+		n += !!spec.domain[i].id;
+	if (n < WALK_DOMAINS && below(n + 1) < 2) {
+		if (call(false, res, PKVM_IOMMU_DOMAIN_ALLOC) > 0)
+			return false;
+		if ((int)res[0] == -ENOMEM && below(2)) {
+			given = give_pages(res[1]);
+			if (given <= 0)
+				return !given;
+			call(false, res, PKVM_IOMMU_DOMAIN_ALLOC);
+		}
+		return true;
+	}
+	id = some_domain();
+	if (!below(4) && !drain(id))
+		return false;
+	for (i = 0; i < 2000; i++) {
+		if (call(false, res, PKVM_IOMMU_DOMAIN_FREE, id) != -EAGAIN ||
+		    !below(3))
+			return true;
+	}
+	fail("the end of a domain takes no end");
+}
+
+/* What a call to map may have: mostly one run, with the pages of @size. */
+static struct act some_map(u64 id, u64 iova, u64 size)
+{
+	struct act a = { .kind = ACT_CALL, .chance = noise(), .a = { PKVM_IOMMU_MAP, id, iova } };
+	int i, nr = below(3) ? 1 : 1 + below(PKVM_IOMMU_RUNS + 1);
+
+	a.a[3] = below(20) ? 1 + below(31) : rnd() >> below(64);
+	for (i = 0; i < nr && i < PKVM_IOMMU_RUNS; i++) {
+		u64 phys = some_phys(iova) & ~(ENV_PAGE - 1), pages = 1 + below(3);
+
+		if (!i)
+			pages = size / ENV_PAGE & PKVM_IOMMU_RUN_PAGES;
+		else if (!below(8))
+			pages = below(2) ? 512 : below(PKVM_IOMMU_RUN_PAGES + 1);
+		/* The same again, or what is behind it. */
+		if (i && !below(4))
+			phys = (a.a[3 + i] & ~(ENV_PAGE - 1)) +
+			       (below(2) ? 0 : (a.a[3 + i] & PKVM_IOMMU_RUN_PAGES) * ENV_PAGE);
+		a.a[4 + i] = PKVM_IOMMU_RUN(phys, pages);
+		iova += pages * ENV_PAGE;
+	}
+	/* The first 0 ends them; what is behind it is nobody's business. */
+	for (i++; i < PKVM_IOMMU_RUNS; i++)
+		a.a[4 + i] = noise();
+
+	return a;
+}
+
+/* The same runs, again and again, from a list; of which there may not be so many. */
+static struct act some_list(u64 id, u64 iova, u64 size)
+{
+	struct act a = some_map(id, iova, size);
+	int i;
+
+	a.a[0] = PKVM_IOMMU_MAP_LIST;
+	for (i = ARGS - 1; i >= 6; i--)
+		a.a[i] = a.a[i - 2];
+	a.a[4] = below(20) ? below(768) : some_number(spec.nr_runs);
+	a.a[5] = below(20) ? 1 + below(below(16) ? 24 : PKVM_IOMMU_LIST_RUNS) :
+		 some_number(PKVM_IOMMU_LIST_RUNS);
+
+	return a;
+}
+
+/* Without the first @done bytes. */
+static void map_rest(struct act *a, u64 done)
+{
+	u64 *run, pages = done / ENV_PAGE, n;
+	int i;
+
+	a->a[2] += done;
+	/* What is left of a list is another one. */
+	if (a->a[0] == PKVM_IOMMU_MAP_LIST)
+		return;
+	for (run = a->a + 4; run < a->a + ARGS && pages; ) {
+		n = *run & PKVM_IOMMU_RUN_PAGES;
+		if (n > pages) {
+			*run += pages * ENV_PAGE - pages;
+			break;
+		}
+		pages -= n;
+		for (i = run - a->a; i < ARGS - 1; i++)
+			a->a[i] = a->a[i + 1];
+		a->a[ARGS - 1] = 0;
+	}
+}
+
+bool do_map(void)
+{
+	const struct spec_domain *d = &spec.domain[below(WALK_DOMAINS)];
+	u64 id = some_own_domain(), iova = some_iova(), size = some_size(), res[3];
+	struct act a;
+	int given;
+
+	/* Behind, or upon, what there is. */
+	if (d->is.nr && below(2)) {
+		const struct spec_map *m = &d->is.map[below(d->is.nr)];
+
+		id = d->id;
+		iova = below(8) ? m->iova + m->size : m->iova;
+		size = below(2) ? size : (1 + below(3)) * ENV_PAGE;
+	}
+	a = below(4) ? some_map(id, iova, size) : some_list(id, iova, size);
+	if (act(&a, res) > 0)
+		return false;
+	/* Less than asked for is normal; what was asked for is enough to go on. */
+	if (((int)res[0] && (int)res[0] != -ENOMEM) || below(2))
+		return true;
+	if (res[0]) {
+		given = give_pages(res[2]);
+		if (given <= 0)
+			return !given;
+	}
+	map_rest(&a, res[1]);
+
+	return act(&a, res) <= 0;
+}
+
+bool do_unmap(void)
+{
+	struct spec_domain *d = &spec.domain[below(WALK_DOMAINS)];
+	u64 id = some_own_domain(), iova = some_iova(), size = some_size(), res[3], flags;
+
+	/* What is there, or nearly. */
+	if (d->is.nr && below(6)) {
+		const struct spec_map *m = &d->is.map[below(d->is.nr)];
+
+		id = d->id;
+		iova = m->iova;
+		size = m->size;
+		switch (below(8)) {
+		case 0:
+			iova += ENV_PAGE;
+			break;
+		case 1:
+			size += ENV_PAGE;
+			break;
+		case 2:
+			size -= size > ENV_PAGE ? ENV_PAGE : 0;
+			break;
+		case 3:
+			size = ENV_PAGE;
+			break;
+		case 4:
+			iova &= ~0x1fffffULL;
+			size = 1ULL << 21;
+			break;
+		case 5:
+			size = some_size();
+			break;
+		}
+	}
+	flags = below(30) ? below(2) * PKVM_IOMMU_UNMAP_LAZY : rnd() >> below(64);
+
+	return call(false, res, PKVM_IOMMU_UNMAP, id, iova, size, flags) <= 0;
+}
+
+bool do_lookup(void)
+{
+	u64 res[3];
+
+	call(false, res, PKVM_IOMMU_LOOKUP, some_own_domain(), some_iova() + below(ENV_PAGE));
+
+	return true;
+}
+
+bool do_flush(void)
+{
+	u64 res[3];
+
+	return call(false, res, PKVM_IOMMU_FLUSH, some_own_domain()) <= 0;
+}
+
+bool do_replay(void)
+{
+	u64 res[3];
+
+	return call(false, res, PKVM_IOMMU_REPLAY, some_iommu(), some_own_domain()) <= 0;
+}
+
+/* Until it is done, or it is not accepted, or @breaks_off before. */
+bool replay_all(u64 iommu, u64 domain, bool breaks_off)
+{
+	u64 res[3];
+	int i;
+
+	for (i = 0; i < 20000; i++) {
+		if (call(false, res, PKVM_IOMMU_REPLAY, iommu, domain) > 0)
+			return false;
+		/* One that refuses for want of memory has some the next time. */
+		if ((int)res[0] == -EIO && below(8))
+			continue;
+		if (res[0] || !res[1] || (breaks_off && !below(30)))
+			return true;
+	}
+	fail("a replay takes no end");
+}
+
+/*
+ * The pool runs out at each of the pages that a call takes: empty it, call, give
+ * one page, and again. What a call asks for is enough at any point.
+ */
+bool do_starved(void)
+{
+	u64 res[3], iommu = some_iommu(), asked = 0, nr = 0;
+	struct act a = { .kind = ACT_CALL, .chance = noise() };
+	bool maps;
+
+	switch (below(3)) {
+	case 0:
+		a.a[0] = PKVM_IOMMU_ATTACH;
+		a.a[1] = iommu;
+		a.a[2] = some_sid(iommu);
+		a.a[3] = some_domain();
+		break;
+	case 1:
+		if (spec.domain[WALK_DOMAINS - 1].id)
+			return true;
+		a.a[0] = PKVM_IOMMU_DOMAIN_ALLOC;
+		break;
+	case 2:
+		a = below(4) ? some_map(some_own_domain(), some_iova(), some_size()) :
+			       some_list(some_own_domain(), some_iova(), some_size());
+		break;
+	}
+	while (spec.free_max && !call(false, res, PKVM_IOMMU_RECLAIM))
+		;
+	for (;;) {
+		if (act(&a, res) > 0)
+			return false;
+		if ((int)res[0] != -ENOMEM)
+			return true;
+		maps = a.a[0] == PKVM_IOMMU_MAP || a.a[0] == PKVM_IOMMU_MAP_LIST;
+		if (maps && res[1]) {
+			map_rest(&a, res[1]);
+			nr = 0;
+		}
+		/* Later it asks for less, by what it has used. */
+		if (!nr)
+			asked = maps ? res[2] : res[1];
+		/* It keeps what it took, so one by one is as good. */
+		if (nr++ > asked)
+			fail("more pages than -ENOMEM asked for are not enough");
+		if (give_pages(1) <= 0)
+			return !ended;
+	}
+}
+
+/* More is unmapped lazily than EL2 remembers, in runs that are no neighbours. */
+bool do_lazies(void)
+{
+	u64 id = some_own_domain(), res[3], iova = some_iova() & ~0x1fffffULL, pages, i;
+	struct act a = { .kind = ACT_CALL, .chance = noise(),
+			 .a = { PKVM_IOMMU_MAP, id, iova, PKVM_IOMMU_PROT_READ } };
+	/* Few large ones, or many small ones. */
+	bool large = below(2);
+	int n;
+
+	for (n = 0; n < (large ? 16 : 24); n++) {
+		a.a[2] = iova;
+		for (i = 0, pages = 0; i < PKVM_IOMMU_RUNS && pages < 512; i++) {
+			u64 nr = large ? 512 : 1;
+
+			a.a[4 + i] = PKVM_IOMMU_RUN(0x40600000 + (large ? 1 : 1 + (i * 5 + n) % 64) *
+						    ENV_PAGE, nr);
+			pages += nr;
+		}
+		if (i < PKVM_IOMMU_RUNS)
+			a.a[4 + i] = 0;
+		if (act(&a, res) > 0 || ((int)res[0] == -ENOMEM && give_pages(res[2]) < 0))
+			return false;
+		if (call(false, res, PKVM_IOMMU_UNMAP, id, iova, pages * ENV_PAGE,
+			 PKVM_IOMMU_UNMAP_LAZY) > 0)
+			return false;
+	}
+
+	return true;
+}

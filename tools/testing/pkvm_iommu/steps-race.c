@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The step of a walk in which several CPUs meet, see runner.h and interleave.c. */
+#include <string.h>
+
+#include <linux/pkvm_iommu.h>
+
+#include "runner.h"
+
+/* What they meet for: few things, so that they do. */
+struct hot {
+	u64 domain[2], iova, pfn, iommu, sid, list;
+	int allocs;		/* that there is room for */
+};
+
+#define CALL(...)	(struct act) { .kind = ACT_CALL, .chance = noise(), .a = { __VA_ARGS__ } }
+
+static struct act hot_map(struct hot *h)
+{
+	struct act a = CALL(PKVM_IOMMU_MAP, h->domain[below(2)], h->iova + below(6) * ENV_PAGE, 3);
+	int i, nr = 1 + below(3);
+
+	for (i = 0; i < nr; i++)
+		a.a[4 + i] = PKVM_IOMMU_RUN((h->pfn + below(6)) * ENV_PAGE, 1 + below(2));
+	/* Each in a part of the memory that no other uses. */
+	if (!below(3)) {
+		a.a[0] = PKVM_IOMMU_MAP_LIST;
+		memmove(&a.a[6], &a.a[4], nr * sizeof(a.a[0]));
+		a.a[4] = h->list++ * 32;
+		a.a[5] = below(4) ? nr : 1 + below(32);
+	}
+
+	return a;
+}
+
+static struct act hot_act(struct hot *h)
+{
+	u64 domain = below(8) ? h->domain[below(2)] : PKVM_IOMMU_DOMAIN_IDENTITY;
+	u64 pfn = h->pfn + below(6);
+
+	switch (below(32)) {
+	case 0 ... 6:
+		return hot_map(h);
+	case 7 ... 13:
+		return CALL(PKVM_IOMMU_UNMAP, h->domain[below(2)], h->iova + below(6) * ENV_PAGE,
+			    (1 + below(6)) * ENV_PAGE, below(2) * PKVM_IOMMU_UNMAP_LAZY);
+	case 14:
+		if (is_virtio(h->iommu) && below(8))
+			return CALL(PKVM_IOMMU_REPLAY, h->iommu, domain);
+		return CALL(PKVM_IOMMU_FLUSH, domain);
+	case 15 ... 17:
+		return CALL(PKVM_IOMMU_TOPUP, pfn, 1 + below(2));
+	case 18:
+		return CALL(PKVM_IOMMU_RECLAIM);
+	case 19 ... 21:
+		return CALL(PKVM_IOMMU_ATTACH, h->iommu, h->sid + below(2), domain);
+	case 22 ... 23:
+		return CALL(PKVM_IOMMU_DETACH, h->iommu, h->sid + below(2), domain);
+	case 24 ... 25:
+		return CALL(PKVM_IOMMU_DOMAIN_FREE, domain);
+	case 26:
+		if (h->allocs-- > 0)
+			return CALL(PKVM_IOMMU_DOMAIN_ALLOC);
+		break;
+	case 27:
+		return CALL(PKVM_IOMMU_FAULT, h->iommu);
+	case 28:
+		if (is_virtio(h->iommu) && below(2))
+			return CALL(PKVM_IOMMU_REPLAY, h->iommu, domain);
+		return CALL(PKVM_IOMMU_LOOKUP, domain, h->iova + below(6) * ENV_PAGE);
+	case 29:
+		return CALL(PKVM_IOMMU_INFO, below(6), h->iommu);
+	}
+
+	return (struct act) { .kind = ACT_PAGE, .chance = noise(), .a = { below(ENV_OPS), pfn } };
+}
+
+bool do_race(void)
+{
+	struct hot h = { .iommu = below(spec.nr_iommus), .sid = below(64) };
+	struct act acts[MAX_RACE];
+	unsigned int group = 1 + below(1 << 30), cpus = 2 + below(RACE_CPUS - 1);
+	int i, n = 0, nr = cpus + below(4);
+
+	if (!spec.nr_iommus)
+		return true;
+	if (h.sid + 1 >= 1ULL << spec.iommu[h.iommu].sid_bits)
+		h.sid = 0;
+	for (i = 0; i < WALK_DOMAINS; i++) {
+		h.allocs += !spec.domain[i].id;
+		if (spec.domain[i].id && !spec.domain[i].dying)
+			h.domain[n++ % 2] = spec.domain[i].id;
+	}
+	if (!n)
+		return true;
+	if (n == 1)
+		h.domain[1] = h.domain[0];
+	h.iova = some_iova() & ~(ENV_PAGE - 1);
+	if (h.iova >= smmu_limit - 16 * ENV_PAGE)
+		h.iova = smmu_limit - 16 * ENV_PAGE;
+	h.pfn = host_page();
+	if (!h.pfn)
+		return true;
+	for (i = 0; i < nr; i++) {
+		acts[i] = hot_act(&h);
+		acts[i].group = group;
+		acts[i].cpu = i < (int)cpus ? (unsigned int)i : below(cpus);
+	}
+
+	return act_group(acts, nr) <= 0;
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The steps of a walk, see runner.h. */
+#include <errno.h>
+#include <string.h>
+
+#include <linux/pkvm_iommu.h>
+
+#include "runner.h"
+
+/* Give the pool so many pages: 1, or 0 if there are none, or -1 if EL2 has stopped. */
+int give_pages(u64 n)
+{
+	u64 res[3], pfn;
+
+	for (; n; n--) {
+		pfn = host_page();
+		if (!pfn)
+			return 0;
+		if (call(false, res, PKVM_IOMMU_TOPUP, pfn, 1) > 0)
+			return -1;
+	}
+
+	return 1;
+}
+
+/* Steps. Each returns false if EL2 has stopped. */
+
+bool do_attach(bool attach)
+{
+	u64 iommu = some_iommu(), sid = some_sid(iommu), domain = some_domain(), res[6];
+
+	/* What is refused takes nothing: the specification compares. */
+	if (!below(16))
+		call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_POOL_FREE);
+	/* Where it is attached, mostly. */
+	if (!attach && below(4) && iommu < (u64)spec.nr_iommus &&
+	    !(sid >> spec.iommu[iommu].sid_bits))
+		domain = spec_domain_of(&spec, iommu, sid);
+	if (call(false, res, attach ? PKVM_IOMMU_ATTACH : PKVM_IOMMU_DETACH, iommu, sid,
+		 domain) > 0)
+		return false;
+	if (!below(16))
+		call(false, res + 3, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_POOL_FREE);
+	/* Give just what it asks for, and ask again: the specification insists. */
+	if ((int)res[0] == -ENOMEM && attach && below(2)) {
+		int given = give_pages(res[1]);
+
+		if (given <= 0)
+			return !given;
+		if (call(false, res, PKVM_IOMMU_ATTACH, iommu, sid, domain) > 0)
+			return false;
+	}
+	/* Mostly, what it asks for. */
+	if (attach && !res[0] && res[1] && below(8))
+		return replay_all(iommu, domain, true);
+
+	return true;
+}
+
+bool do_topup(void)
+{
+	u64 res[3];
+
+	return call(false, res, PKVM_IOMMU_TOPUP, some_pfn(), some_number(PKVM_IOMMU_TOPUP_MAX)) <= 0;
+}
+
+bool do_reclaim(u64 times)
+{
+	u64 res[3];
+
+	for (; times; times--) {
+		if (call(false, res, PKVM_IOMMU_RECLAIM))
+			break;
+	}
+
+	return true;
+}
+
+bool do_page(void)
+{
+	struct act a = { .kind = ACT_PAGE, .chance = noise(), .a = { below(ENV_OPS) } };
+	unsigned char *page;
+	u64 res[3];
+	int tries;
+
+	/* Mostly from a state that is right. */
+	for (tries = 0; tries < 20; tries++) {
+		a.a[1] = some_pfn();
+		page = spec_page(&spec, a.a[1]);
+		if (page && *page == spec_page_from(a.a[0]))
+			return act(&a, res) <= 0;
+	}
+
+	return below(4) || act(&a, res) <= 0;
+}
+
+static bool do_fault(u64 times)
+{
+	/* The event queue was not reached; service failure mode; both. */
+	static const u64 errors[] = { 1 << 2, 1 << 8, 1 << 2 | 1 << 8 };
+	u64 res[3], iommu;
+
+	for (; times; times--) {
+		iommu = some_iommu();
+		if (is_smmu(iommu) && !below(20)) {
+			struct act a = { .kind = ACT_GERROR, .a = { iommu, errors[below(3)] } };
+
+			act(&a, res);
+		}
+		call(false, res, PKVM_IOMMU_FAULT, iommu);
+	}
+
+	return true;
+}
+
+bool do_info(void)
+{
+	u64 res[3];
+
+	call(false, res, PKVM_IOMMU_INFO, below(10) ? below(6) : rnd() >> below(64), some_iommu());
+
+	return true;
+}
+
+static bool do_dma(void)
+{
+	u64 iommu = below(config->nr + config->nr_virtio), sid = some_sid(iommu) & 0xffffffff, res[3];
+	struct act a = { .kind = ACT_DMA, .chance = noise(), .a = { iommu, sid } };
+
+	/* Only what this hardware can express. */
+	if (!(config->nr + config->nr_virtio) || spec.iommu[iommu].dead ||
+	    (is_smmu(iommu) && sid >> config->smmu[iommu].sid_bits) ||
+	    (is_virtio(iommu) && sid >= spec.iommu[iommu].endpoints))
+		return true;
+	a.a[2] = (some_pfn() & (~0ULL >> 12)) * ENV_PAGE + below(ENV_PAGE);
+	if (!(sid >> spec.iommu[iommu].sid_bits) && spec_attached(&spec, iommu, sid) &&
+	    spec_domain_of(&spec, iommu, sid))
+		a.a[2] = some_iova() + below(ENV_PAGE);
+	a.a[3] = below(2);
+
+	return act(&a, res) <= 0;
+}
+
+/* What devices can provoke but by an address. */
+static bool do_strange(void)
+{
+	static const struct {
+		int event, reason;
+		bool address;
+	} strange[] = {
+		{ 0x03, PKVM_IOMMU_FAULT_HARDWARE, false },
+		{ 0x07, PKVM_IOMMU_FAULT_FORBIDDEN, true },
+		{ 0x08, PKVM_IOMMU_FAULT_FORBIDDEN, false },
+		{ 0x12, PKVM_IOMMU_FAULT_PERMISSION, true },
+		{ 0x24, PKVM_IOMMU_FAULT_UNKNOWN, false },
+		{ 0x25, PKVM_IOMMU_FAULT_HARDWARE, false },
+		{ 0xe0, PKVM_IOMMU_FAULT_UNKNOWN, false },
+	};
+	unsigned int which = below(COUNT(strange));
+	u64 iommu = below(config->nr + config->nr_virtio), res[3];
+	struct act a = { .kind = ACT_EVENT, .chance = noise(),
+			 .a = { iommu, some_sid(iommu) & 0xffffffff, strange[which].event,
+				strange[which].reason, strange[which].address, noise(),
+				below(2) } };
+
+	if (!(config->nr + config->nr_virtio) || spec.iommu[iommu].dead)
+		return true;
+	if (is_virtio(iommu)) {
+		/* Reasons that there are, with an address or not; and others. */
+		a.a[2] = below(4);
+		a.a[3] = a.a[2] == VDEV_FAULT_DOMAIN ? PKVM_IOMMU_FAULT_BLOCKED :
+			 a.a[2] == VDEV_FAULT_MAPPING ? PKVM_IOMMU_FAULT_UNMAPPED :
+			 PKVM_IOMMU_FAULT_UNKNOWN;
+		a.a[4] = below(2);
+	}
+
+	return act(&a, res) <= 0;
+}
+
+static bool do_test(void)
+{
+	static const u64 others[] = { PKVM_IOMMU_TEST_GUEST_PGD, PKVM_IOMMU_TEST_UNMAP_DEV,
+				      PKVM_IOMMU_TEST_SELFTEST, PKVM_IOMMU_TEST_SELFTEST + 1,
+				      PKVM_IOMMU_TEST_WRITE_REG };
+	u64 res[3], iommu = some_iommu();
+
+	if (!below(4))
+		return call(false, res, PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_DONATE, some_pfn(), 1) <= 0;
+	if (!below(8))
+		call(false, res, PKVM_IOMMU_TEST, others[below(COUNT(others))], iommu, 1ULL << 40);
+	else if (below(2))
+		call(false, res, PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_SHADOW,
+		     (some_pfn() & (~0ULL >> 12)) * ENV_PAGE);
+	else
+		call(false, res, PKVM_IOMMU_TEST, below(2) ? PKVM_IOMMU_TEST_STREAM :
+		     PKVM_IOMMU_TEST_INVALIDATIONS, iommu, some_sid(iommu));
+
+	return true;
+}
+
+static bool do_garbage(void)
+{
+	u64 res[3], op = below(2) ? PKVM_IOMMU_MAP_LIST + 1 + below(4) : rnd() >> below(64);
+
+	if (op <= PKVM_IOMMU_MAP_LIST)
+		return true;
+	return call(false, res, op, rnd() >> below(64)) <= 0;
+}
+
+bool mostly_races;
+
+bool one_step(void)
+{
+	if (mostly_races && below(2))
+		return do_race();
+
+	switch (below(64)) {
+	case 60 ... 63:
+		return do_race();
+	case 40 ... 42:
+		return do_domain();
+	case 43 ... 50:
+		return do_map();
+	case 51 ... 57:
+		return do_unmap();
+	case 58:
+		return below(2) ? do_lookup() : below(2) ? do_replay() : do_starved();
+	case 59:
+		return below(8) ? do_flush() : do_lazies();
+	case 0 ... 6:
+		return do_attach(true);
+	case 7 ... 12:
+		return do_attach(false);
+	case 13 ... 15:
+		return do_topup();
+	case 16 ... 18:
+		return do_reclaim(below(120) ? 1 : 10000);
+	case 20 ... 29:
+		return do_page();
+	case 30 ... 31:
+		return do_fault(below(8) ? 1 : 12);
+	case 32 ... 33:
+		return do_info();
+	case 34 ... 37:
+		return do_dma();
+	case 19:
+		return do_test();
+	case 38:
+		return below(4) ? do_dma() : do_strange();
+	}
+
+	return do_garbage();
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A software virtio-iommu behind virtio-mmio, written from Virtual I/O Device
+ * Version 1.2 and sharing no line with the backend under test. It checks what it
+ * is told, does requests in any order and at any time after it can see them, and
+ * can lie about all that a driver reads.
+ *
+ * What the program around it has to have is at the end.
+ */
+#ifndef VIRTIO_MODEL_H
+#define VIRTIO_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum vdev_lie {
+	HONEST,
+	/* At boot. */
+	MAGIC, LEGACY, OTHER_DEVICE, NO_V1, NO_MAP, NO_BYPASS_CONFIG, BIG_PAGES, INPUT_START,
+	INPUT_SHORT, TAGS_START, TAGS_FEW,
+	RESET_HANGS, FEATURES_REFUSED, BYPASS_STAYS, QUEUE_SMALL, QUEUE_READY,
+	/* Of requests. */
+	SILENT, IDX_AHEAD, IDX_BEHIND, ID_HIGH, ID_STATUS, ID_IDLE, ID_TWICE, LEN_SHORT, LEN_LONG,
+	STATUS_NEW, STATUS_UNWRITTEN, REFUSED,
+	/* Of events. */
+	EVENT_ID, EVENT_SHORT, EVENT_LONG, EVENT_IDX,
+};
+
+/* A kind of hardware, and how it misbehaves. */
+struct vdev_config {
+	uint64_t base, size;		/* of its registers */
+	unsigned int endpoints;		/* stream ids below this are there */
+	unsigned int input_bits;	/* of I/O virtual addresses */
+	unsigned int tag_bits;		/* of domains' ids */
+	bool no_ranges;			/* does not say so, and has no limits */
+	bool no_mmio;			/* does not know of MMIO */
+	bool incoherent;		/* says the firmware */
+	/* What a core never asks for, such as a mapping over another, is a failure. */
+	bool strict;
+	bool polls;			/* does not wait for a notification */
+	unsigned int latency;		/* looks at the time until it does something */
+	unsigned int refuses;		/* one in so many MAP, for want of memory; 0: never */
+	enum vdev_lie lie;
+};
+
+/* Virtio's own numbers (5.13.6). */
+#define VDEV_MAP_READ		1
+#define VDEV_MAP_WRITE		2
+#define VDEV_MAP_MMIO		4
+#define VDEV_FAULT_DOMAIN	1
+#define VDEV_FAULT_MAPPING	2
+#define VDEV_FAULT_READ		1
+#define VDEV_FAULT_WRITE	2
+#define VDEV_FAULT_ADDRESS	0x100
+
+struct vdev_mapping {
+	uint64_t start, last, phys;	/* the last byte, as in a request */
+	uint32_t flags;
+	bool fresh;			/* for whoever looks at it */
+};
+
+/* There is one while an endpoint is attached (5.13.6.3). */
+struct vdev_domain {
+	uint32_t tag;
+	uint64_t name;			/* see vdev_name() */
+	unsigned int endpoints;
+	uint64_t bytes;			/* that are mapped */
+	struct vdev_mapping *map;
+	int nr, max;
+	struct vdev_domain *next;
+};
+
+#define VDEV_ENDPOINTS	1024
+#define VDEV_QUEUE	256
+
+struct vdev_queue {
+	uint32_t num, ready;
+	uint16_t served;		/* index up to which buffers were taken */
+	uint64_t desc, avail, used;
+};
+
+struct vdev {
+	struct vdev_config c;
+	int id;
+	bool taken;			/* the registers are EL2's */
+	uint32_t status, sel, features_sel, driver_sel, isr, notified[2];
+	uint64_t features;
+	uint8_t bypass;
+	struct vdev_queue q[2];		/* requests, events */
+	struct {			/* requests that it has seen */
+		uint16_t head;
+		uint64_t name;		/* then, if it is an attach */
+	} pending[VDEV_QUEUE];
+	int nr_pending;
+	unsigned int wait;
+	struct vdev_domain *domain[VDEV_ENDPOINTS];
+	struct vdev_domain *domains;
+	uint64_t requests, refused;
+};
+
+void vdev_init(struct vdev *d, const struct vdev_config *config);
+void vdev_free(struct vdev *d);
+uint64_t vdev_read(struct vdev *d, uint64_t reg, int size);
+void vdev_write(struct vdev *d, uint64_t reg, uint64_t val, int size);
+void vdev_poll(struct vdev *d);			/* memory may have changed */
+void vdev_tick(struct vdev *d);			/* time goes by */
+const struct vdev_mapping *vdev_find(const struct vdev_domain *domain, uint64_t addr);
+/* Tell of a fault; false if there is no buffer for it. */
+bool vdev_event(struct vdev *d, uint8_t reason, uint32_t flags, uint32_t endpoint,
+		uint64_t address);
+bool vdev_event_room(struct vdev *d);
+
+/*
+ * The program's: what is at an address that a queue or a descriptor has; the name of
+ * a domain that is attached to by a request that is seen now; chance; and a look at a
+ * mapping that was just made.
+ */
+void *vdev_memory(struct vdev *d, uint64_t addr, uint64_t size);
+uint64_t vdev_name(struct vdev *d);
+uint64_t vdev_random(uint64_t n);
+void vdev_mapped(struct vdev *d, const struct vdev_domain *domain, const struct vdev_mapping *m);
+void fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+#endif /* VIRTIO_MODEL_H */

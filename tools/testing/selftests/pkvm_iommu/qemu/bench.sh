@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: GPL-2.0
+# Sourced by run.sh: what the protection costs. Under -icount shift=4 the
+# guest's clock ticks 16 ns per instruction, EL2 included, and reads the same in
+# every run. One CPU only.
+# shellcheck shell=sh
+
+SIZES="4K 64K 1M 2M sg-16 sg-256"	# of mapbench, in its order
+# At most so many times the native driver's instructions, or, beside, those of the
+# native driver of a virtio-iommu: mode, size, map, unmap, both added.
+TARGETS="strict 4K 1.60 1.00 1.10
+strict 64K - - 1.00
+strict 1M - - 1.00
+strict 2M - - 1.25
+strict sg-16 - - 0.90
+strict sg-256 - - 0.90
+lazy 4K - - 1.30
+beside 4K 1.00 1.00 1.00
+beside 64K 1.00 1.00 1.00
+beside sg-16 1.00 1.00 1.00
+beside sg-256 1.00 1.00 1.00"
+SMMU=9050000				# its registers on QEMU's machine
+
+# measure NAME MEM APPEND [PROGRAM [QEMU-ARGS [MACHINE]]]: boots the program, `bench`
+# if none is given. Unpacking the initramfs beside the seal would keep the timer
+# interrupt pending, and QEMU's clock then runs ahead of the instructions.
+measure() {
+	MEM=$2
+	(MACHINE=${6:-$MACHINE} && boot "bench-$1" "-icount shift=4,sleep=off ${5:-}" \
+		"pkvm_test=${4:-bench} initramfs_async=0 $3" 300) || :
+	grep -q "^# exit ${4:-bench} 0$" "$LOGS/bench-$1.tap" ||
+		die "${4:-bench} did not run to its end: $LOGS/bench-$1.tap"
+	case ${4:-bench} in
+	mapbench)	m_want=$(for m_size in $SIZES; do echo "map-$m_size unmap-$m_size"; done) ;;
+	*)		m_want="donate-none donate-some seal shadow-bytes" ;;
+	esac
+	for m_what in $m_want; do
+		readable "$1" "$m_what"
+	done
+}
+
+# value NAME WHAT
+value() {
+	sed -n "s/^bench $2|//p" "$LOGS/bench-$1.tap"
+}
+
+# readable NAME WHAT: that there is one such number.
+readable() {
+	case $(value "$1" "$2") in
+	'' | *[!0-9]*)	die "no figure for $2: $LOGS/bench-$1.tap" ;;
+	esac
+}
+
+# line TEXT OFF ON LIMIT: LIMIT is for ON - OFF, and must be kept.
+line() {
+	awk -v text="$1" -v off="$2" -v on="$3" -v limit="$4" 'BEGIN {
+		printf "%-58s %9d %9d %9d %9d%s\n", text, off, on, on - off, limit,
+			(on - off > limit) ? "  <== MUST BE KEPT" : "" }'
+}
+
+# map_table MODE OFF ON [OFF-TEXT ON-TEXT]: what mapping costs in two boots, and what
+# it is to cost.
+map_table() {
+	printf '%-14s %15s   %15s   %23s   %s\n' "DMA, $1" "${4:-native}" "${5:-pKVM}" \
+		"times ${4:-native}" "at most"
+	printf '%-14s %7s %7s   %7s %7s   %7s %7s %7s   %5s %5s %5s\n' "" map unmap map unmap \
+		map unmap both map unmap both
+	for mt_size in $SIZES; do
+		echo "$TARGETS" | awk -v mode="$1" -v size="$mt_size" \
+			-v m0="$(value "$2" "map-$mt_size")" -v u0="$(value "$2" "unmap-$mt_size")" \
+			-v m1="$(value "$3" "map-$mt_size")" -v u1="$(value "$3" "unmap-$mt_size")" '
+		BEGIN { for (i = 3; i <= 5; i++) most[i] = "-" }
+		$1 == mode && $2 == size { for (i = 3; i <= 5; i++) most[i] = $i }
+		END {
+			x[3] = m1 / m0; x[4] = u1 / u0; x[5] = (m1 + u1) / (m0 + u0)
+			split("- - map unmap both", name)
+			for (i = 3; i <= 5; i++)
+				if (most[i] != "-" && x[i] > most[i])
+					missed = missed sprintf("  <== %s missed by %.3f",
+						name[i], x[i] - most[i])
+			printf "%-14s %7d %7d   %7d %7d   %7.3f %7.3f %7.3f   %5s %5s %5s%s\n",
+				size, m0, u0, m1, u1, x[3], x[4], x[5],
+				most[3], most[4], most[5], missed
+		}'
+	done
+}
+
+# The plugin that counts; without one, $COUNT stays empty.
+build_count() {
+	COUNT=
+	bc_addr="$("${CROSS_COMPILE}nm" "$OBJ/vmlinux" | awk '
+		{ at[$3] = $1 }
+		END {
+			n = split("dma_single_map_benchmark_prepare dma_sg_map_benchmark_prepare " \
+				"dma_single_map_benchmark_do_map dma_sg_map_benchmark_do_map " \
+				"__kvm_nvhe___hyp_text_start __kvm_nvhe___hyp_text_end " \
+				"__kvm_nvhe___kvm_hyp_host_vector __kvm_nvhe_handle_trap " \
+				"__kvm_nvhe_handle___pkvm_iommu_call", name, " ")
+			for (i = 1; i <= n; i++) {
+				if (!(name[i] in at)) {
+					print "count.c looks for " name[i] ", which vmlinux lacks" \
+						> "/dev/stderr"
+					exit 1
+				}
+				printf ",a%d=%s", i, at[name[i]]
+			}
+		}')" || die "the plugin for QEMU does not know what to count"
+	bc_so=$CACHE/count.so
+	gcc -O2 -shared -fPIC -o "$bc_so" "$TOOLS/count.c" >"$LOGS/count.log" 2>&1 ||
+		die "$(cat "$LOGS/count.log")"
+	if echo quit | "$QEMU" -M none -display none -nodefaults -monitor stdio \
+			-plugin "$bc_so,out=$LOGS/count.none$bc_addr,smmu=0" \
+			>"$LOGS/count.log" 2>&1; then
+		COUNT=$bc_so
+	else
+		say "$QEMU loads no plugins, so nothing is counted: $(tail -n 1 "$LOGS/count.log")"
+	fi
+}
+
+# count NAME SMMU: QEMU's argument that counts in this boot, see count.c.
+count() {
+	rm -f "$LOGS/bench-$1.count"
+	[ -z "$COUNT" ] || echo "-plugin $COUNT,out=$LOGS/bench-$1.count$bc_addr,smmu=$2"
+}
+
+# counted NAME SIZE: hypercalls, commands, instructions at EL2 of an operation.
+counted() {
+	[ -n "$COUNT" ] || { echo "- - -"; return; }
+	# shellcheck disable=SC2086
+	set -- "$1" "$2" $SIZES
+	c_name=$1
+	c_size=$2
+	shift 2
+	awk -v size="$c_size" -v sizes="$*" '
+		BEGIN { n = split(sizes, name, " ") }
+		NF == 4 && $1 > 0 && name[NR] == size {
+			printf "%.2f %s %.0f\n", $2 / $1,
+				$3 == "-" ? $3 : sprintf("%.2f", $3 / $1), $4 / $1
+			found = 1
+		}
+		END { exit !(found && NR == n) }' "$LOGS/bench-$c_name.count" ||
+		die "no counts for $c_size: $LOGS/bench-$c_name.count"
+}
+
+# count_table MODE OFF ON
+count_table() {
+	printf '%-14s %23s   %35s\n' "DMA, $1" "native" "pKVM"
+	printf '%-14s %11s %11s   %11s %11s %11s %11s\n' "map and unmap" "commands" "at EL2" \
+		"hypercalls" "commands" "at EL2" "of all"
+	for ct_size in $SIZES; do
+		ct_off=$(counted "$2" "$ct_size")
+		ct_on=$(counted "$3" "$ct_size")
+		echo "$ct_size $ct_off $ct_on" "$(value "$3" "map-$ct_size")" \
+			"$(value "$3" "unmap-$ct_size")" | awk '{
+			printf "%-14s %11s %11s   %11s %11s %11s %11s\n", $1, $3, $4, $5, $6, $7,
+				$7 == "-" ? "-" : sprintf("%.0f%%", 100 * $7 / ($8 + $9)) }'
+	done
+}
+
+# chart FILE TITLE NAME TEXT [NAME TEXT...]: the figures of these boots as SVG; the
+# targets are for the second.
+chart() {
+	ch_file=$1
+	{
+		echo "$2"
+		shift 2
+		ch_names=
+		ch_texts=series
+		while [ $# -gt 0 ]; do
+			ch_names="$ch_names $1"
+			ch_texts="$ch_texts|$2"
+			shift 2
+		done
+		echo "$ch_texts"
+		echo "$TARGETS" | sed -n 's/^strict \([^ ]*\) .* /target|\1 /p'
+		for ch_size in $SIZES; do
+			printf '%s' "$ch_size"
+			for ch_name in $ch_names; do
+				printf ' %s %s' "$(value "$ch_name" "map-$ch_size")" \
+					"$(value "$ch_name" "unmap-$ch_size")"
+			done
+			echo
+		done
+	} | awk -f "$TOOLS/chart.awk" >"$ch_file.tmp"
+	mv "$ch_file.tmp" "$ch_file"
+}
+
+KINDS='/\(smmu-v3\|virtio\)\.c$'	# the files for one kind of IOMMU
+
+# sources DIR: its C files but those for tests.
+sources() {
+	find "$1" -name '*.c' | grep -v '/[^/]*test[^/]*\.c$' | sort
+}
+
+# Lines of code, without blanks and comments.
+count_lines() {
+	cat "$@" | "${CROSS_COMPILE}gcc" -fpreprocessed -dD -E -P -x c - 2>/dev/null |
+		grep -c '[^[:space:]]'
+}
+
+report() {
+	SMP=1			# for boot; more CPUs mean nothing under icount
+	measure off 1G pkvm_iommu=off
+	measure on 1G ""
+	measure on-more 2G ""
+
+	printf '%-58s %9s %9s %9s %9s\n' "guest instructions" off on added limit
+	line "donate and reclaim a page, no identity stream" \
+		"$(value off donate-none)" "$(value on donate-none)" 600
+	line "donate and reclaim a page, with identity streams" \
+		"$(value off donate-some)" "$(value on donate-some)" 2500
+	line "seal at boot, per GiB of memory (1 GiB -> 2 GiB)" \
+		"$(value on seal)" "$(value on-more seal)" 10000000
+	echo
+	printf '%-58s %9s %9s %9s %9s\n' "bytes" "1 GiB" "2 GiB" added limit
+	line "shadow tables" "$(value on shadow-bytes)" "$(value on-more shadow-bytes)" 2202009
+	echo
+	for b_what in table-bytes-pages table-bytes-blocks; do
+		readable on $b_what
+		[ "$(value on $b_what)" != 0 ] || die "1 GiB cannot be mapped: $LOGS/bench-on.tap"
+	done
+	printf '%-58s %9d\n' \
+		"page tables of a DMA domain with 1 GiB, mapped by pages" \
+		"$(value on table-bytes-pages)" \
+		"the same, mapped by 2 MiB" "$(value on table-bytes-blocks)"
+	echo
+
+	# Symbols have to be where nm says; and so each run has the same addresses.
+	b_append="nokaslr iommu.passthrough=0"
+	build_count
+	measure map-off 1G "pkvm_iommu=off $b_append" mapbench "$(count map-off $SMMU)"
+	measure map-on 1G "$b_append" mapbench "$(count map-on $SMMU)"
+	measure lazy-off 1G "pkvm_iommu=off iommu.strict=0 $b_append" mapbench
+	measure lazy-on 1G "iommu.strict=0 $b_append" mapbench
+	echo "Guest instructions of dma_map_benchmark on an SMMUv3; native: pkvm_iommu=off"
+	echo
+	map_table strict map-off map-on
+	echo
+	map_table lazy lazy-off lazy-on
+	echo
+	count_table strict map-off map-on
+	echo
+	virtio_boots
+	echo "The same on a virtio-iommu, of which QEMU's side is not counted"
+	echo
+	map_table virtio virtio-off virtio-on
+	echo
+	map_table beside virtio-off map-on virtio "pKVM SMMUv3"
+	echo
+	count_table virtio virtio-off virtio-on
+	echo
+	chart "$ROOT/build/bench.svg" "DMA mapping, strict" \
+		map-off "SMMUv3, native" map-on "SMMUv3, pKVM" \
+		virtio-off "virtio-iommu, native" virtio-on "virtio-iommu, pKVM"
+	echo "Chart: build/bench.svg"
+	echo
+	echo "EL2 text added by the layer, bytes (without the test backend):"
+	b_hyp=arch/arm64/kvm/hyp/nvhe/iommu
+	b_drv=$ROOT/drivers/iommu/pkvm
+	sources "$ROOT/$b_hyp" | while read -r b_src; do
+		b_src=${b_src#"$ROOT/$b_hyp"/}
+		"${CROSS_COMPILE}size" -A "$OBJ/$b_hyp/${b_src%.c}.nvhe.o" |
+			awk -v name="${b_src%.c}" \
+				'/^\.text/ { n += $2 } END { printf "  %-18s %6d\n", name, n }'
+	done
+	echo "Lines of code, without comments and blanks:"
+	# The names of our files have no blanks.
+	# shellcheck disable=SC2046
+	printf '  %-34s %5d\n' \
+		"EL2 core" "$(count_lines $(sources "$ROOT/$b_hyp" | grep -v "$KINDS"))" \
+		"EL2 SMMUv3 backend (at most 900)" \
+			"$(count_lines $(sources "$ROOT/$b_hyp" | grep '/smmu-v3\.c$'))" \
+		"EL2 virtio-iommu backend" \
+			"$(count_lines $(sources "$ROOT/$b_hyp" | grep '/virtio\.c$'))" \
+		"EL1 without the init modules" \
+			"$(count_lines $(sources "$b_drv" | grep -v "$KINDS"))" \
+		"EL1 SMMUv3 init (at most 150)" "$(count_lines "$b_drv/smmu-v3.c")" \
+		"EL1 virtio-iommu init" "$(count_lines "$b_drv/virtio.c")"
+	echo "Existing kernel files:"
+	"$TOOLS/footprint.sh" | tail -n 1
+}
+
+# The benchmark with all of PCI behind a virtio-iommu.
+virtio_boots() {
+	vb_machine=virt,virtualization=on,gic-version=3
+	MEM=1G
+	vb_tree=$(MACHINE=$vb_machine && device_tree bench-virtio virtio-iommu)
+	# Without ioeventfd QEMU answers before the guest goes on: else how long it polls
+	# depends on the machine.
+	vb_qemu="$VIRTIO_IOMMU -global virtio-mmio.ioeventfd=off -dtb $vb_tree"
+	measure virtio-off 1G "pkvm_iommu=off $b_append" mapbench \
+		"$vb_qemu $(count virtio-off 0)" "$vb_machine"
+	measure virtio-on 1G "$b_append" mapbench \
+		"$vb_qemu $(count virtio-on 0)" "$vb_machine"
+}
+
+# What mapping costs is for people to judge; a limit that must be kept fails, and so
+# does what cannot be measured.
+bench() {
+	report >"$LOGS/bench.txt"
+	echo "Targets missed: $(grep -c '<==.*missed' "$LOGS/bench.txt" || :)" >>"$LOGS/bench.txt"
+	cp "$LOGS/bench.txt" "$ROOT/build/bench.txt"
+	cat "$LOGS/bench.txt"
+	say "also in build/bench.txt"
+	! grep -q 'MUST BE KEPT' "$LOGS/bench.txt" || die "a limit is not kept: see above"
+}

@@ -1,0 +1,159 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Which lines of the EL2 code (arch/arm64/kvm/hyp/nvhe/iommu) run in QEMU. Nothing
+# is instrumented: QEMU's log prints each block of instructions that it translates,
+# and it translates what is about to run. KASLR is off for that.
+#
+# A line counts as run if an instruction that the compiler's line table says is its
+# own was translated. So a line that is inlined in several places has run if it has
+# in one, one whose instructions were merged with another's runs with it, and one
+# that was optimised away does not count. A block ends at a branch, so what follows
+# an untaken exit does not count; but what an exception cut off does.
+#
+#   coverage.sh [name...]	boots these configurations, else all but the slow ones
+#
+# Prints for each file the share of lines that ran, and those that never did.
+# GCOV=DIR adds the lines that run on the build machine: the directory of the *.gcov
+# files, which `make TREE=... O=DIR cov` in tools/testing/pkvm_iommu leaves in DIR/cov.
+# The logs stay in the cache; KEEP=1 starts from the ones that are there.
+
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+EL2=arch/arm64/kvm/hyp/nvhe/iommu
+ASM=$CACHE/coverage
+OBJDUMP=${CROSS_COMPILE}objdump
+
+# What says little for its time: races, disks and networks, other kernels.
+default_configs() {
+	awk -F '|' '/^(#|[ \t]*$)/ { next }
+		{ name = $1; gsub(/[ \t]/, "", name) }
+		name ~ /race|devices|smp4|walk-4|el2-debug|kunit|vfio|storm|stress/ { next }
+		{ print name }' "$TOOLS/configs"
+	echo demo
+}
+
+# Each instruction of our files: "ADDRESS FILE:LINE", the address within 2 MiB.
+# Run-time addresses differ from the linked ones by a multiple of that.
+instructions() {
+	"$OBJDUMP" --dwarf=decodedline "$OBJ/vmlinux" | awk -v dir="$EL2/" '
+	function low(hex,   i, n) {
+		for (i = length(hex) - 5; i <= length(hex); i++)
+			n = n * 16 + index("0123456789abcdef", substr(hex, i, 1)) - 1
+		return n % 2097152
+	}
+	/:$/ {
+		i = index($1, dir)
+		file = i ? substr($1, i + length(dir)) : ""
+		sub(/:$/, "", file)
+		next
+	}
+	# A new line number starts here; addresses up to the next belong to it.
+	$3 ~ /^0x/ && $2 ~ /^[0-9]+$/ {
+		print low($3), (file == "" ? "-" : file ":" $2)
+	}
+	$2 == "-" && $3 ~ /^0x/ { print low($3), "-" }'
+}
+
+# The addresses that ran, of EL2: the log has user space as well, elsewhere.
+executed() {
+	cat "$ASM"/*.asm | awk '
+	function low(hex,   i, n) {
+		for (i = length(hex) - 5; i <= length(hex); i++)
+			n = n * 16 + index("0123456789abcdef", substr(hex, i, 1)) - 1
+		return n % 2097152
+	}
+	/^0x[0-9a-f]+: / && !/^0xffff........: / {
+		sub(/:$/, "", $1)
+		print low($1)
+	}' | sort -un
+}
+
+# Lines of the listings: "run FILE:LINE" or "not FILE:LINE".
+lines() {
+	instructions >"$ASM/instructions"
+	[ -s "$ASM/instructions" ] || die "no line numbers in $OBJ/vmlinux: run 'make image'"
+	executed >"$ASM/executed"
+	[ -s "$ASM/executed" ] || die "no EL2 code in the logs in $ASM"
+	# What ran belongs to the last line number that starts at or before it.
+	{
+		sed 's/$/ 0/' "$ASM/instructions"
+		sed 's/$/ - 1/' "$ASM/executed"
+	} | sort -s -k1,1n -k3,3n | awk '
+		$3 {
+			for (l in here)
+				ran[l] = 1
+			next
+		}
+		$1 != at { split("", here); at = $1 }
+		$2 != "-" { here[$2] = 1; all[$2] = 1 }
+		END {
+			for (l in all)
+				print (l in ran ? "run" : "not"), l
+		}'
+	[ -z "${GCOV:-}" ] || gcov_lines
+}
+
+gcov_lines() {
+	find "$ROOT/$EL2" -name '*.c' | while read -r gl; do
+		[ ! -f "$GCOV/${gl##*/}.gcov" ] || awk -F : -v file="${gl#"$ROOT/$EL2"/}" '
+			$1 ~ /#####|=====/ { print "not", file ":" $2 + 0; next }
+			$1 ~ /[0-9]/ { print "run", file ":" $2 + 0 }' "$GCOV/${gl##*/}.gcov"
+	done
+}
+
+report() {
+	lines | sort -u | awk -v src="$ROOT/$EL2" '
+	# The tests themselves do not count, nor what others wrote.
+	{
+		split($2, at, ":")
+		name = at[1]
+		sub(/^backends\//, "", name)
+	}
+	name ~ /^(self)?test[-.]|\// { next }
+	{
+		all[$2] = 1
+		if ($1 == "run")
+			ran[$2] = 1
+		if (at[2] > last[at[1]])
+			last[at[1]] = at[2]
+	}
+	END {
+		for (f in last) {
+			n = r = 0
+			for (i = 1; i <= last[f]; i++) {
+				n += (f ":" i) in all
+				r += (f ":" i) in ran
+			}
+			printf "%-23s %5d of %5d lines  %5.1f %%\n", f, r, n, 100 * r / n | "sort"
+			sum += n; done += r
+		}
+		close("sort")
+		printf "%-23s %5d of %5d lines  %5.1f %%\n\nNever run:\n", "together", done, sum, 100 * done / sum
+		for (f in last) {
+			while ((getline text < (src "/" f)) > 0) {
+				line++
+				if ((f ":" line) in all && !((f ":" line) in ran)) {
+					sub(/^[ \t]+/, "", text)
+					printf "%s:%d: %s\n", f, line, text | "sort -t: -k1,1 -k2,2n"
+				}
+			}
+			line = 0
+		}
+	}'
+}
+
+if [ -z "${KEEP:-}" ]; then
+	rm -rf "$ASM"
+	mkdir -p "$ASM"
+	# A failed test fails here, too, but what ran has run.
+	# shellcheck disable=SC2046
+	[ $# -gt 0 ] || set -- $(default_configs)
+	rc=0
+	COVERAGE=$ASM "$TOOLS/run.sh" test "$@" >"$ASM/tap" || rc=$?
+	grep '^not ok' "$ASM/tap" >&2 || :
+	tail -n 1 "$ASM/tap" >&2
+fi
+report
+exit "${rc:-0}"

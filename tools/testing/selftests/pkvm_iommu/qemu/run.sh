@@ -1,0 +1,558 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Boots guests and judges what they print.
+#
+#   run.sh demo			every attack, protection off and on, as a table
+#   run.sh test [name...]	all checks, the demo and all configurations, or only
+#				those named ("demo" for the demo); TAP on stdout
+#   run.sh shell		interactive
+#   run.sh bench		see bench.sh
+#
+# Environment: MACHINE CPU SMP MEM APPEND QEMU IMAGE COVERAGE (see coverage.sh).
+
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+QEMU=${QEMU:-qemu-system-aarch64}
+MACHINE=${MACHINE:-virt,virtualization=on,gic-version=3,iommu=smmuv3}
+CPU=${CPU:-max}
+SMP=${SMP:-1}
+MEM=${MEM:-512M}
+# Identity groups: what an attacker who is root would ask for.
+APPEND=${APPEND:-iommu.passthrough=1}
+IMAGE=${IMAGE:-$ROOT/build/Image}
+# In the last of the machine's slots for virtio-mmio devices.
+VIRTIO_IOMMU="-global virtio-mmio.force-legacy=false
+	-device virtio-iommu-device,primary-bus=pcie.0"
+# Words on the console that fail a boot.
+COMPLAINTS='Kernel panic|did not complete a command|Oops|BUG:|WARNING:|hyp panic|Internal error:|Call trace:'
+
+# guest TIMEOUT SERIAL 'qemu args' 'append': what all boots have in common.
+# --foreground: Ctrl-C reaches QEMU too.
+guest() {
+	# The last two are lists of words.
+	# shellcheck disable=SC2086
+	timeout --foreground -k 5 "$1" \
+		"$QEMU" -M "$MACHINE" -cpu "$CPU" -smp "$SMP" -m "$MEM" \
+		-display none -nodefaults -no-reboot -serial "$2" \
+		-kernel "$IMAGE" -initrd "$INITRD" \
+		-append "console=ttyAMA0 kvm-arm.mode=protected panic=-1 $APPEND $4" \
+		-device edu,dma_mask=0xffffffffffffffff $3
+}
+
+# boot NAME 'qemu args' 'append' TIMEOUT: console to logs/NAME.console, the
+# programs' output to logs/NAME.tap, QEMU's own words to logs/NAME.qemu.
+# Returns QEMU's status, 124 if it had to be killed.
+boot() {
+	b_t0=$(now)
+	b_rc=0
+	b_log=
+	rm -f "$LOGS/$1.console" "$LOGS/$1.raw"
+	# Above where programs and firmware are, below the kernel.
+	[ -z "${COVERAGE:-}" ] || b_log="-d in_asm -D $COVERAGE/$1.asm
+		-dfilter 0x1000000000..0xfffffffffffff"
+	guest "$4" "file:$LOGS/$1.console" "-device virtio-serial-pci
+		-chardev file,id=res,path=$LOGS/$1.raw
+		-device virtconsole,chardev=res $b_log $2" "$3${COVERAGE:+ nokaslr}" \
+		</dev/null >"$LOGS/$1.qemu" 2>&1 || b_rc=$?
+	touch "$LOGS/$1.console" "$LOGS/$1.raw"
+	tr -d '\r' <"$LOGS/$1.raw" >"$LOGS/$1.tap"
+	case $b_rc in
+	0)	b_end="ended" ;;
+	124)	b_end="killed after $4 s" ;;
+	*)	b_end="QEMU failed: $(head -n 1 "$LOGS/$1.qemu")" ;;
+	esac
+	say "$(printf '%5d s  boot %s: %s' $(($(now) - b_t0)) "$1" "$b_end")"
+	return $b_rc
+}
+
+# complaints NAME: the offending console lines.
+complaints() {
+	tr -d '\r' <"$LOGS/$1.console" | grep -E "$COMPLAINTS" || :
+}
+
+powered_off() {
+	grep -q 'reboot: Power down' "$LOGS/$1.console"
+}
+
+########## demo
+
+# attack_boots NAME 'qemu args' TIMEOUT: both boots, side by side; fails if one of
+# them did not go as it should.
+attack_boots() {
+	bad=0
+	boot "$1-off" "$2" "pkvm_test=attack pkvm_iommu=off" "$3" &
+	off_boot=$!
+	boot "$1-on" "$2" "pkvm_test=attack" "$3" || bad=1
+	wait $off_boot || bad=1
+	for side in off on; do
+		if ! grep -q '^# exit attack ' "$LOGS/$1-$side.tap" || ! powered_off "$1-$side"; then
+			say "protection $side: the attacks did not run to their end; see $LOGS/$1-$side.console"
+			bad=1
+		fi
+		complaints "$1-$side" >"$LOGS/$1.complaints"
+		if [ -s "$LOGS/$1.complaints" ]; then
+			sed "s/^/protection $side: /" "$LOGS/$1.complaints" >&2
+			bad=1
+		fi
+	done
+	return $bad
+}
+
+demo() {
+	bad=0
+	attack_boots demo "" "${DEMO_TIMEOUT:-240}" || bad=1
+	echo
+	tr -d '\r' <"$LOGS/demo-on.console" | sed 's/^\[ *[0-9.]*\] *//' |
+		grep -E '^pkvm[_-]iommu' | head -n 12 || :
+	echo
+	table "$LOGS/demo-off.tap" "$LOGS/demo-on.tap" || bad=1
+	return $bad
+}
+
+# table OFF ON [TEST [IDS]]: both runs side by side, or as rows of a test that begin
+# with TEST; fails unless every attack came out as it should. Those in IDS (separated
+# by commas) have no target here.
+table() {
+	awk -F '|' -v least=20 -v tap="${3:-}" -v none=",${4:-}," '
+	function pad(s, n)	{ return sprintf("%-" n "s", s) }
+	!/^row /		{ next }
+	{
+		side = FILENAME == ARGV[1] ? 1 : 2
+		id = substr($1, 5)
+		if (!(id in text)) {
+			order[++n] = id
+			text[id] = $2
+			if (length(id) > w_id) w_id = length(id)
+			if (length($2) > w_text) w_text = length($2)
+		}
+		if ((side, id) in outcome)
+			twice[id] = 1
+		outcome[side, id] = $3
+		if ($4 != "")
+			evidence[id] = $4	# that of the second run
+	}
+	END {
+		if (w_id < 2) w_id = 2
+		if (w_text < 6) w_text = 6
+		head = pad("id", w_id) "  " pad("attack", w_text) "  off      on       evidence"
+		rule = head
+		gsub(/./, "-", rule)
+		if (!tap)
+			print head "\n" rule
+		for (i = 1; i <= n; i++) {
+			id = order[i]
+			off = (1, id) in outcome ? outcome[1, id] : "missing"
+			on = (2, id) in outcome ? outcome[2, id] : "missing"
+			good = (off == "reached" || off == "n/a") &&
+			       (on == "blocked" || on == "refused") && !(id in twice)
+			if (index(none, "," id ","))
+				good = off == "n/a" && on == "n/a" && !(id in twice)
+			count["off " off]++
+			count["on " on]++
+			bad += !good
+			if (tap) {
+				print (good ? "" : "not ") "ok - " tap " " id ": " \
+					text[id] " (off " off ", on " on \
+					(on == "n/a" ? ": " evidence[id] : "") ")"
+				continue
+			}
+			print pad(id, w_id) "  " pad(text[id], w_text) "  " \
+				pad(off, 7) "  " pad(on, 7) "  " evidence[id] \
+				(good ? "" : "   <== WRONG")
+		}
+		if (!tap) print ""
+		printf (tap ? "# " : "") "%d attacks. Protection off: %d reached, %d n/a. On: %d blocked, %d refused, %d n/a. Wrong: %d.\n",
+			n, count["off reached"], count["off n/a"],
+			count["on blocked"], count["on refused"], count["on n/a"], bad
+		if (n < least)
+			printf (tap ? "# " : "") "Too few: at least %d are expected.\n", least
+		# Where nothing is reached with the protection off, nothing was
+		# shown.
+		exit bad || n < least || !count["off reached"]
+	}' "$1" "$2"
+}
+
+########## test
+
+# Rows are written without numbers: "ok - text", "not ok - text",
+# "ok - text # SKIP why", "# comment"; number() makes TAP of them.
+number() {
+	awk '
+	/^# complete$/ { complete = 1; next }
+	/^(not )?ok - / {
+		what = /^not/ ? "not ok" : "ok"
+		sub(/^(not )?ok - /, "")
+		if (what == "not ok") failed++
+		# An expected failure shows no more than a skip does.
+		else if (/ # (SKIP|XFAIL|TODO)/) skipped++
+		else passed++
+		print what " " ++n " - " $0
+		fflush()
+		next
+	}
+	{ print /^#/ ? $0 : "# " $0; fflush() }
+	END {
+		if (!complete) {
+			failed++
+			print "not ok " ++n " - the runner came to its end"
+		}
+		print "1.." n+0
+		printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
+		exit failed || !passed
+	}'
+}
+
+# row TEXT COMMAND...: one row; the output of a failing command follows it.
+row() {
+	row_text=$1
+	shift
+	row_log=$LOGS/${name:-run}.row
+	if ("$@") >"$row_log" 2>&1 </dev/null; then
+		echo "ok - $row_text"
+	else
+		echo "not ok - $row_text"
+		head -n 60 "$row_log" | sed 's/^/#   /'
+		return 1
+	fi
+}
+
+# The same for long ones, whose progress is to be seen while they run.
+loud_row() {
+	row_text=$1
+	shift
+	if ("$@") >&2 </dev/null; then
+		echo "ok - $row_text"
+	else
+		echo "not ok - $row_text"
+		return 1
+	fi
+}
+
+# judge NAME PROGRAMS EXPECT < .tap: rows of one boot's programs.
+judge() {
+	awk -v conf="$1" -v progs="$2" -v expect="$3" '
+	function bad(text) { print "not ok - " conf ": " cur ": " text }
+	function leave() {
+		if (cur == "")
+			return
+		# A guest that is expected to crash leaves a program half done.
+		if (expect != "" && !exited[cur])
+			;
+		else if (plan < 0)
+			bad("has a plan")
+		else if (plan != seen)
+			bad("ran " seen " of the " plan " tests planned")
+		cur = ""
+	}
+	/^# start / { leave(); cur = $3; plan = -1; seen = 0; next }
+	/^# exit / {
+		if ($3 == cur) {
+			# 4 is the exit status of a kselftest that was skipped
+			if ($4 != 0 && !($4 == 4 && plan == 0 && skip))
+				bad("exit status " $4)
+			exited[$3]++
+			leave()
+		}
+		next
+	}
+	cur == "" { next }
+	/^1\.\.[0-9]+/ {
+		if (plan >= 0)
+			bad("has one plan only")
+		plan = substr($1, 4) + 0
+		skip = / # SKIP/
+		if (plan == 0)
+			print (skip ? "ok" : "not ok") " - " conf ": " cur ": " \
+				(skip ? "whole" $0 : "an empty plan")
+		next
+	}
+	/^Bail out!/ { bad($0); next }
+	/^(not )?ok [0-9]+/ {
+		what = /^not/ ? "not ok" : "ok"
+		sub(/^not /, "")
+		if ($2 != ++seen)
+			bad("test " seen " has number " $2)
+		sub(/^ok [0-9]+ *(- )?/, "")
+		print what " - " conf ": " cur ": " $0
+		next
+	}
+	# Explanations, but not without end; the log has them all.
+	/^#/ && !/^# (RUN|  *OK) / && ++comments[cur] <= 100 { print }
+	END {
+		leave()
+		n = split(progs, want, ",")
+		for (i = 1; i <= n; i++) {
+			sub(/:.*/, "", want[i])
+			cur = want[i]
+			if (exited[cur]-- < 1 && expect == "")
+				bad("ran to its end")
+		}
+	}' | sed 's/: whole1\.\.0/: whole program/'
+}
+
+# clean_boot NAME STATUS EXPECT: what the console says.
+clean_boot() {
+	cb_rc=0
+	cb_file=$LOGS/$1.complaints
+	complaints "$1" >"$cb_file"
+	# A trace belongs to what is expected, if anything is.
+	[ -z "$3" ] || sed -i '/Call trace:/d' "$cb_file"
+	for cb_word in $(echo "$3" | tr ',' ' '); do
+		cb_word=$(echo "$cb_word" | tr '_' ' ')
+		if ! grep -qF "$cb_word" "$cb_file"; then
+			echo "expected on the console, but not there: $cb_word"
+			cb_rc=1
+		fi
+		grep -vF "$cb_word" "$cb_file" >"$cb_file.rest" || :
+		mv "$cb_file.rest" "$cb_file"
+	done
+	if [ -s "$cb_file" ]; then
+		cat "$cb_file"
+		cb_rc=1
+	fi
+	if [ "$2" -ne 0 ]; then
+		echo "QEMU's status is $2 (124: killed at the timeout)"
+		cat "$LOGS/$1.qemu"
+		cb_rc=1
+	elif [ -z "$3" ] && ! powered_off "$1"; then
+		echo "the guest did not power off by itself"
+		cb_rc=1
+	fi
+	[ $cb_rc -eq 0 ] || { echo "the console's end:"; tail -n 25 "$LOGS/$1.console"; }
+	return $cb_rc
+}
+
+# The default stands for "-".
+field() {
+	[ "$1" = - ] && echo "$2" || echo "$1"
+}
+
+trim() {
+	echo "$1" | sed 's/^[ 	]*//; s/[ 	]*$//'
+}
+
+# real_devices NAME: what `devices` tests: fresh disks and three networks, whose
+# TFTP server has something to fetch.
+real_devices() {
+	rm -rf "$LOGS/$1.tftp"
+	mkdir -p "$LOGS/$1.tftp"
+	head -c 1000000 /dev/urandom >"$LOGS/$1.tftp/blob"
+	(cd "$LOGS/$1.tftp" && sha256sum blob >blob.sum)
+	for rd_disk in nvme virtio ahci usb; do
+		rm -f "$LOGS/$1.$rd_disk"
+		truncate -s 64M "$LOGS/$1.$rd_disk"
+		echo "-drive if=none,id=$rd_disk,format=raw,cache=unsafe,file=$LOGS/$1.$rd_disk"
+	done
+	for rd_net in e1000e virtio igb; do
+		echo "-netdev user,id=net-$rd_net,tftp=$LOGS/$1.tftp"
+	done
+	echo "-device nvme,serial=pkvm,drive=nvme" \
+		"-device virtio-blk-pci,drive=virtio,iommu_platform=on,disable-legacy=on" \
+		"-device ich9-ahci,id=ahci -device ide-hd,drive=ahci,bus=ahci.0" \
+		"-device qemu-xhci,id=xhci -device usb-storage,drive=usb,bus=xhci.0" \
+		"-device e1000e,netdev=net-e1000e,romfile=" \
+		"-device virtio-net-pci,netdev=net-virtio,romfile=,iommu_platform=on,disable-legacy=on" \
+		"-device igb,netdev=net-igb,romfile="
+}
+
+# What `storm` tests: a disk, and devices to fault (one more is always there).
+storm_devices() {
+	echo "-drive if=none,id=null,driver=null-co,size=64M,read-zeroes=on" \
+		"-device nvme,serial=pkvm,drive=null"
+	for sd_edu in 1 2 3 4 5 6 7; do
+		echo "-device edu,id=edu$sd_edu,dma_mask=0xffffffffffffffff"
+	done
+}
+
+# nvme_devices N: what `walk` has for DMA, one for each thread, and other streams.
+nvme_devices() {
+	nd=0
+	while [ $nd -lt "$1" ]; do
+		echo "-device nvme,serial=walk$nd,cmb_size_mb=1 -device edu"
+		nd=$((nd + 1))
+	done
+}
+
+# device_tree NAME EDIT: the machine's device tree, changed by one of the edits
+# below; prints the file.
+device_tree() {
+	dt=$LOGS/$1.dtb
+	"$QEMU" -M "$MACHINE,dumpdtb=$dt" -cpu "$CPU" -smp "$SMP" -m "$MEM" \
+		-display none -nodefaults >/dev/null 2>&1
+	case $2 in
+	small-registers)	# an SMMUv3 without its second register page
+		fdtput -t x "$dt" /smmuv3@9050000 reg 0 9050000 0 10000 ;;
+	other-iommu)		# an IOMMU that nobody knows
+		fdtput -c "$dt" /unknown-iommu
+		fdtput -t s "$dt" /unknown-iommu compatible example,unknown
+		fdtput -t x "$dt" /unknown-iommu '#iommu-cells' 1 ;;
+	virtio-iommu)		# which devices are behind it; QEMU does not say
+		fdtput -t x "$dt" /virtio_mmio@a003e00 '#iommu-cells' 1
+		fdtput -t x "$dt" /virtio_mmio@a003e00 phandle 9000
+		fdtput -t x "$dt" /pcie@10000000 iommu-map 0 9000 0 10000 ;;
+	esac
+	echo "$dt"
+}
+
+# one_config LINE: boot a line of ./configs and judge it. Runs in a subshell.
+one_config() (
+	IFS='|'
+	set -f
+	# shellcheck disable=SC2086
+	set -- $1
+	set +f
+	unset IFS
+	name=$(trim "$1")
+	MACHINE=$(field "$(trim "$2")" "$MACHINE")
+	CPU=$(field "$(trim "$3")" "$CPU")
+	SMP=$(field "$(trim "$4")" "$SMP")
+	MEM=$(field "$(trim "$5")" "$MEM")
+	append=$(field "$(trim "$6")" "")
+	devices=$(field "$(trim "$7")" "")
+	case $devices in
+	real)	devices=$(real_devices "$name") ;;
+	storm)	devices=$(storm_devices) ;;
+	nvme)	devices=$(nvme_devices "$SMP") ;;
+	esac
+	programs=$(trim "$8" | tr -d ' ')
+	limit=120
+	attacks=
+	expect=
+	log=
+	for o in ${9:-}; do
+		case $o in
+		timeout=*)	limit=${o#*=} ;;
+		expect=*)	expect=${o#*=} ;;
+		attacks | attacks=*)
+				attacks=y
+				no_target=${o#attacks}
+				no_target=${no_target#=} ;;
+		log=*)		log=$(echo "${o#*=}" | tr '_' ' ') ;;
+		initrd=vfio)
+			cat "$INITRD" "$VFIO_INITRD" >"$LOGS/$name.initrd"
+			INITRD=$LOGS/$name.initrd
+			;;
+		virtio-iommu)	devices="$VIRTIO_IOMMU $devices -dtb $(device_tree "$name" "$o")" ;;
+		at-once)	devices="-global virtio-mmio.ioeventfd=off $devices" ;;
+		image=*)	IMAGE=$ROOT/build/Image-${o#*=}
+				loud_row "$name: its kernel builds" \
+					env VARIANT="${o#*=}" "$TOOLS/build.sh" || continue ;;
+		dtb=*)		devices="$devices -dtb $(device_tree "$name" "${o#*=}")" ;;
+		*)		echo "not ok - $name: option $o in configs" ;;
+		esac
+	done
+	if [ -n "$attacks" ]; then
+		attack_rows "$name" "$name: attack" "$devices" "$limit" "$no_target"
+		return
+	fi
+	status=0
+	boot "$name" "$devices" "pkvm_test=$programs $append" "$limit" || status=$?
+	judge "$name" "$programs" "$expect" <"$LOGS/$name.tap"
+	row "$name: boots and powers off without a complaint" \
+		clean_boot "$name" $status "$expect" || :
+	[ -z "$log" ] || row "$name: the log says: $log" \
+		grep -qF "$log" "$LOGS/$name.console" || :
+)
+
+# attack_rows NAME TEST 'qemu args' TIMEOUT IDS: the attacks, one row each, see table.
+attack_rows() {
+	name=$1
+	loud_row "$2: both boots end without a complaint" attack_boots "$1" "$3" "$4" || :
+	ar_rc=0
+	table "$LOGS/$1-off.tap" "$LOGS/$1-on.tap" "$2" "$5" >"$LOGS/$1.attacks" || ar_rc=1
+	cat "$LOGS/$1.attacks"
+	row "$2: enough attacks, and each came out as it should" [ $ar_rc -eq 0 ] || :
+}
+
+config_lines() { grep -Ev '^(#|[[:space:]]*$)' "$TOOLS/configs"; }
+
+# work QUEUE: what a line of it says, one after the other, until there is none. The
+# rows of a configuration stay together.
+work() {
+	while
+		exec 8>"$1.lock"
+		flock 8
+		work_line=$(head -n 1 "$1")
+		sed -i 1d "$1"
+		exec 8>&-
+		[ -n "$work_line" ]
+	do
+		work_rows=$LOGS/$(trim "${work_line%%|*}").rows
+		one_config "$work_line" >"$work_rows"
+		flock "$1.lock" cat "$work_rows"
+	done
+}
+
+test_rows() {
+	if ! loud_row "setup" "$TOOLS/setup.sh" ||
+	   ! loud_row "the kernel builds, and has every option asked for" "$TOOLS/build.sh" ||
+	   ! loud_row "the test programs build" "$TOOLS/mkinitramfs.sh"; then
+		echo "# complete"
+		return
+	fi
+	if [ $# -eq 0 ]; then
+		# shellcheck source=static-checks.sh
+		. "$TOOLS/static-checks.sh"
+		check_rows
+		loud_row "make check: EL2 on this machine, against the specification" \
+			env SEED=1 FUZZ=5 "$RUNNER/check.sh" || :
+	fi
+	config_lines >"$LOGS/configs"
+	case " ${*:-demo} " in
+	*" demo "*)	attack_rows demo attack "" "${DEMO_TIMEOUT:-240}" "" ;;
+	esac
+	for want; do
+		[ "$want" != demo ] || continue
+		grep -q "^${want}[ 	|]" "$LOGS/configs" || echo "not ok - no configuration is named $want"
+	done
+	# Guests with one CPU two at a time, the others by themselves.
+	: >"$LOGS/singles"
+	: >"$LOGS/others"
+	while read -r line; do
+		conf=$(trim "${line%%|*}")
+		[ $# -eq 0 ] || case " $* " in
+		*" $conf "*)	;;
+		*)		continue ;;
+		esac
+		case $(echo "$line" | cut -d '|' -f 4) in
+		*[2-9]*)	echo "$line" >>"$LOGS/others" ;;
+		*)		echo "$line" >>"$LOGS/singles" ;;
+		esac
+	done <"$LOGS/configs"
+	work "$LOGS/singles" &
+	second=$!
+	work "$LOGS/singles"
+	wait $second
+	work "$LOGS/others"
+	echo "# complete"
+}
+
+########## main
+
+mode=${1:-}
+[ $# -eq 0 ] || shift
+case $mode in
+demo)
+	"$TOOLS/mkinitramfs.sh"
+	demo
+	;;
+test)
+	echo "TAP version 13"
+	test_rows "$@" | number
+	;;
+shell)
+	"$TOOLS/mkinitramfs.sh"
+	guest 0 mon:stdio "" ""
+	;;
+bench)
+	"$TOOLS/mkinitramfs.sh"
+	# shellcheck source=bench.sh
+	. "$TOOLS/bench.sh"
+	bench
+	;;
+*)
+	die "usage: run.sh demo | test [name...] | shell | bench"
+	;;
+esac

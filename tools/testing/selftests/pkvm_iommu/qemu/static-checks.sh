@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0
+# Sourced by run.sh: the checks that need no guest. Each is a TAP row.
+# shellcheck shell=sh
+
+# The kernel's own checkers run in the patched tree, on the copies of our
+# files there, so that they know its headers and its MAINTAINERS.
+our_c_files() {
+	cd "$ROOT" || return 1
+	for oc in arch drivers include tools/testing/selftests; do
+		[ ! -d $oc ] || find $oc -name '*.[chS]'
+	done | sort
+}
+
+check_footprint() { "$TOOLS/footprint.sh"; }
+
+check_uapi_doc() {
+	"$(tree)/scripts/kernel-doc" -none -Wall -Werror "$ROOT/include/uapi/linux/pkvm_iommu.h"
+}
+
+check_kernel_doc() {
+	our_c_files >"$LOGS/files"
+	[ -s "$LOGS/files" ] || { echo "no files"; return 1; }
+	# The names of our files have no blanks.
+	# shellcheck disable=SC2046
+	(cd "$ROOT" && "$(tree)/scripts/kernel-doc" -none -Werror $(cat "$LOGS/files"))
+}
+
+# style FILES-PATTERN TYPES: checkpatch but for these message types.
+style() {
+	our_c_files | grep -E "$1" >"$LOGS/files"
+	[ -s "$LOGS/files" ] || { echo "no files"; return 1; }
+	cd "$(tree)" || return 1
+	# shellcheck disable=SC2046
+	perl scripts/checkpatch.pl --strict --terse --show-types --no-summary \
+		--ignore "$2" -f $(cat "$LOGS/files")
+}
+
+# Macros that stand for what EL2 lacks ignore or repeat their arguments; a
+# broken invariant of EL2 has no recovery but BUG.
+check_style() {
+	style '^(arch|drivers|include)/' MACRO_ARG_UNUSED,MACRO_ARG_REUSE,AVOID_BUG
+}
+
+# Programs in userspace do not have the kernel's macros.
+check_user_style() {
+	style '^tools/' "PREFER_DEFINED_ATTRIBUTE_MACRO,BIT_MACRO,ARRAY_SIZE,VOLATILE,\
+CAMELCASE,NEW_TYPEDEFS,EMBEDDED_FUNCTION_NAME,MACRO_ARG_REUSE"
+}
+
+# New files in a patch need no MAINTAINERS entry here: the overlay has one.
+check_patch_style() {
+	set -- "$ROOT/patches/$SERIES"/*.patch
+	[ -e "$1" ] || { echo "no patches"; return 1; }
+	cd "$(tree)" || return 1
+	perl scripts/checkpatch.pl --strict --terse --show-types --no-summary \
+		--ignore FILE_PATH_CHANGES "$@"
+}
+
+check_shell() {
+	csh_rc=0
+	for csh in "$TOOLS"/*.sh "$RUNNER"/*.sh "$TOOLS"/init "$TOOLS"/devices "$TOOLS"/kunit "$TOOLS"/vfio/vfio; do
+		sh -n "$csh" || csh_rc=1
+	done
+	return $csh_rc
+}
+
+# Files without a licence tag in their first lines.
+check_spdx() {
+	cd "$ROOT" || return 1
+	find . \( -path ./.git -o -path ./build \) -prune -o -type f \
+		\( -name '*.[chS]' -o -name '*.sh' -o -name Makefile -o -name Kconfig \) \
+		-print | while read -r cs; do
+		head -n 3 "$cs" | grep -q 'SPDX-License-Identifier: GPL-2.0' || echo "$cs"
+	done >"$LOGS/spdx"
+	cat "$LOGS/spdx"
+	[ ! -s "$LOGS/spdx" ]
+}
+
+# A small tree with just the files that the patches touch, as the kernel has
+# them.
+small_tree() {
+	rm -rf "$1"
+	mkdir -p "$1"
+	cp "$(tree)/Makefile" "$1/"
+	[ ! -d "$(tree)/.pkvm-iommu/orig" ] || cp -R "$(tree)/.pkvm-iommu/orig/." "$1/"
+}
+
+# snapshot DIR: names, contents and times, to see whether anything changed.
+snapshot() {
+	(cd "$1" && find . -type f -printf '%p %T@\n' | sort &&
+		find . -type f -exec cksum {} + | sort)
+}
+
+check_install() {
+	small_tree "$LOGS/small"
+	"$TOOLS/tree.sh" install "$LOGS/small" || return 1
+	# Every file is there, and a second time changes nothing.
+	our_c_files >"$LOGS/files"
+	while read -r f; do
+		cmp "$ROOT/$f" "$LOGS/small/$f" || return 1
+	done <"$LOGS/files"
+	snapshot "$LOGS/small" >"$LOGS/snap1"
+	"$TOOLS/tree.sh" install "$LOGS/small" || return 1
+	snapshot "$LOGS/small" | diff "$LOGS/snap1" - || return 1
+	# Nor does it in a tree whose owner used patch(1).
+	rm -rf "$LOGS/small/.pkvm-iommu"
+	"$TOOLS/tree.sh" install "$LOGS/small" || return 1
+	snapshot "$LOGS/small" | grep -v pkvm-iommu/ >"$LOGS/snap2"
+	grep -v pkvm-iommu/ "$LOGS/snap1" | diff - "$LOGS/snap2"
+}
+
+# refused TEXT: the small tree is refused with TEXT in the message, and stays
+# as it is.
+refused() {
+	snapshot "$LOGS/small" >"$LOGS/snap1"
+	if "$TOOLS/tree.sh" install "$LOGS/small" >"$LOGS/refused" 2>&1; then
+		echo "not refused"
+		return 1
+	fi
+	cat "$LOGS/refused"
+	grep -q "$1" "$LOGS/refused" || return 1
+	snapshot "$LOGS/small" | diff "$LOGS/snap1" -
+}
+
+check_refuse_version() {
+	small_tree "$LOGS/small"
+	sed -i 's/^PATCHLEVEL = .*/PATCHLEVEL = 2/' "$LOGS/small/Makefile"
+	refused 'is Linux 7\.2'
+}
+
+check_refuse_changed() {
+	small_tree "$LOGS/small"
+	# A kernel whose code around the last patch is different.
+	for cr in "$ROOT/patches/$SERIES"/*.patch; do :; done
+	cr=$(sed -n 's|^--- a/||p' "$cr" | head -n 1)
+	[ -n "$cr" ] || { echo "no patches"; return 1; }
+	sed -i 's/$/ \/\/ changed/' "$LOGS/small/$cr"
+	refused 'does not apply'
+}
+
+# Whoever adds an attack or a mutant says which protection it is about.
+check_evidence() {
+	ce_docs=$ROOT/Documentation/virt/kvm/arm
+	ce_rc=0
+	ce_n=0
+	for ce_name in $(sed -n 's/^\([a-z0-9-]*\)	.*/\1/p' "$RUNNER/mutants.list") \
+		$(sed -n 's/^\([a-z0-9-]*\)  *[1-4]  .*/\1/p' "$ce_docs/pkvm-iommu.rst"); do
+		ce_n=$((ce_n + 1))
+		grep -qE "(^|[ .])$ce_name([ .]|\$)" "$ce_docs/pkvm-iommu-evidence.rst" || {
+			echo "$ce_name is not in pkvm-iommu-evidence.rst"
+			ce_rc=1
+		}
+	done
+	[ $ce_n -gt 100 ] || { echo "only $ce_n attacks and mutants found"; ce_rc=1; }
+	return $ce_rc
+}
+
+check_rows() {
+	row "footprint in existing kernel files" check_footprint || :
+	row "make install: complete, and idempotent" check_install || :
+	row "make install refuses another version, and changes nothing" check_refuse_version || :
+	row "make install refuses changed code, and changes nothing" check_refuse_changed || :
+	row "kernel-doc -Wall -Werror on the hypercall contract" check_uapi_doc || :
+	row "kernel-doc -Werror on all files" check_kernel_doc || :
+	row "checkpatch --strict on the kernel's files" check_style || :
+	row "checkpatch --strict on the test programs" check_user_style || :
+	row "checkpatch --strict on the patches" check_patch_style || :
+	row "shell scripts parse" check_shell || :
+	row "SPDX tags" check_spdx || :
+	row "every attack and mutant belongs to a protection" check_evidence || :
+	rm -rf "$LOGS/small"
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The executable specification, see spec.h: boot. */
+#include "spec-priv.h"
+
+static const char *boot_register(struct spec *s, const u64 *args, const u64 *res)
+{
+	u64 type = args[1], base = args[2] / PAGE * PAGE, flags = args[4], pfn;
+	u64 end = args[2] + args[3], size;
+	struct allowed a = {};
+	struct spec_iommu *new;
+	const char *wrong;
+	bool ok;
+	int i;
+
+	if_so(&a, s->state != SPEC_OPEN, EBUSY);
+	/* All pages that it touches. */
+	size = args[3] ? (end + PAGE - 1) / PAGE * PAGE - base : 0;
+	if (type > PKVM_IOMMU_TYPE_VIRTIO || end < args[2] || end > ~0ULL - PAGE ||
+	    (!size && type != PKVM_IOMMU_TYPE_TEST) ||
+	    flags & ~(PKVM_IOMMU_F_COHERENT | PKVM_IOMMU_F_STAGE1 | PKVM_IOMMU_F_LINEAR)) {
+		if_so(&a, true, EINVAL);
+	} else {
+		if_so(&a, s->nr_iommus == PKVM_IOMMU_MAX, ENOSPC);
+		for (i = 0; i < s->nr_iommus; i++) {
+			if (base < s->iommu[i].base + s->iommu[i].size &&
+			    base + size > s->iommu[i].base) {
+				if_so(&a, true, EEXIST);
+				break;
+			}
+		}
+		for (i = 0; i < s->nr_mem; i++) {
+			pfn = base / PAGE;
+			if (pfn < s->mem[i].end && pfn + size / PAGE > s->mem[i].first) {
+				if_so(&a, true, EPERM);
+				break;
+			}
+		}
+	}
+	if_so(&a, s->refuses, ENXIO);
+	if_so(&a, s->no_room, ENOMEM);
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if ((int)res[0] == -ENXIO)
+		return res[1] == PKVM_IOMMU_REFUSE_NONE || res[1] > PKVM_IOMMU_REFUSE_AUDIT ?
+			"no reason for the refusal" : NULL;
+	if (!ok)
+		return no_results(res);
+	if (res[1] != (u64)s->nr_iommus)
+		return "ids are not in order";
+	if (res[2] & (res[2] - 1) || (res[2] && res[2] < PAGE))
+		return "wants memory that is not naturally aligned";
+	new = &s->iommu[s->nr_iommus++];
+	*new = (struct spec_iommu) { .base = base, .size = size, .wants = res[2],
+				     .oas = s->new_oas,
+				     .isolates = type != PKVM_IOMMU_TYPE_TEST,
+				     .no_tables = type == PKVM_IOMMU_TYPE_VIRTIO };
+
+	return NULL;
+}
+
+static const char *boot_donate(struct spec *s, const u64 *args, const u64 *res)
+{
+	u64 id = args[1], pfn = args[2], nr = args[3];
+	struct allowed a = {};
+	const char *wrong;
+	bool ok;
+
+	if_so(&a, s->state > SPEC_BUILDING, EBUSY);
+	if (id == PKVM_IOMMU_RUN_LIST) {
+		if_so(&a, !s->nr_iommus, ENOENT);
+		if_so(&a, s->nr_runs, EBUSY);
+		/* It need not be within the reach of devices. */
+		cannot_give(s, &a, pfn, nr, PKVM_IOMMU_DONATE_MAX);
+	} else if (id != PKVM_IOMMU_POOL && id >= (u64)s->nr_iommus) {
+		if_so(&a, true, ENOENT);
+	} else {
+		/* The registry is empty: there is no pool either. */
+		if_so(&a, !s->nr_iommus, ENOENT);
+		cannot_give(s, &a, pfn, nr, PKVM_IOMMU_DONATE_MAX);
+		if (id != PKVM_IOMMU_POOL) {
+			u64 wants = s->iommu[id].wants;
+
+			if_so(&a, s->iommu[id].has || s->state == SPEC_BUILDING, EBUSY);
+			if_so(&a, nr < wants / PAGE || (wants && pfn % (wants / PAGE)), EINVAL);
+		}
+	}
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (ok && id == PKVM_IOMMU_RUN_LIST) {
+		give(s, pfn, nr, SPEC_RUNS);
+		s->nr_runs = nr * PAGE / sizeof(u64);
+	} else if (ok && id == PKVM_IOMMU_POOL) {
+		pool_gets(s, pfn, nr);
+	} else if (ok) {
+		give(s, pfn, nr, SPEC_EL2);
+		s->iommu[id].has = true;
+	}
+
+	return no_results(res);
+}
+
+static const char *boot_seal(struct spec *s, const u64 *args, const u64 *res)
+{
+	bool isolates = false, unfed = false, ok;
+	struct allowed a = {};
+	const char *wrong;
+	int i;
+
+	for (i = 0; i < s->nr_iommus; i++) {
+		isolates |= s->iommu[i].isolates;
+		unfed |= s->iommu[i].wants && !s->iommu[i].has;
+	}
+	if (s->state > SPEC_BUILDING) {
+		if_so(&a, true, EBUSY);
+	} else if (args[1] & ~(PKVM_IOMMU_F_OFF | PKVM_IOMMU_F_PARTIAL)) {
+		if_so(&a, true, EINVAL);
+	} else if (!(args[1] & PKVM_IOMMU_F_OFF)) {
+		if_so(&a, true, EAGAIN);
+		if_so(&a, true, ENOMEM);
+		if_so(&a, !isolates, ENODEV);
+		if_so(&a, unfed || s->refuses, ENXIO);
+		if_so(&a, s->audit_fails, EPERM);
+		if_so(&a, s->cannot_take, EIO);
+		if_so(&a, s->timeouts, ETIMEDOUT);
+		a.maybe = isolates && !unfed && !s->refuses && !s->audit_fails &&
+			  !s->cannot_take && !s->timeouts;
+	}
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	/* The build takes pages from the pool. */
+	if (s->state <= SPEC_BUILDING)
+		s->free_min = 0;
+	switch (-(int)res[0]) {
+	case 0:
+		s->state = args[1] & PKVM_IOMMU_F_OFF ? SPEC_OFF : SPEC_SEALED;
+		s->isolated = s->state == SPEC_SEALED && !(args[1] & PKVM_IOMMU_F_PARTIAL);
+		return no_results(res);
+	case EBUSY:
+	case EINVAL:
+		return no_results(res);
+	case ENOMEM:
+		if (!res[1] || res[1] > PKVM_IOMMU_DONATE_MAX)
+			return "-ENOMEM asks for a strange number of pages";
+		__attribute__((fallthrough));
+	case EAGAIN:
+		s->state = SPEC_BUILDING;
+		return NULL;
+	case ETIMEDOUT:
+		s->state = SPEC_SEALED;
+		for (i = 0; i < s->nr_iommus; i++)
+			s->iommu[i].dead = s->timeouts & (1ULL << i);
+		return res[1] != PKVM_IOMMU_REFUSE_TIMEOUT || !(s->timeouts & (1ULL << res[2])) ?
+			"blames another" : NULL;
+	case ENODEV:
+		/* With no IOMMU that isolates, the others serve tests. */
+		s->state = s->nr_iommus ? SPEC_SEALED : SPEC_FAILED;
+		return no_results(res);
+	}
+	s->state = SPEC_FAILED;
+
+	return res[1] == PKVM_IOMMU_REFUSE_NONE ? "no reason for the refusal" : NULL;
+}
+
+const char *spec_boot(struct spec *s, const u64 *args, const u64 *res)
+{
+	switch (args[0]) {
+	case PKVM_IOMMU_BOOT_REGISTER:
+		return boot_register(s, args, res);
+	case PKVM_IOMMU_BOOT_DONATE:
+		return boot_donate(s, args, res);
+	case PKVM_IOMMU_BOOT_SEAL:
+		return boot_seal(s, args, res);
+	}
+
+	return simple(res, EOPNOTSUPP);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the parts of the specification have in common, see spec.h. */
+#ifndef SPEC_PRIV_H
+#define SPEC_PRIV_H
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/pkvm_iommu.h>
+
+#include "spec.h"
+#include "spec-env.h"
+
+typedef uint64_t u64;
+typedef uint32_t u32;
+
+#define PAGE	4096ULL
+
+/* The answers that are allowed: errors whose reason is given, or success. */
+struct allowed {
+	int err[8];
+	int nr;
+	bool maybe;		/* ... and success all the same */
+};
+
+static inline void if_so(struct allowed *a, bool condition, int err)
+{
+	if (condition)
+		a->err[a->nr++] = err;
+}
+
+/* The same, but it need not be. */
+static inline void may_be(struct allowed *a, bool condition, int err)
+{
+	if (condition && !a->nr)
+		a->maybe = true;
+	if_so(a, condition, err);
+}
+
+const char *judge(const struct allowed *a, const u64 *res, bool *ok);
+const char *no_results(const u64 *res);
+const char *simple(const u64 *res, int err);
+
+/* spec.c */
+void cannot_give(struct spec *s, struct allowed *a, u64 pfn, u64 nr, u64 max);
+void give(struct spec *s, u64 pfn, u64 nr, enum spec_page to);
+void pool_gets(struct spec *s, u64 pfn, u64 nr);
+void pool_may_lose(struct spec *s, u64 pages);
+
+/* spec-domain.c */
+bool domain_exists(struct spec *s, u64 id);
+void flushed(struct spec *s, u64 pfn);
+const char *domain_alloc(struct spec *s, const u64 *res);
+const char *domain_free(struct spec *s, const u64 *args, const u64 *res);
+const char *map(struct spec *s, const u64 *args, const u64 *res);
+const char *unmap(struct spec *s, const u64 *args, const u64 *res);
+const char *lookup(struct spec *s, const u64 *args, const u64 *res);
+const char *flush(struct spec *s, const u64 *args, const u64 *res);
+void attached(struct spec *s, int iommu, u64 domain, bool replay);
+void detached(struct spec *s, int iommu, u64 domain);
+bool is_connected(struct spec *s, int iommu, u64 domain);
+const char *replay_maps(struct spec *s, const u64 *args, const u64 *res);
+
+/* What a MAP or MAP_LIST is to map; NULL if the latter is beyond what there is. */
+const u64 *runs_of(struct spec *s, const u64 *args, u64 *nr);
+/* A MAP in two steps, in any order: what it maps, and what it says of the rest. */
+const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdict);
+
+/* spec-race.c: what another event may be doing during this one. */
+bool race_may_pin(struct spec *s, u64 pfn);
+bool race_may_unmap(struct spec *s, u64 domain);	/* lazily */
+bool race_may_use(struct spec *s, u64 domain);
+bool race_may_attach(struct spec *s, u64 iommu, u64 domain);
+
+#endif /* SPEC_PRIV_H */

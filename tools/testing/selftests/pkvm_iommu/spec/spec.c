@@ -1,0 +1,622 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The executable specification of <linux/pkvm_iommu.h>, see spec.h. */
+#include "spec-priv.h"
+
+const char *judge(const struct allowed *a, const u64 *res, bool *ok)
+{
+	int ret = (int)res[0], i;
+
+	*ok = !ret;
+	if ((u64)(int64_t)ret != res[0])
+		return "x1 is no errno";
+	if (!ret)
+		return !a->nr || a->maybe ? NULL : "success, where an error is due";
+	for (i = 0; i < a->nr; i++) {
+		if (a->err[i] == -ret)
+			return NULL;
+	}
+
+	return a->nr ? "the wrong error" : "an error without a reason";
+}
+
+const char *no_results(const u64 *res)
+{
+	return res[1] || res[2] ? "results, where there are none" : NULL;
+}
+
+const char *simple(const u64 *res, int err)
+{
+	struct allowed a = {};
+	const char *wrong;
+	bool ok;
+
+	if_so(&a, true, err);
+	wrong = judge(&a, res, &ok);
+
+	return wrong ? wrong : no_results(res);
+}
+
+/* Memory. */
+
+void spec_memory(struct spec *s, u64 base, u64 end)
+{
+	struct spec_memory *m = &s->mem[s->nr_mem++];
+
+	m->first = (base + PAGE - 1) / PAGE;
+	m->end = end / PAGE;
+	m->page = calloc(m->end - m->first, 1);
+}
+
+unsigned char *spec_page(struct spec *s, u64 pfn)
+{
+	struct spec_memory *m;
+
+	for (m = s->mem; m < s->mem + s->nr_mem; m++) {
+		if (pfn >= m->first && pfn < m->end)
+			return &m->page[pfn - m->first];
+	}
+
+	return NULL;
+}
+
+static bool reachable(unsigned char page)
+{
+	return page == SPEC_HOST || page == SPEC_HOST_SHARED || page == SPEC_BORROWED ||
+	       page == SPEC_RUNS;
+}
+
+void spec_range(struct spec *s, u64 pa, u64 size, bool *must, bool *never)
+{
+	u64 end = pa + size, pfn, other = size / PAGE;
+	struct spec_memory *m;
+	int i;
+
+	*must = *never = false;
+	for (i = 0; i < s->nr_iommus; i++) {
+		u64 start = s->iommu[i].base, stop = start + s->iommu[i].size;
+
+		if (pa >= stop || end <= start)
+			continue;
+		*never = true;
+		other -= ((end < stop ? end : stop) - (pa > start ? pa : start)) / PAGE;
+	}
+	for (m = s->mem; m < s->mem + s->nr_mem; m++) {
+		u64 first = pa / PAGE > m->first ? pa / PAGE : m->first;
+		u64 last = end / PAGE < m->end ? end / PAGE : m->end;
+
+		for (pfn = first; pfn < last; pfn++) {
+			other--;
+			if (reachable(m->page[pfn - m->first]))
+				*must = true;
+			else
+				*never = true;
+		}
+	}
+	/* The rest is MMIO, which is the host's. */
+	if (other)
+		*must = true;
+}
+
+/* [@pfn, @pfn + @nr) cannot be given to EL2. */
+void cannot_give(struct spec *s, struct allowed *a, u64 pfn, u64 nr, u64 max)
+{
+	bool wrong = false, in = false, out = false, edge = false;
+	u64 reach = 64, i, was = 0;
+	struct spec_memory *m;
+
+	for (i = 0; i < (u64)s->nr_iommus; i++) {
+		if (s->iommu[i].oas < reach)
+			reach = s->iommu[i].oas;
+	}
+	if (!nr || nr > max || pfn + nr < pfn || reach < 12 ||
+	    (reach - 12 < 64 && (pfn + nr - 1) >> (reach - 12))) {
+		if_so(a, true, EINVAL);
+		return;
+	}
+	for (i = pfn; i < pfn + nr; i++) {
+		unsigned char *page = spec_page(s, i);
+
+		if (page) {
+			u64 which = 0;
+
+			for (m = s->mem; m < s->mem + s->nr_mem; m++) {
+				if (i >= m->first && i < m->end)
+					which = m - s->mem + 1;
+			}
+			edge |= was && was != which;
+			was = which;
+			in = true;
+			wrong |= *page != SPEC_HOST;
+		} else {
+			out = true;
+		}
+	}
+	/* No physical address: the contract does not say which of the two it is. */
+	edge |= (pfn + nr - 1) >> (s->cpu_bits - 12);
+	/* A page that is partly memory is an end of memory, too. */
+	for (m = s->mem; m < s->mem + s->nr_mem; m++)
+		edge |= (pfn < m->first && pfn + nr >= m->first) ||
+			(pfn <= m->end && pfn + nr > m->end);
+	if_so(a, edge || (in && out), EINVAL);
+	if_so(a, wrong || out, EPERM);
+}
+
+void give(struct spec *s, u64 pfn, u64 nr, enum spec_page to)
+{
+	while (nr--)
+		*spec_page(s, pfn++) = to;
+}
+
+/* Page ownership, as far as it is not the layer's. */
+
+static const struct {
+	enum spec_page from, to;
+} page_ops[ENV_OPS] = {
+	[ENV_SHARE_HYP]		= { SPEC_HOST, SPEC_HOST_SHARED },
+	[ENV_UNSHARE_HYP]	= { SPEC_HOST_SHARED, SPEC_HOST },
+	[ENV_DONATE_GUEST]	= { SPEC_HOST, SPEC_GUEST },
+	[ENV_RECLAIM_GUEST]	= { SPEC_GUEST, SPEC_HOST },
+	[ENV_GUEST_SHARE]	= { SPEC_GUEST, SPEC_BORROWED },
+	[ENV_GUEST_UNSHARE]	= { SPEC_BORROWED, SPEC_GUEST },
+};
+
+enum spec_page spec_page_from(int op)
+{
+	return page_ops[op].from;
+}
+
+const char *spec_page_op(struct spec *s, int op, u64 pfn, int ret)
+{
+	unsigned char *page = spec_page(s, pfn);
+	u64 res[3] = { ret };
+	struct allowed a = {};
+	const char *wrong;
+	bool ok;
+
+	/* That EL2 reads is what keeps it shared. */
+	if (op == ENV_UNSHARE_HYP && page && *page == SPEC_RUNS)
+		if_so(&a, true, EBUSY);
+	else
+		if_so(&a, !page || *page != page_ops[op].from, EPERM);
+	if (!a.nr && !reachable(page_ops[op].to)) {
+		if_so(&a, spec_pinned(s, pfn), EBUSY);
+		may_be(&a, race_may_pin(s, pfn), EBUSY);
+	}
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (ok) {
+		*page = page_ops[op].to;
+		if (!reachable(*page))
+			flushed(s, pfn);
+	}
+
+	return NULL;
+}
+
+/* Streams. */
+
+static struct spec_stream *stream(struct spec *s, int iommu, u32 sid)
+{
+	struct spec_stream *st;
+	int i;
+
+	for (i = 0; i < s->nr_streams; i++) {
+		st = &s->stream[i];
+		if (st->iommu == iommu && st->sid == sid)
+			return st;
+	}
+	if (s->nr_streams == s->max_streams) {
+		s->max_streams = s->max_streams * 2 + 64;
+		s->stream = realloc(s->stream, s->max_streams * sizeof(*s->stream));
+	}
+	st = &s->stream[s->nr_streams++];
+	*st = (struct spec_stream) { .iommu = iommu, .sid = sid };
+
+	return st;
+}
+
+bool spec_attached(struct spec *s, int iommu, u32 sid)
+{
+	return stream(s, iommu, sid)->attached;
+}
+
+uint64_t spec_domain_of(struct spec *s, int iommu, u32 sid)
+{
+	return stream(s, iommu, sid)->domain;
+}
+
+/* What ATTACH and DETACH have in common; NULL if there is no such stream. */
+static struct spec_stream *stream_args(struct spec *s, const u64 *args, struct allowed *a)
+{
+	u64 iommu = args[1], sid = args[2];
+
+	if_so(a, !domain_exists(s, args[3]), ENXIO);
+	if (iommu >= (u64)s->nr_iommus) {
+		if_so(a, true, ENOENT);
+		return NULL;
+	}
+	if (sid >> s->iommu[iommu].sid_bits) {
+		if_so(a, true, EINVAL);
+		return NULL;
+	}
+
+	return stream(s, iommu, sid);
+}
+
+static const char *attach(struct spec *s, const u64 *args, const u64 *res)
+{
+	struct allowed a = {};
+	struct spec_stream *st = stream_args(s, args, &a);
+	bool ok, refused = false, first;
+	u64 mapped, lingers;
+	struct spec_iommu *i;
+	const char *wrong;
+
+	if (st) {
+		if_so(&a, st->attached, EBUSY);
+		i = &s->iommu[st->iommu];
+		refused = i->dead || (i->endpoints && st->sid >= i->endpoints);
+		if_so(&a, refused, EIO);
+		if_so(&a, i->no_tables && args[3] == PKVM_IOMMU_DOMAIN_IDENTITY, EOPNOTSUPP);
+		/*
+		 * Only a pool that has fewer pages than was asked for runs out. That comes
+		 * before the hardware is asked for the stream.
+		 */
+		if ((!a.nr || (a.nr == 1 && refused && !i->dead)) &&
+		    (!s->enough || s->free_min < s->enough)) {
+			a.maybe = !a.nr;
+			if_so(&a, true, ENOMEM);
+		}
+	}
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if ((int)res[0] == -ENOMEM) {
+		if (!res[1] || res[1] > PKVM_IOMMU_TOPUP_MAX || res[2])
+			return "-ENOMEM asks for a strange number of pages";
+		if (s->free_min > res[1])
+			return "-ENOMEM asks for fewer pages than there are";
+		s->enough = res[1] > s->enough ? res[1] : s->enough;
+	} else if (!ok && no_results(res)) {
+		return no_results(res);
+	}
+	/* It may have taken pages, even if it ran out of them. */
+	if (ok || (int)res[0] == -ENOMEM || ((int)res[0] == -EIO && refused)) {
+		u64 most = s->enough ? s->enough : s->free_min;
+
+		s->free_min -= most < s->free_min ? most : s->free_min;
+	}
+	if (ok) {
+		first = s->iommu[st->iommu].no_tables && !is_connected(s, st->iommu, args[3]);
+		if (res[1] > 1 || res[2])
+			return "strange results";
+		if (!s->iommu[st->iommu].no_tables && res[1])
+			return "a REPLAY, where there is nothing to tell";
+		if (first && !res[1])
+			return "no REPLAY, where nothing can be known";
+		if (!first && !s->race && s->iommu[st->iommu].no_tables &&
+		    res[1] != !spec_knows(s, st->iommu, args[3], &mapped, &lingers))
+			return "a REPLAY that is not needed, or none where one is";
+		attached(s, st->iommu, args[3], res[1]);
+		st->attached = true;
+		st->domain = args[3];
+	}
+
+	return NULL;
+}
+
+static const char *detach(struct spec *s, const u64 *args, const u64 *res)
+{
+	struct allowed a = {};
+	struct spec_stream *st = stream_args(s, args, &a);
+	const char *wrong;
+	bool ok;
+
+	if (st)
+		if_so(&a, !st->attached || st->domain != args[3], ENOTCONN);
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (ok) {
+		st->attached = false;
+		detached(s, st->iommu, st->domain);
+	}
+
+	return no_results(res);
+}
+
+void pool_may_lose(struct spec *s, u64 pages)
+{
+	s->free_min -= pages < s->free_min ? pages : s->free_min;
+}
+
+void pool_gets(struct spec *s, u64 pfn, u64 nr)
+{
+	give(s, pfn, nr, SPEC_POOL);
+	s->total += nr;
+	s->free_min += nr;
+	s->free_max += nr;
+}
+
+static const char *topup(struct spec *s, const u64 *args, const u64 *res)
+{
+	struct allowed a = {};
+	const char *wrong;
+	bool ok, pins = false;
+	u64 i;
+
+	cannot_give(s, &a, args[1], args[2], PKVM_IOMMU_TOPUP_MAX);
+	for (i = 0; i < args[2] && i < PKVM_IOMMU_TOPUP_MAX; i++) {
+		if (spec_pinned(s, args[1] + i)) {
+			if_so(&a, true, EBUSY);
+			break;
+		}
+		pins |= race_may_pin(s, args[1] + i);
+	}
+	may_be(&a, pins, EBUSY);
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (ok) {
+		pool_gets(s, args[1], args[2]);
+		for (i = 0; i < args[2]; i++)
+			flushed(s, args[1] + i);
+	}
+
+	return no_results(res);
+}
+
+static const char *reclaim(struct spec *s, const u64 *res)
+{
+	struct allowed a = {};
+	unsigned char *page;
+	const char *wrong;
+	bool ok;
+
+	if_so(&a, !s->free_min, ENOMEM);
+	a.maybe = s->free_max;
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (!ok) {
+		if (!s->race)
+			s->free_max = 0;
+		return no_results(res);
+	}
+	page = spec_page(s, res[1]);
+	if (!page || *page != SPEC_POOL)
+		return "a page that the pool was not given";
+	*page = SPEC_HOST;
+	s->total--;
+	s->free_min -= s->free_min ? 1 : 0;
+	s->free_max--;
+
+	return res[2] ? "a second result" : NULL;
+}
+
+/* Faults. */
+
+void spec_fault(struct spec *s, int iommu, struct spec_fault fault, bool room)
+{
+	struct spec_iommu *i = &s->iommu[iommu];
+
+	if (!room) {
+		i->loss = true;
+		return;
+	}
+	fault.after_loss = i->loss;
+	i->fault[i->nr_faults++] = fault;
+}
+
+static const char *fault(struct spec *s, const u64 *args, const u64 *res)
+{
+	struct allowed a = {};
+	struct spec_iommu *i;
+	struct spec_fault *f;
+	const char *wrong;
+	int reason, n;
+	bool ok;
+
+	if (args[1] >= (u64)s->nr_iommus) {
+		if_so(&a, true, ENOENT);
+		wrong = judge(&a, res, &ok);
+		return wrong ? wrong : no_results(res);
+	}
+	i = &s->iommu[args[1]];
+	if_so(&a, (!i->nr_faults && !i->errors) || i->dead, EAGAIN);
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (!ok)
+		return no_results(res);
+
+	reason = (res[1] & PKVM_IOMMU_FAULT_REASON) / (PKVM_IOMMU_FAULT_SID + 1);
+	/* An error of its own has no stream; when it comes is not said. */
+	if (i->errors && reason == PKVM_IOMMU_FAULT_HARDWARE && res[2] == i->errors) {
+		if (res[1] & PKVM_IOMMU_FAULT_SID)
+			return "an error of the IOMMU's own has a stream";
+		i->errors = 0;
+		return NULL;
+	}
+	if (!i->nr_faults)
+		return "a fault that never was";
+	f = &i->fault[0];
+	if ((res[1] & PKVM_IOMMU_FAULT_SID) != f->sid || reason != f->reason ||
+	    !!(res[1] & PKVM_IOMMU_FAULT_WRITE) != f->write || res[2] != f->addr)
+		return "another fault than the oldest";
+	if (res[1] & PKVM_IOMMU_FAULT_LOST) {
+		/* Of some hardware, all that anybody knows is that there was no room. */
+		if (!i->loss && !(i->no_tables && i->nr_faults >= 64))
+			return "says that records were lost";
+		i->loss = false;
+		for (n = 0; n < i->nr_faults; n++)
+			i->fault[n].after_loss = false;
+	}
+	if (f->after_loss)
+		return "does not say that records were lost before";
+	memmove(f, f + 1, --i->nr_faults * sizeof(*f));
+
+	return NULL;
+}
+
+static const char *info(struct spec *s, const u64 *args, const u64 *res)
+{
+	struct allowed a = {};
+	const char *wrong;
+	unsigned int bits = 64;
+	int i;
+	bool ok;
+
+	if_so(&a, args[1] > PKVM_IOMMU_INFO_RUNS, EINVAL);
+	if_so(&a, args[1] == PKVM_IOMMU_INFO_IDENTITY && args[2] >= (u64)s->nr_iommus, ENOENT);
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (!ok)
+		return no_results(res);
+	switch (args[1]) {
+	case PKVM_IOMMU_INFO_POOL_FREE:
+	case PKVM_IOMMU_INFO_POOL_TOTAL:
+		/* Pages are under way. */
+		if (s->race)
+			break;
+		if (args[1] == PKVM_IOMMU_INFO_POOL_TOTAL) {
+			if (res[1] != s->total)
+				return "the pool's pages are miscounted";
+			break;
+		}
+		if (res[1] < s->free_min || res[1] > s->free_max)
+			return "free pages came or went";
+		s->free_min = res[1];
+		s->free_max = res[1];
+		break;
+	case PKVM_IOMMU_INFO_SHADOW:
+		if (!res[1] || res[1] > s->total)
+			return "an impossible number of pages";
+		break;
+	case PKVM_IOMMU_INFO_LIMIT:
+		for (i = 0; i < s->nr_iommus; i++)
+			bits = s->iommu[i].oas < bits ? s->iommu[i].oas : bits;
+		if (res[1] > bits || (s->limit && res[1] != s->limit))
+			return "an impossible reach";
+		s->limit = res[1];
+		break;
+	case PKVM_IOMMU_INFO_RUNS:
+		if (res[1] != s->nr_runs)
+			return "there is memory for another number of runs";
+		break;
+	case PKVM_IOMMU_INFO_IDENTITY:
+		if (res[1] != !s->iommu[args[2]].no_tables)
+			return "an IOMMU without identity domain, or with one that cannot be";
+		break;
+	}
+
+	return res[2] ? "a second result" : NULL;
+}
+
+/* Only what does not break anything. */
+static const char *test(struct spec *s, const u64 *args, const u64 *res)
+{
+	struct allowed a = {};
+	bool ok, must, never, is_test, walked;
+	unsigned char *page;
+	const char *wrong;
+	u64 value = res[1];
+	int i;
+
+	is_test = args[2] < (u64)s->nr_iommus && !s->iommu[args[2]].isolates;
+	switch (args[1]) {
+	case PKVM_IOMMU_TEST_SHADOW:
+		spec_range(s, args[2] / PAGE * PAGE, PAGE, &must, &never);
+		for (i = 0, walked = false; i < s->nr_iommus; i++)
+			walked |= !s->iommu[i].no_tables;
+		value = walked && must && !(s->limit < 64 && args[2] >> s->limit);
+		/* It takes 0 for "no answer", which the contract does not say. */
+		if (!args[2])
+			value = res[1];
+		break;
+	case PKVM_IOMMU_TEST_STREAM:
+		if_so(&a, !is_test, ENOENT);
+		if_so(&a, is_test && args[3] >> s->iommu[args[2]].sid_bits, EINVAL);
+		value = !a.nr && spec_attached(s, args[2], args[3]);
+		break;
+	case PKVM_IOMMU_TEST_INVALIDATIONS:
+		if_so(&a, !is_test, ENOENT);
+		break;
+	case PKVM_IOMMU_TEST_GUEST_PGD:
+		if_so(&a, args[2] != ENV_GUEST, ENOENT);
+		value = ENV_GUEST_PGD;
+		break;
+	case PKVM_IOMMU_TEST_UNMAP_DEV:
+		value = 0;
+		break;
+	case PKVM_IOMMU_TEST_DONATE:
+		page = spec_page(s, args[2]);
+		if_so(&a, !page || *page != SPEC_HOST, EPERM);
+		/* Not memory, or not all of it; or no physical address. */
+		if_so(&a, !page || args[2] >> (s->cpu_bits - 12), EINVAL);
+		if_so(&a, page && *page == SPEC_HOST && spec_pinned(s, args[2]), EBUSY);
+		value = 0;
+		break;
+	case PKVM_IOMMU_TEST_WRITE_REG:
+		if_so(&a, true, ENOENT);	/* where there are no registers */
+		break;
+	default:
+		if_so(&a, true, EOPNOTSUPP);
+		break;
+	}
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (!ok)
+		return no_results(res);
+	if (args[1] == PKVM_IOMMU_TEST_DONATE)
+		flushed(s, args[2]);
+
+	return res[1] != value || res[2] ? "the test call sees something else" : NULL;
+}
+
+const char *spec_call(struct spec *s, const u64 *args, const u64 *res)
+{
+	if (args[0] == PKVM_IOMMU_RECLAIM)
+		return reclaim(s, res);
+	if (s->state != SPEC_SEALED) {
+		/* An operation that does not exist may be told so, or this. */
+		if (args[0] > PKVM_IOMMU_INFO && (int)res[0] == -EOPNOTSUPP)
+			return no_results(res);
+		return simple(res, ENODEV);
+	}
+	switch (args[0]) {
+	case PKVM_IOMMU_ATTACH:
+		return attach(s, args, res);
+	case PKVM_IOMMU_DETACH:
+		return detach(s, args, res);
+	case PKVM_IOMMU_TOPUP:
+		return topup(s, args, res);
+	case PKVM_IOMMU_FAULT:
+		return fault(s, args, res);
+	case PKVM_IOMMU_INFO:
+		return info(s, args, res);
+	case PKVM_IOMMU_TEST:
+		return test(s, args, res);
+	case PKVM_IOMMU_DOMAIN_ALLOC:
+		return domain_alloc(s, res);
+	case PKVM_IOMMU_DOMAIN_FREE:
+		return domain_free(s, args, res);
+	case PKVM_IOMMU_MAP:
+	case PKVM_IOMMU_MAP_LIST:
+		return map(s, args, res);
+	case PKVM_IOMMU_UNMAP:
+		return unmap(s, args, res);
+	case PKVM_IOMMU_LOOKUP:
+		return lookup(s, args, res);
+	case PKVM_IOMMU_FLUSH:
+		return flush(s, args, res);
+	case PKVM_IOMMU_REPLAY:
+		return replay_maps(s, args, res);
+	}
+
+	return simple(res, EOPNOTSUPP);
+}
+
