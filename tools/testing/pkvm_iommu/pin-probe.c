@@ -17,7 +17,7 @@ ATOMIC bool env_pinned(u64 pa)
 	/* Another CPU may be about to change what that file remembers. */
 	env_atomic++;
 	last_blocks_index = U64_MAX;
-	ret = is_pinned(pa, PAGE_SIZE);
+	ret = pkvm_iommu_is_pinned(pa, PAGE_SIZE);
 	last_blocks_index = index;
 	last_blocks = last;
 	env_atomic--;
@@ -28,5 +28,5 @@ ATOMIC bool env_pinned(u64 pa)
 /* How many there are. Each that goes makes a difference: a call adds, or takes. */
 ATOMIC u64 env_pins(void)
 {
-	return nr_pins;
+	return pkvm_iommu_nr_pins;
 }

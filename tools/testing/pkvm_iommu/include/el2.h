@@ -34,6 +34,7 @@
 #include <linux/align.h>
 #include <linux/kernel.h>
 #include <linux/build_bug.h>
+#include <linux/kconfig.h>
 #include <linux/stringify.h>
 
 #include "../env.h"
@@ -237,6 +238,7 @@ struct kvm_cpu_context {
 	} regs;
 };
 #define cpu_reg(ctxt, r)	((ctxt)->regs.regs[r])
+#define DECLARE_REG(type, name, ctxt, reg)	type name = (type)cpu_reg(ctxt, reg)
 
 struct pkvm_hyp_vm {
 	struct {
@@ -339,9 +341,6 @@ struct fake_fwspec { int flags; };
 #endif
 #ifndef ERR_PTR
 #define ERR_PTR(e)			((void *)(long)(e))
-#endif
-#ifndef IS_ENABLED
-#define IS_ENABLED(option)		0
 #endif
 
 #endif /* EL2_H */
