@@ -155,7 +155,54 @@ check_evidence() {
 	return $ce_rc
 }
 
+CORE_OBJ=$OBJ/arch/arm64/kvm/hyp/nvhe/iommu
+
+check_one_way() { "$TOOLS/one-way.sh" "$CORE_OBJ"; }
+
+# The same check on objects in which the lowest file calls the highest.
+check_one_way_fails() {
+	rm -rf "$LOGS/one-way"
+	cp -R "$CORE_OBJ" "$LOGS/one-way"
+	echo 'bl handle___pkvm_iommu_call' |
+		"${CROSS_COMPILE}as" -o "$LOGS/one-way/call.o" - || return 1
+	"${CROSS_COMPILE}ld" -r -o "$LOGS/one-way/registry.nvhe.o" \
+		"$CORE_OBJ/registry.nvhe.o" "$LOGS/one-way/call.o" || return 1
+	if "$TOOLS/one-way.sh" "$LOGS/one-way" >"$LOGS/one-way/out"; then
+		echo "a call upwards is not noticed"
+		return 1
+	fi
+	grep -qF 'registry.c uses handle___pkvm_iommu_call of hypercall.c' "$LOGS/one-way/out"
+}
+
+# Code lines of a file: neither blank nor comment.
+code_lines() {
+	"${CROSS_COMPILE}gcc" -fpreprocessed -dD -E -P "$1" 2>/dev/null | grep -c .
+}
+
+# check_size LIMIT FILE...: no file has more code lines; prints the largest.
+check_size() {
+	cz_limit=$1
+	shift
+	for cz in "$@"; do
+		cz_n=$(code_lines "$cz")
+		printf '%5d  %s\n' "$cz_n" "${cz#"$ROOT"/}"
+	done | sort -rn >"$LOGS/size"
+	head -n 3 "$LOGS/size"
+	[ -s "$LOGS/size" ] && awk -v limit="$cz_limit" '$1 > limit || !$1 { bad = 1 } END { exit bad }' "$LOGS/size"
+}
+
+check_sizes() {
+	cs=$ROOT/arch/arm64/kvm/hyp/nvhe/iommu
+	check_size 600 "$cs"/*.c "$cs"/backends/*.c || return 1
+	# The folder of init modules may be anywhere below.
+	# shellcheck disable=SC2046
+	check_size 500 $(find "$ROOT/drivers/iommu/pkvm" -name '*.c')
+}
+
 check_rows() {
+	row "calls between the files of the EL2 core run one way" check_one_way || :
+	row "a call upwards in the EL2 core is noticed" check_one_way_fails || :
+	row "no file of EL2 above 600 code lines, none of EL1 above 500" check_sizes || :
 	row "footprint in existing kernel files" check_footprint || :
 	row "make install: complete, and idempotent" check_install || :
 	row "make install refuses another version, and changes nothing" check_refuse_version || :
@@ -168,5 +215,5 @@ check_rows() {
 	row "shell scripts parse" check_shell || :
 	row "SPDX tags" check_spdx || :
 	row "every attack and mutant belongs to a protection" check_evidence || :
-	rm -rf "$LOGS/small"
+	rm -rf "$LOGS/small" "$LOGS/one-way"
 }

@@ -204,6 +204,11 @@ struct pkvm_iommu_ops {
 	bool (*fault)(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault);
 };
 
+/* Define the operations of a backend: PKVM_IOMMU_BACKEND(kind) = { ... }; */
+#define PKVM_IOMMU_BACKEND(kind)						\
+	extern const struct pkvm_iommu_ops pkvm_iommu_##kind##_ops;		\
+	const struct pkvm_iommu_ops pkvm_iommu_##kind##_ops
+
 /* Time that hardware has to acknowledge a register or complete a command. */
 #define PKVM_IOMMU_TIMEOUT_US	1000000
 

@@ -3,9 +3,11 @@
  * Interfaces between the files of the pKVM IOMMU core.
  *
  * A file may call the files below it in this list, and no file above it. "make
- * test" reads the calls from the objects and fails on any other.
+ * test" reads the list and the calls in the objects, and fails on any other call.
  *
  *	hypercall	decodes registers, dispatches, encodes results
+ *	test-calls	PKVM_IOMMU_TEST, only with CONFIG_PKVM_IOMMU_TEST
+ *	test-self	selftest of page ownership, likewise
  *	boot		REGISTER, DONATE, SEAL
  *	backends/kinds	table of the kinds of IOMMUs
  *	map		MAP, MAP_LIST, UNMAP, LOOKUP, FLUSH, REPLAY
@@ -14,7 +16,8 @@
  *	domain		table and life of domains
  *	lazy		runs that are unmapped but not flushed
  *	pin		counts of mappings per page and block
- *	backends/...	hardware
+ *	backends/KIND	hardware, one file for each kind
+ *	test-backend	backend without hardware
  *	backend		an IOMMU's lock, lost commands, broadcasts to all IOMMUs
  *	io-pgtable	the kernel's page-table library
  *	pool		pages and radix trees of pages
@@ -24,11 +27,11 @@
  *
  *	host_mmu.lock -> pkvm_pgd_lock -> pkvm_iommu::lock -> pool lock
  *	host_mmu.lock -> pkvm_iommu_domain::lock -> pkvm_iommu::lock -> pool lock
- *	lock of the domain table -> pool lock
+ *	domain table -> pool lock
  *
- * The lock of the domain table is never held together with host_mmu.lock or the
- * lock of a domain. Under host_mmu.lock, the lock of a domain is held only to
- * count a flush, so that a revocation does not wait for mappings.
+ * The lock of the domain table is never held together with host_mmu.lock or with a
+ * pkvm_iommu_domain::lock. Under host_mmu.lock, the latter is held only to count a
+ * flush, so that a revocation does not wait for mappings.
  */
 #ifndef __PKVM_IOMMU_CORE_H__
 #define __PKVM_IOMMU_CORE_H__

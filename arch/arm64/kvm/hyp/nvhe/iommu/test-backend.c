@@ -5,7 +5,6 @@
  * It records which streams are attached and counts invalidations, for the tests. It
  * never counts as isolation. It is also the skeleton for a new backend.
  */
-#include "backends/kinds.h"
 #include "core.h"
 
 #define TEST_SID_BITS	12
@@ -53,7 +52,7 @@ static bool test_fault(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault)
 	return false;
 }
 
-const struct pkvm_iommu_ops pkvm_iommu_test_ops = {
+PKVM_IOMMU_BACKEND(test) = {
 	.probe		= test_probe,
 	.alloc		= test_alloc,
 	.init		= test_init,

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Look-up of backends. The kinds are listed in kinds.h.
+ * Look-up of the backend for a kind of IOMMU. The kinds are listed in kinds.h.
  */
-#include <linux/array_size.h>
 #include <linux/kconfig.h>
-#include <linux/nospec.h>
 
 #include "../core.h"
+
+#include <uapi/linux/pkvm_iommu_test.h>
+
+#define KIND(option, kind)	extern const struct pkvm_iommu_ops pkvm_iommu_##kind##_ops
 #include "kinds.h"
+#undef KIND
 
 /* NULL where the configuration leaves the backend out. */
-#define KIND_OPS(option, kind)							\
-	[PKVM_IOMMU_TYPE_##option] = IS_ENABLED(CONFIG_PKVM_IOMMU_##option) ?	\
-				     &pkvm_iommu_##kind##_ops : NULL,
-
-static const struct pkvm_iommu_ops * const kinds[] = {
-	PKVM_IOMMU_KINDS(KIND_OPS)
-};
+#define KIND(option, kind)							\
+	case PKVM_IOMMU_TYPE_##option:						\
+		return IS_ENABLED(CONFIG_PKVM_IOMMU_##option) ?			\
+		       &pkvm_iommu_##kind##_ops : NULL
 
 /**
  * pkvm_iommu_kind() - find the backend for a kind of IOMMU
@@ -26,8 +26,9 @@ static const struct pkvm_iommu_ops * const kinds[] = {
  */
 const struct pkvm_iommu_ops *pkvm_iommu_kind(u64 type)
 {
-	if (type >= ARRAY_SIZE(kinds))
-		return NULL;
+	switch (type) {
+#include "kinds.h"
+	}
 
-	return kinds[array_index_nospec(type, ARRAY_SIZE(kinds))];
+	return NULL;
 }

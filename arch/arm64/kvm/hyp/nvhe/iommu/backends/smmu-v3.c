@@ -18,9 +18,8 @@
 #include <asm/kvm_hyp.h>
 #include <asm/kvm_mmu.h>
 
+#include <nvhe/iommu-backend.h>
 #include <nvhe/memory.h>
-
-#include "kinds.h"
 
 #include "../../../../../../../drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.h"
 
@@ -621,7 +620,7 @@ static bool smmu_fault(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault)
 	return true;
 }
 
-const struct pkvm_iommu_ops pkvm_iommu_smmu_v3_ops = {
+PKVM_IOMMU_BACKEND(smmu_v3) = {
 	.isolates	= true,
 	.probe		= smmu_probe,
 	.alloc		= smmu_alloc,

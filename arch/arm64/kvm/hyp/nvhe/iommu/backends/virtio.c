@@ -22,9 +22,8 @@
  */
 #include <asm/kvm_hyp.h>
 
+#include <nvhe/iommu-backend.h>
 #include <nvhe/memory.h>
-
-#include "kinds.h"
 
 #include <linux/iommu.h>
 #include <linux/virtio_byteorder.h>
@@ -551,7 +550,7 @@ static bool virtio_fault(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *faul
 	return true;
 }
 
-const struct pkvm_iommu_ops pkvm_iommu_virtio_ops = {
+PKVM_IOMMU_BACKEND(virtio) = {
 	.isolates	= true,
 	.probe		= virtio_probe,
 	.alloc		= virtio_alloc,
