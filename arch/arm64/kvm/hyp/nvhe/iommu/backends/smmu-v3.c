@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SMMUv3 backend: the hardware, and nothing else. Section numbers are those of
- * IHI 0070 (Arm System Memory Management Unit Architecture Specification v3).
+ * Backend for the Arm SMMUv3. Section numbers are those of IHI 0070 (Arm System
+ * Memory Management Unit Architecture Specification v3).
  *
- * EL2 owns all registers of the non-secure programming interface, the stream
- * table, the command queue and the event queue. The core decides who may do
- * what and has checked every argument. The hardware is trusted to do what the
- * architecture says, but not to do it in time: every wait ends.
+ * EL2 owns all registers of the non-secure programming interface, the stream table,
+ * the command queue and the event queue. The core decides who may do what, and has
+ * checked every argument. The hardware is trusted to do what the architecture says,
+ * but not to do it in time: every wait has a deadline.
  *
- * A stream table entry is either V=0, which aborts and records C_BAD_STE, or
- * translates through the domain's page table: stage 2, or stage 1 with one
- * context descriptor where that is all there is. Bypass does not exist.
+ * A stream table entry (STE) either has V=0, which aborts transactions and records
+ * C_BAD_STE, or translates through the domain's page table: with stage 2, or with
+ * stage 1 and one context descriptor if an IOMMU has no stage 2. No STE bypasses.
  *
- * Locking: pkvm_iommu::lock guards all of struct hyp_smmu. Each operation waits
- * for its commands, so that the queue is empty whenever the lock is free.
+ * pkvm_iommu::lock guards struct hyp_smmu. Each operation waits for its commands, so
+ * the command queue is empty whenever the lock is free.
  */
 #include <asm/kvm_hyp.h>
 #include <asm/kvm_mmu.h>
@@ -23,16 +23,16 @@
 
 #include "../../../../../../../drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.h"
 
-/* What the driver's header does not name. */
+/* Fields that the stock driver's header does not define */
 #define IDR1_ECMDQ		BIT(31)
 #define SMMU_PAGE1		SZ_64K
 #define SMMU_REGS_SIZE		SZ_128K
 #define EVT_ID_TRANSL_FORBIDDEN	0x07
 
 /*
- * Level-2 stream tables of 64 entries are 4 KiB, so one page of the pool holds
- * one; the level-1 table, or the linear one, is at most 4 MiB, the largest
- * block that the host's page allocator gives (3.3.1.2).
+ * A level-2 stream table of 64 entries fills 4 KiB, a page of the pool. The level-1
+ * or linear table is at most 4 MiB, the largest block of the host's page allocator
+ * (3.3.1.2).
  */
 #define L2_SPLIT		6
 #define L2_ENTRIES		BIT(L2_SPLIT)
@@ -41,27 +41,27 @@
 
 #define CMDQ_BITS		(ilog2(SZ_4K) - CMDQ_ENT_SZ_SHIFT)
 #define EVTQ_BITS		(ilog2(SZ_4K) - EVTQ_ENT_SZ_SHIFT)
-/*
- * Invalidate by so many commands at most, or so many pages by ranges, of which a
- * command covers five bits; all of the domain beyond.
- */
+/* Without range invalidation: invalidate the whole domain beyond so many commands. */
 #define INV_MAX_CMDS		32
-/* SCALE has five bits where there are no 52-bit addresses (4.4.1.1). */
+/*
+ * With it: invalidate the whole domain beyond so many pages. A command covers five
+ * bits of the number of pages; SCALE is limited without 52-bit addresses (4.4.1.1).
+ */
 #define INV_MAX_RANGE		(BIT(31) - 1)
 
 /**
- * struct hyp_smmu - an SMMUv3
- * @two_level: the stream table is
- * @ats: translated transactions exist and have to be checked
- * @msi: it could write interrupts to memory
- * @ril: invalidates ranges by one command
- * @attr_ovr: it can override attributes, and has to be told not to
+ * struct hyp_smmu - state of an SMMUv3
+ * @two_level: the stream table has two levels
+ * @ats: IDR0.ATS: translated transactions exist and must be checked
+ * @msi: IDR0.MSI: the SMMU can write interrupts to memory
+ * @ril: IDR3.RIL: a command can invalidate a range
+ * @attr_ovr: IDR1.ATTR_TYPES_OVR: STEs must select the incoming attributes
  * @cmdq: command queue, a page
- * @cmdq_bits: log2 of its entries
- * @cmdq_prod: next entry to fill, with the wrap bit
+ * @cmdq_bits: log2 of the entries of @cmdq
+ * @cmdq_prod: index of the next entry to fill, with the wrap bit
  * @evtq: event queue, a page
- * @evtq_bits: log2 of its entries
- * @evtq_cons: next entry to read, with wrap and overflow bits
+ * @evtq_bits: log2 of the entries of @evtq
+ * @evtq_cons: index of the next entry to read, with wrap and overflow bits
  */
 struct hyp_smmu {
 	bool			two_level;
@@ -99,12 +99,12 @@ static void smmu_write64(struct pkvm_iommu *iommu, u64 val, u32 reg)
 	writeq_relaxed(val, iommu->mmio + reg);
 }
 
-/* Make what the SMMU is going to read visible to it. */
+/* Make memory that the SMMU is about to read visible to it. */
 static void smmu_publish(struct pkvm_iommu *iommu, void *addr, size_t size)
 {
 	if (!pkvm_iommu_coherent(iommu))
 		kvm_flush_dcache_to_poc(addr, size);
-	/* Before the register write that makes the SMMU look. */
+	/* Before the register write that makes the SMMU read it. */
 	wmb();
 }
 
@@ -126,10 +126,10 @@ static void smmu_add_cmd(struct pkvm_iommu *iommu, struct arm_smmu_cmd cmd)
 }
 
 /*
- * Whether the queue is empty: the consumer index has passed the last CMD_SYNC
- * (4.7.3). An error in the queue stops it; acknowledging the error makes the SMMU
- * fetch the command again, which is right where memory failed it for once. A
- * command that it does not understand keeps failing, and the deadline ends it: no
+ * Check that the command queue is empty: the consumer index has passed the last
+ * CMD_SYNC (4.7.3). A command queue error stops the queue. Acknowledging it makes the
+ * SMMU fetch the command again, which succeeds after a transient abort of memory. A
+ * command that the SMMU does not support keeps failing until the deadline. No
  * invalidation is ever skipped (7.1).
  */
 static bool smmu_synced(struct pkvm_iommu *iommu)
@@ -147,7 +147,7 @@ static bool smmu_synced(struct pkvm_iommu *iommu)
 	return false;
 }
 
-/* Add a CMD_SYNC, start the queue, and wait for its end. */
+/* Add a CMD_SYNC, submit the commands, and wait until they have completed. */
 static bool smmu_try_sync(struct pkvm_iommu *iommu)
 {
 	struct hyp_smmu *smmu = to_smmu(iommu);
@@ -164,7 +164,7 @@ static void smmu_sync(struct pkvm_iommu *iommu)
 	if (!smmu_try_sync(iommu))
 		pkvm_iommu_lost_command(iommu);
 
-	/* What follows must not start before the SMMU has finished. */
+	/* Accesses after this must not start before the commands have completed. */
 	dsb(sy);
 }
 
@@ -187,7 +187,7 @@ static int smmu_probe(struct pkvm_iommu *iommu, u64 *why)
 	idr1 = smmu_read(iommu, ARM_SMMU_IDR1);
 	idr5 = smmu_read(iommu, ARM_SMMU_IDR5);
 
-	/* Enhanced command queues lie anywhere, and write MSIs (6.3.6). */
+	/* Enhanced command queues can be anywhere in memory, and write MSIs (6.3.6). */
 	if (idr1 & (IDR1_TABLES_PRESET | IDR1_QUEUES_PRESET | IDR1_REL | IDR1_ECMDQ))
 		return smmu_refuse(why, PKVM_IOMMU_REFUSE_PRESET);
 	if (!(FIELD_GET(IDR0_TTF, idr0) & IDR0_TTF_AARCH64) ||
@@ -211,7 +211,7 @@ static int smmu_probe(struct pkvm_iommu *iommu, u64 *why)
 		.cmdq_bits	= min_t(u32, CMDQ_BITS, FIELD_GET(IDR1_CMDQS, idr1)),
 		.evtq_bits	= min_t(u32, EVTQ_BITS, FIELD_GET(IDR1_EVTQS, idr1)),
 	};
-	/* The longest batch and its sync have to fit. */
+	/* The longest batch of commands and its CMD_SYNC must fit. */
 	if (BIT(smmu->cmdq_bits) < INV_MAX_CMDS + 2)
 		return smmu_refuse(why, PKVM_IOMMU_REFUSE_PRESET);
 
@@ -219,7 +219,7 @@ static int smmu_probe(struct pkvm_iommu *iommu, u64 *why)
 	iommu->sid_bits = FIELD_GET(IDR1_SIDSIZE, idr1);
 	iommu->asid_bits = idr0 & IDR0_ASID16 ? 16 : 8;
 	iommu->vmid_bits = idr0 & IDR0_VMID16 ? 16 : 8;
-	/* Cleaning the caches in vain does no harm; not cleaning them does. */
+	/* Needless cache maintenance is harmless, missing maintenance is not. */
 	if (!(idr0 & IDR0_COHACC))
 		iommu->flags &= ~PKVM_IOMMU_F_COHERENT;
 	smmu->two_level = FIELD_GET(IDR0_ST_LVL, idr0) == IDR0_ST_LVL_2LVL &&
@@ -250,7 +250,7 @@ static int smmu_alloc(struct pkvm_iommu *iommu)
 	return smmu->cmdq && smmu->evtq ? 0 : -ENOMEM;
 }
 
-/* With stage 1, the domain's context descriptor; the same for every SMMU. */
+/* Write the context descriptor of a stage-1 domain; it is the same for every SMMU. */
 static void smmu_domain_init(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain)
 {
 	const typeof(domain->cfg->arm_lpae_s1_cfg.tcr) *tcr = &domain->cfg->arm_lpae_s1_cfg.tcr;
@@ -274,7 +274,7 @@ static void smmu_domain_init(struct pkvm_iommu *iommu, struct pkvm_iommu_domain 
 	smmu_publish(iommu, cd, sizeof(*cd));
 }
 
-/* Transactions abort while the SMMU is disabled (6.3.13), then disable it. */
+/* Make transactions abort while the SMMU is disabled (6.3.13), then disable it. */
 static bool smmu_quiesce(struct pkvm_iommu *iommu)
 {
 	u32 gbpa;
@@ -294,7 +294,7 @@ static bool smmu_quiesce(struct pkvm_iommu *iommu)
 	if (!smmu_wait(iommu, ARM_SMMU_IRQ_CTRLACK, ~0, 0))
 		return false;
 
-	/* Wired interrupts only: no interrupt is a write to memory. */
+	/* Use wired interrupts only: an MSI is a write to memory. */
 	if (to_smmu(iommu)->msi) {
 		smmu_write64(iommu, 0, ARM_SMMU_GERROR_IRQ_CFG0);
 		smmu_write64(iommu, 0, ARM_SMMU_EVTQ_IRQ_CFG0);
@@ -320,7 +320,7 @@ static void smmu_set_tables(struct pkvm_iommu *iommu)
 			  FIELD_PREP(CR1_TABLE_IC, c) | FIELD_PREP(CR1_QUEUE_SH, sh) |
 			  FIELD_PREP(CR1_QUEUE_OC, c) | FIELD_PREP(CR1_QUEUE_IC, c),
 		   ARM_SMMU_CR1);
-	/* Ignore the CPU's TLB broadcasts; record unknown streams. */
+	/* Ignore broadcast TLB maintenance of CPUs; record events of unknown streams. */
 	smmu_write(iommu, CR2_PTM | CR2_RECINVSID, ARM_SMMU_CR2);
 
 	smmu_write64(iommu, hyp_virt_to_phys(iommu->mem) | STRTAB_BASE_RA,
@@ -344,7 +344,7 @@ static void smmu_set_tables(struct pkvm_iommu *iommu)
 static int smmu_init(struct pkvm_iommu *iommu, u64 *why)
 {
 	u32 irqs = IRQ_CTRL_EVTQ_IRQEN | IRQ_CTRL_GERROR_IRQEN;
-	/* Without the check, translated transactions pass as they are (3.9.1.3). */
+	/* Without ATSCHK, translated transactions bypass translation (3.9.1.3). */
 	u32 cr0 = to_smmu(iommu)->ats ? CR0_ATSCHK : 0;
 
 	*why = PKVM_IOMMU_REFUSE_TIMEOUT;
@@ -393,7 +393,7 @@ static int smmu_stream_prepare(struct pkvm_iommu *iommu, u32 sid)
 	if (!l2)
 		return -ENOMEM;
 
-	/* The table first, all V=0, then the descriptor that points at it. */
+	/* Publish the table, whose STEs have V=0, before the descriptor that points at it. */
 	smmu_publish(iommu, l2, PAGE_SIZE);
 	WRITE_ONCE(*desc, cpu_to_le64(hyp_virt_to_phys(l2) |
 				      FIELD_PREP(STRTAB_L1_DESC_SPAN, L2_SPLIT + 1)));
@@ -426,8 +426,8 @@ static void smmu_cfgi_ste(struct pkvm_iommu *iommu, u32 sid, void *ste,
 	smmu_publish(iommu, ste, sizeof(struct arm_smmu_ste));
 	smmu_add_cmd(iommu, arm_smmu_make_cmd_cfgi_ste(sid, true));
 	/*
-	 * Stage 1 came by a context descriptor, which may be cached by itself, and
-	 * fetched once more through the old entry until that is gone.
+	 * A context descriptor is cached separately. Until the old STE is invalidated,
+	 * the SMMU may fetch the descriptor again through it: invalidate in this order.
 	 */
 	if (domain->fmt == ARM_64_LPAE_S1) {
 		smmu_sync(iommu);
@@ -445,7 +445,7 @@ static void smmu_make_ste(struct pkvm_iommu *iommu, u64 *ste,
 						 STRTAB_STE_1_S1C_CACHE_NC;
 	const typeof(domain->cfg->arm_lpae_s2_cfg.vtcr) *vtcr;
 
-	/* EATS=0 in both: no translation requests, no translated transactions. */
+	/* EATS=0: translation requests and translated transactions abort. */
 	if (to_smmu(iommu)->attr_ovr)
 		ste[1] = FIELD_PREP(STRTAB_STE_1_SHCFG, STRTAB_STE_1_SHCFG_INCOMING);
 
@@ -466,7 +466,7 @@ static void smmu_make_ste(struct pkvm_iommu *iommu, u64 *ste,
 			 STRTAB_STE_2_S2AA64 | STRTAB_STE_2_S2PTW | STRTAB_STE_2_S2R;
 		ste[3] = domain->cfg->arm_lpae_s2_cfg.vttbr & STRTAB_STE_3_S2TTB_MASK;
 	} else {
-		/* One descriptor: S1CDMax=0, and transactions with a SubstreamID abort. */
+		/* S1CDMax=0: one descriptor; transactions with a SubstreamID abort. */
 		ste[0] = STRTAB_STE_0_V | FIELD_PREP(STRTAB_STE_0_CFG, STRTAB_STE_0_CFG_S1_TRANS) |
 			 (hyp_virt_to_phys(domain->hw) & STRTAB_STE_0_S1CTXPTR_MASK);
 		ste[1] |= FIELD_PREP(STRTAB_STE_1_S1CIR, cache) |
@@ -484,10 +484,10 @@ static int smmu_stream_set(struct pkvm_iommu *iommu, u32 sid,
 	int i;
 
 	/*
-	 * The SMMU reads an entry as eight words in any order (3.21.3), so only
-	 * the word with V may change while others are as they have to be: to
-	 * attach, fill the rest, make the SMMU forget what it read, then set V;
-	 * to block, clear V.
+	 * The SMMU reads the eight words of an STE in any order (3.21.3). So only the
+	 * word with V changes while the others already have their final values: to
+	 * attach, write the other words, invalidate the STE, then set V; to block,
+	 * clear V.
 	 */
 	if (through) {
 		smmu_make_ste(iommu, new, domain);
@@ -510,7 +510,7 @@ static void smmu_invalidate(struct pkvm_iommu *iommu,
 	u64 num, scale, pages = size >> PAGE_SHIFT;
 	struct arm_smmu_cmd cmd;
 
-	/* The table's entries are seen before the commands are (3.19). */
+	/* smmu_publish() orders the page-table entries before the commands (3.19). */
 	if (!pages || pages > (ril ? INV_MAX_RANGE : INV_MAX_CMDS)) {
 		smmu_add_cmd(iommu, arm_smmu_make_cmd_tlbi(stage2 ? CMDQ_OP_TLBI_S12_VMALL :
 							   CMDQ_OP_TLBI_NH_ASID, asid, vmid));
@@ -559,7 +559,7 @@ static u8 smmu_fault_reason(u64 id)
 	return PKVM_IOMMU_FAULT_UNKNOWN;
 }
 
-/* Global errors, but for the command queue's: smmu_try_sync() handles that. */
+/* Report a global error, except CMDQ_ERR, which smmu_synced() handles. */
 static bool smmu_gerror(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault)
 {
 	u32 gerrorn = smmu_read(iommu, ARM_SMMU_GERRORN);
@@ -602,7 +602,7 @@ static bool smmu_fault(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault)
 	fault->sid = FIELD_GET(EVTQ_0_SID, word[0]);
 	id = FIELD_GET(EVTQ_0_ID, word[0]);
 	fault->reason = smmu_fault_reason(id);
-	/* Configuration errors record neither (7.3). */
+	/* Configuration errors record neither address nor direction (7.3). */
 	if (id == EVT_ID_TRANSL_FORBIDDEN ||
 	    (id >= EVT_ID_TRANSLATION_FAULT && id <= EVT_ID_PERMISSION_FAULT)) {
 		fault->write = !(word[1] & EVTQ_1_RnW);
@@ -613,7 +613,7 @@ static bool smmu_fault(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault)
 
 	smmu->evtq_cons = ((smmu->evtq_cons + 1) & (wrap | (wrap - 1))) |
 			  (prod & Q_OVERFLOW_FLAG);
-	/* And free its place only when it has been read. */
+	/* Free the entry of the queue only after it has been read. */
 	mb();
 	smmu_write(iommu, smmu->evtq_cons, SMMU_PAGE1 + ARM_SMMU_EVTQ_CONS);
 

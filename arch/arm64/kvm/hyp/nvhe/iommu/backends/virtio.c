@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * virtio-iommu backend: a device that has no page tables, but is told of each
- * mapping. Section numbers are those of Virtual I/O Device Version 1.2.
+ * Backend for virtio-iommu, a device without page tables: each mapping is a request.
+ * Section numbers are those of Virtual I/O Device Version 1.2.
  *
- * EL2 owns the register page and both virtqueues. The core decides who may do
- * what and has checked every argument.
+ * EL2 owns the register page and both virtqueues. The core decides who may do what,
+ * and has checked every argument.
  *
- * The device is trusted to isolate, because nobody else can, but not to answer
- * well or in time. What it writes - the used rings, the status of a request, a
- * fault, its configuration - is read once and never used as an index or a length
- * without a check. There are three answers to a request: accepted, refused with
- * a status that the specification knows, and anything else, including none. After
- * the last kind nobody can say what the device lets through, now or later, so it
- * ends in pkvm_iommu_lost_command(), even if the request was to map: the device
- * may still get to it when the memory is somebody else's.
+ * The device is trusted to isolate, but not to answer correctly or in time. Used
+ * rings, request status, fault records and configuration are written by the device:
+ * each is read once, and checked before it serves as an index or a length. A request
+ * is accepted, refused with a status of the specification, or anything else,
+ * including no answer. In the last case nobody knows what the device lets through, now
+ * or later, so EL2 ends in pkvm_iommu_lost_command(). That includes requests to map:
+ * the device may execute one later, when the memory belongs to somebody else.
  *
- * An endpoint that is not attached is blocked, because config.bypass is 0.
+ * Endpoints that are not attached are blocked, because config.bypass is 0.
  *
- * Locking: pkvm_iommu::lock guards all of struct hyp_virtio. Each operation waits
- * for its requests, so that the request queue is empty whenever the lock is free.
+ * pkvm_iommu::lock guards struct hyp_virtio. Each operation waits for its requests,
+ * so the request queue is empty whenever the lock is free.
  */
 #include <asm/kvm_hyp.h>
 
@@ -36,23 +35,23 @@
 #define VIRTIO_MAGIC		0x74726976	/* "virt" (4.2.2) */
 /* PCI requester ids of 256 segments. */
 #define VIRTIO_SID_BITS		24
-/* Tags of domains that are ever attached here: all but 0 and the shadow's. */
+/* Smallest tag of a domain that is attached here: 0 is reserved, 1 is the shadow. */
 #define VIRTIO_TAG_MIN		2
 #define VIRTIO_TAG_BITS		16
 
 #define QUEUE_REQUEST		0
 #define QUEUE_EVENT		1
 #define QUEUE_NUM		64
-/* A request has two descriptors: what the device reads, and its status. */
+/* A request has two descriptors: one that the device reads, and its status. */
 #define SLOTS			(QUEUE_NUM / 2)
 
 #define FEATURES_NEEDED		(BIT_ULL(VIRTIO_F_VERSION_1) |			\
 				 BIT_ULL(VIRTIO_IOMMU_F_MAP_UNMAP) |		\
 				 BIT_ULL(VIRTIO_IOMMU_F_BYPASS_CONFIG))
 /*
- * Not the older VIRTIO_IOMMU_F_BYPASS, with which unattached endpoints pass. The
- * platform's addresses are physical ones: the init module has seen to it that
- * the device is not itself behind an IOMMU.
+ * The older VIRTIO_IOMMU_F_BYPASS is not negotiated: with it, unattached endpoints
+ * bypass. With ACCESS_PLATFORM, addresses are physical, because the init module
+ * refuses a device that is itself behind an IOMMU.
  */
 #define FEATURES_TAKEN		(FEATURES_NEEDED |				\
 				 BIT_ULL(VIRTIO_IOMMU_F_INPUT_RANGE) |		\
@@ -63,9 +62,9 @@
 
 /**
  * struct virtq - a split virtqueue (2.7)
- * @desc: descriptors; written at boot, but for the length of requests
- * @avail: what the device may use
- * @used: what the device has used; it writes this, nothing else here
+ * @desc: descriptors; constant after boot, except the length of requests
+ * @avail: descriptors that the device may use
+ * @used: descriptors that the device has used; the only part that it writes
  */
 struct virtq {
 	struct vring_desc	desc[QUEUE_NUM];
@@ -82,10 +81,11 @@ struct virtq {
 };
 
 /**
- * struct virtio_slot - room for one request
- * @req: what the device reads, up to the tail that the specification has there.
- *	All have the first two fields; detach is laid out as attach, unmap as map.
- * @tail: what it writes
+ * struct virtio_slot - buffer of one request
+ * @req: the part that the device reads, without the tail of the specification's
+ *	structures. All requests share the first two fields; a detach is laid out as
+ *	an attach, an unmap as a map
+ * @tail: the part that the device writes
  */
 struct virtio_slot {
 	union virtio_req {
@@ -99,7 +99,7 @@ struct virtio_slot {
 	struct virtio_iommu_req_tail		tail;
 };
 
-/* Each queue is a page, with its buffers. */
+/* A queue and its buffers fit into a page. */
 struct virtio_requests {
 	struct virtq		q;
 	struct virtio_slot	slots[SLOTS];
@@ -110,18 +110,19 @@ struct virtio_events {
 	struct virtio_iommu_fault	faults[QUEUE_NUM];
 };
 
-/* No status of the specification. */
+/* Not a status of the specification: the device has not written one. */
 #define STATUS_NONE		0xff
 
 /**
- * struct hyp_virtio - a virtio-iommu
- * @features: those that were negotiated
+ * struct hyp_virtio - state of a virtio-iommu
+ * @features: negotiated features
  * @requests: request queue, a page
- * @done: index of the request queue, avail and used while it is empty
- * @nr: requests to be sent with the next notification
+ * @done: avail and used index of the request queue while it is empty
+ * @nr: requests that the next notification sends
  * @events: event queue, a page
- * @seen: index up to which events were taken
- * @deaf: the device wrote nonsense into the event queue, which is not used any more
+ * @seen: used index up to which events were taken
+ * @deaf: the device wrote an invalid entry into the event queue, which is not used
+ *	any more
  */
 struct hyp_virtio {
 	u64			features;
@@ -162,7 +163,7 @@ static u64 virtio_config64(struct pkvm_iommu *iommu, u32 offset)
 
 #define CONFIG(_field)		offsetof(struct virtio_iommu_config, _field)
 
-/* A request to be sent; there is room, see virtio_flush(). */
+/* Add a request to the next notification. The caller has checked that there is room. */
 static union virtio_req *virtio_add(struct pkvm_iommu *iommu, u8 type,
 				    const struct pkvm_iommu_domain *domain)
 {
@@ -189,9 +190,9 @@ static union virtio_req *virtio_add(struct pkvm_iommu *iommu, u8 type,
 }
 
 /*
- * What the device answered: 0 if it accepted every request, -EIO if it refused
- * some, -EPROTO for anything but one answer to each. Which of them is at which
- * place in the ring does not matter then.
+ * Evaluate the answers of the device: 0 if it accepted every request, -EIO if it
+ * refused some, -EPROTO unless there is exactly one valid answer to each. The order of
+ * the answers in the ring does not matter.
  */
 static int virtio_answers(struct hyp_virtio *virtio)
 {
@@ -219,9 +220,9 @@ static int virtio_answers(struct hyp_virtio *virtio)
 }
 
 /*
- * Send the requests that were added, all by one notification, and wait for the
- * answers (2.7.13, 5.13.6.2). Returns 0, or -EIO if the device refused some; and
- * does not return if the answers are not what they must be.
+ * Send the added requests with one notification, and wait for the answers (2.7.13,
+ * 5.13.6.2). Returns 0, or -EIO if the device refused some. Does not return if the
+ * answers are late or invalid.
  */
 static int virtio_flush(struct pkvm_iommu *iommu)
 {
@@ -230,15 +231,15 @@ static int virtio_flush(struct pkvm_iommu *iommu)
 	u16 idx = virtio->done + virtio->nr;
 	int ret;
 
-	/* The requests are seen before the index. */
+	/* The device sees the requests before the index. */
 	wmb();
 	WRITE_ONCE(q->avail.idx, cpu_to_le16(idx));
-	/* And that before the notification. */
+	/* And the index before the notification. */
 	wmb();
 	virtio_write(iommu, QUEUE_REQUEST, VIRTIO_MMIO_QUEUE_NOTIFY);
 	if (!pkvm_iommu_wait(le16_to_cpu(READ_ONCE(q->used.idx)) == idx))
 		pkvm_iommu_lost_command(iommu);
-	/* The answers after the index; then whatever the request was to precede. */
+	/* Read the answers after the index, and before anything that relies on them. */
 	mb();
 
 	ret = virtio_answers(virtio);
@@ -256,7 +257,7 @@ static int virtio_refuse(u64 *why, enum pkvm_iommu_refusal reason)
 	return -ENXIO;
 }
 
-/* Selecting what to read is all that this writes. */
+/* Read the offered features. Writes only the register that selects their words. */
 static u64 virtio_features(struct pkvm_iommu *iommu)
 {
 	u64 features;
@@ -283,13 +284,13 @@ static int virtio_probe(struct pkvm_iommu *iommu, u64 *why)
 	    virtio_read(iommu, VIRTIO_MMIO_DEVICE_ID) != VIRTIO_ID_IOMMU ||
 	    (virtio->features & FEATURES_NEEDED) != FEATURES_NEEDED)
 		return virtio_refuse(why, PKVM_IOMMU_REFUSE_STAGE);
-	/* Queues are not written back from the CPU's caches. */
+	/* This backend does no cache maintenance for its queues. */
 	if (!pkvm_iommu_coherent(iommu))
 		return virtio_refuse(why, PKVM_IOMMU_REFUSE_PRESET);
 	if (!(virtio_config64(iommu, CONFIG(page_size_mask)) & PAGE_SIZE))
 		return virtio_refuse(why, PKVM_IOMMU_REFUSE_GRANULE);
 
-	/* What is not offered has no limit (5.13.4). */
+	/* A range that is not offered has no limit (5.13.4). */
 	if (virtio->features & BIT_ULL(VIRTIO_IOMMU_F_INPUT_RANGE)) {
 		first = virtio_config64(iommu, CONFIG(input_range.start));
 		last = virtio_config64(iommu, CONFIG(input_range.end));
@@ -301,12 +302,12 @@ static int virtio_probe(struct pkvm_iommu *iommu, u64 *why)
 	if (first || last < U32_MAX || first_tag > VIRTIO_TAG_MIN || last_tag < U8_MAX)
 		return virtio_refuse(why, PKVM_IOMMU_REFUSE_STAGE);
 
-	/* I/O virtual addresses are as long as physical ones here. */
+	/* Domains have I/O virtual and physical addresses of the same size. */
 	iommu->oas = min(last == U64_MAX ? 64 : ilog2(last + 1), 52);
 	iommu->sid_bits = VIRTIO_SID_BITS;
 	iommu->asid_bits = min(ilog2((u64)last_tag + 1), VIRTIO_TAG_BITS);
 	iommu->vmid_bits = iommu->asid_bits;
-	/* The page table is the core's own book: either will do. */
+	/* The device reads no page table: either format will do. */
 	iommu->fmts = BIT(ARM_64_LPAE_S1) | BIT(ARM_64_LPAE_S2);
 
 	return 0;
@@ -348,7 +349,7 @@ static void virtio_fill_queues(struct hyp_virtio *virtio)
 		virtq_set_desc(&requests->q, 2 * i + 1, &requests->slots[i].tail,
 			       sizeof(requests->slots[i].tail), VRING_DESC_F_WRITE);
 	}
-	/* Interrupts are for events. */
+	/* Only the event queue interrupts. */
 	requests->q.avail.flags = cpu_to_le16(VRING_AVAIL_F_NO_INTERRUPT);
 
 	for (i = 0; i < QUEUE_NUM; i++) {
@@ -381,7 +382,7 @@ static bool virtio_set_queue(struct pkvm_iommu *iommu, u32 index, struct virtq *
 	return virtio_read(iommu, VIRTIO_MMIO_QUEUE_READY) == 1;
 }
 
-/* True if the device then has all of @status, and no more. */
+/* Write the status. Returns true if the device then has exactly @status. */
 static bool virtio_set_status(struct pkvm_iommu *iommu, u32 status)
 {
 	virtio_write(iommu, status, VIRTIO_MMIO_STATUS);
@@ -394,13 +395,13 @@ static int virtio_init(struct pkvm_iommu *iommu, u64 *why)
 	struct hyp_virtio *virtio = to_virtio(iommu);
 	void __iomem *bypass = iommu->mmio + VIRTIO_MMIO_CONFIG + CONFIG(bypass);
 
-	/* Back to its initial state, with no endpoint attached (2.4, 4.2.2.1). */
+	/* Reset: no endpoint is attached then (2.4, 4.2.2.1). */
 	*why = PKVM_IOMMU_REFUSE_TIMEOUT;
 	virtio_write(iommu, 0, VIRTIO_MMIO_STATUS);
 	if (!pkvm_iommu_wait(!virtio_read(iommu, VIRTIO_MMIO_STATUS)))
 		return -ETIMEDOUT;
 
-	/* The device does not keep FEATURES_OK if it does not agree (3.1.1). */
+	/* The device clears FEATURES_OK if it does not support the choice (3.1.1). */
 	*why = PKVM_IOMMU_REFUSE_STAGE;
 	virtio_write(iommu, status, VIRTIO_MMIO_STATUS);
 	virtio_write(iommu, 1, VIRTIO_MMIO_DRIVER_FEATURES_SEL);
@@ -415,7 +416,7 @@ static int virtio_init(struct pkvm_iommu *iommu, u64 *why)
 
 	*why = PKVM_IOMMU_REFUSE_PRESET;
 	virtio_fill_queues(virtio);
-	/* Before the device looks. */
+	/* Before the device can read the queues. */
 	wmb();
 	if (!virtio_set_queue(iommu, QUEUE_REQUEST, &virtio->requests->q) ||
 	    !virtio_set_queue(iommu, QUEUE_EVENT, &virtio->events->q))
@@ -446,7 +447,7 @@ static int virtio_stream_set(struct pkvm_iommu *iommu, u32 sid,
 	return ret;
 }
 
-/* A device without the feature does not know the flag. */
+/* The MMIO flag is only defined with VIRTIO_IOMMU_F_MMIO. */
 static u32 virtio_map_flags(u64 features, int prot)
 {
 	return (prot & IOMMU_READ ? VIRTIO_IOMMU_MAP_F_READ : 0) |
@@ -483,7 +484,7 @@ static void virtio_invalidate(struct pkvm_iommu *iommu,
 	if (!size)
 		return;
 
-	/* Whole mappings, and holes, which the device passes over (5.13.6.6). */
+	/* The range has whole mappings, and holes, which are allowed (5.13.6.6). */
 	req = virtio_add(iommu, VIRTIO_IOMMU_T_UNMAP, domain);
 	req->map.virt_start = cpu_to_le64(addr);
 	req->map.virt_end = cpu_to_le64(addr + size - 1);
@@ -497,7 +498,7 @@ static void virtio_read_fault(const struct virtio_iommu_fault *event,
 	u32 flags = le32_to_cpu(READ_ONCE(event->flags));
 	u8 reason = READ_ONCE(event->reason);
 
-	/* Or mapped without the permission: there is no telling. */
+	/* R_MAPPING also covers an access without permission. */
 	fault->reason = reason == VIRTIO_IOMMU_FAULT_R_MAPPING ? PKVM_IOMMU_FAULT_UNMAPPED :
 			reason == VIRTIO_IOMMU_FAULT_R_DOMAIN ? PKVM_IOMMU_FAULT_BLOCKED :
 			PKVM_IOMMU_FAULT_UNKNOWN;
@@ -517,7 +518,7 @@ static bool virtio_fault(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *faul
 	if (isr)
 		virtio_write(iommu, isr & (VIRTIO_MMIO_INT_VRING | VIRTIO_MMIO_INT_CONFIG),
 			     VIRTIO_MMIO_INTERRUPT_ACK);
-	/* Acknowledge, then look: an event that comes later interrupts again. */
+	/* Acknowledge before looking: a later event interrupts again. */
 	mb();
 	waiting = le16_to_cpu(READ_ONCE(q->used.idx)) - virtio->seen;
 	if (!waiting || virtio->deaf)
@@ -528,22 +529,22 @@ static bool virtio_fault(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *faul
 	id = __virtio32_to_cpu(true, READ_ONCE(q->used.ring[index].id));
 	len = __virtio32_to_cpu(true, READ_ONCE(q->used.ring[index].len));
 	if (waiting > QUEUE_NUM || id >= QUEUE_NUM || len != sizeof(struct virtio_iommu_fault)) {
-		/* Nobody knows which buffers it has. Isolation does not depend on it. */
+		/* The state of the event buffers is unknown. Isolation does not depend on it. */
 		virtio->deaf = true;
 		fault->reason = PKVM_IOMMU_FAULT_HARDWARE;
 		return true;
 	}
 	id = array_index_nospec(id, QUEUE_NUM);
 	virtio_read_fault(&virtio->events->faults[id], fault);
-	/* Without a buffer, the device drops events and does not say so. */
+	/* Without a free buffer, the device drops events without a sign. */
 	fault->lost = waiting == QUEUE_NUM;
 
 	q->avail.ring[index] = cpu_to_le16(id);
 	virtio->seen++;
-	/* The device has the buffer back only when it has been read. */
+	/* Return the buffer to the device only after it has been read. */
 	mb();
 	WRITE_ONCE(q->avail.idx, cpu_to_le16(virtio->seen + QUEUE_NUM));
-	/* And knows before the notification. */
+	/* And the index before the notification. */
 	wmb();
 	virtio_write(iommu, QUEUE_EVENT, VIRTIO_MMIO_QUEUE_NOTIFY);
 
