@@ -16,8 +16,8 @@ build_programs() {
 }
 
 build_vfio() {
-	mkdir -p "$CACHE/vfio"
-	make -C "$TOOLS/vfio" TREE="$(tree)" OUT="$CACHE/vfio" \
+	mkdir -p "$CACHE/selftests-vfio"
+	make -C "$TOOLS/vfio" TREE="$(tree)" OUT="$CACHE/selftests-vfio" \
 		CROSS_COMPILE="$CROSS_COMPILE" -j"$JOBS"
 }
 
@@ -46,7 +46,7 @@ pack() {
 	mkdir -p "$d/bin" "$d/vfio"
 	cp "$TOOLS/vfio/vfio" "$d/bin/vfio"
 	chmod 755 "$d/bin/vfio"
-	cp "$CACHE"/vfio/*_test "$d/vfio/"
+	cp "$CACHE"/selftests-vfio/*_test "$d/vfio/"
 	archive "$d" "$VFIO_INITRD"
 }
 
