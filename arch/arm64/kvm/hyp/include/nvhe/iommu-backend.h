@@ -46,7 +46,8 @@
  * @nr_lazy: runs in @lazy. host_mmu.lock guards it and the next two members
  * @lazy_entries: page-table entries that the runs in @lazy had
  * @lazy_slot: index of the domain in the list of domains that have such runs
- * @streams: attached streams of each IOMMU; guarded by that IOMMU's lock
+ * @streams: attached streams of each IOMMU; changed with that IOMMU's lock held, and
+ *	read without it by has_streams() in backend.c
  * @replayed: for each IOMMU without page tables: PKVM_IOMMU_REPLAY has passed all
  *	mappings below this address to it. Guarded by that IOMMU's lock
  *

@@ -80,6 +80,26 @@ void pkvm_iommu_unlock(struct pkvm_iommu *iommu)
 	*this_cpu_ptr(&backend_outer_lock) = NULL;
 }
 
+/*
+ * Check, without the lock of @iommu, whether it may have cached translations of
+ * @domain. The caller has changed the page table before, and has executed mb() since.
+ *
+ * stream_attach() counts the stream, executes mb(), and then makes the hardware use
+ * the page table. So if the count is 0 here, it is changed later than it is read, the
+ * hardware reads the page table later still, and sees the change of the caller.
+ * pkvm_iommu_detach() invalidates the whole domain before it counts down, so if the
+ * count is 0 here after a detach, nothing is cached:
+ *
+ *	unmap			attach			hardware
+ *	entry = 0		streams++
+ *	mb()			mb()
+ *	read streams: 0		STE = domain		reads STE, then entry: 0
+ */
+static bool has_streams(const struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain)
+{
+	return READ_ONCE(domain->streams[iommu->id]);
+}
+
 /**
  * pkvm_iommu_invalidate() - drop cached translations on all IOMMUs
  * @domain: domain of the translations
@@ -89,7 +109,7 @@ void pkvm_iommu_unlock(struct pkvm_iommu *iommu)
  *
  * On return, all accesses that used a dropped translation have completed.
  *
- * Context: @lock is held; takes the lock of each IOMMU.
+ * Context: @lock is held; takes the lock of each IOMMU that has streams of @domain.
  */
 void pkvm_iommu_invalidate(const struct pkvm_iommu_domain *domain, hyp_spinlock_t *lock,
 			   u64 addr, u64 size)
@@ -97,7 +117,10 @@ void pkvm_iommu_invalidate(const struct pkvm_iommu_domain *domain, hyp_spinlock_
 	struct pkvm_iommu *iommu;
 
 	hyp_assert_lock_held(lock);
+	mb();
 	for_each_pkvm_iommu(iommu) {
+		if (!has_streams(iommu, domain))
+			continue;
 		pkvm_iommu_lock(iommu, lock);
 		if (domain->streams[iommu->id])
 			iommu->ops->invalidate(iommu, domain, addr, size);
@@ -124,7 +147,11 @@ int pkvm_iommu_backend_map(struct pkvm_iommu_domain *domain,
 	int n, ret = 0;
 
 	hyp_assert_lock_held(&domain->lock);
+	/* A stream that is attached after this gets the mappings by a replay. */
+	mb();
 	for_each_pkvm_iommu(iommu) {
+		if (!has_streams(iommu, domain))
+			continue;
 		pkvm_iommu_lock(iommu, &domain->lock);
 		for (n = nr; n && maps[n - 1].iova >= domain->replayed[iommu->id]; )
 			n--;

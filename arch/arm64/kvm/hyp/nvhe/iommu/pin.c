@@ -118,14 +118,15 @@ int pkvm_iommu_pins_build(u64 phys, u64 size)
  */
 void pkvm_iommu_pins_update(u64 phys, u64 size, bool reachable)
 {
-	u64 end = phys + size;
+	u64 nr_pages = size >> PAGE_SHIFT, n;
 
 	hyp_assert_lock_held(&host_mmu.lock);
-	for (; phys < end; phys += PAGE_SIZE) {
-		struct block *block = block_of(phys, false);
-
-		block->unreachable += reachable ? -1 : 1;
-	}
+	do {
+		n = min(nr_pages, PTRS_PER_PTE - pte_index(phys));
+		block_of(phys, false)->unreachable += reachable ? -n : n;
+		phys += n << PAGE_SHIFT;
+		nr_pages -= n;
+	} while (nr_pages);
 }
 
 /**

@@ -176,7 +176,6 @@ int pkvm_iommu_shadow_build(void)
 void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable)
 {
 	u64 addr = phys, end = min_t(u64, phys + size, shadow_cursor);
-	size_t done;
 
 	hyp_assert_lock_held(&host_mmu.lock);
 
@@ -184,11 +183,12 @@ void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable)
 	if (addr >= end)
 		return;
 
-	while (addr < end) {
-		size_t count = (end - addr) >> PAGE_SHIFT;
+	while (pkvm_iommu_geometry.any_walks && addr < end) {
+		size_t done = 0, count = (end - addr) >> PAGE_SHIFT;
 
-		if (reachable || !pkvm_iommu_geometry.any_walks)
-			shadow_map(addr, PAGE_SIZE, count, PROT_MEMORY, &done);
+		if (reachable)
+			shadow_ops->map_pages(shadow_ops, addr, addr, PAGE_SIZE, count,
+					      PROT_MEMORY, 0, &done);
 		else
 			done = shadow_ops->unmap_pages(shadow_ops, addr, PAGE_SIZE,
 						       count, NULL);

@@ -7,7 +7,7 @@
  * there are at most as many as the hardware's own stream table has.
  *
  * An attached stream keeps one use of its domain. pkvm_iommu::lock guards the tree,
- * and pkvm_iommu_domain::streams of that IOMMU.
+ * and changes of pkvm_iommu_domain::streams of that IOMMU.
  */
 #include <linux/nospec.h>
 
@@ -55,17 +55,24 @@ static int stream_attach(struct pkvm_iommu *iommu, u32 sid, struct pkvm_iommu_do
 		return -EBUSY;
 	if (iommu->ops->stream_prepare)
 		ret = iommu->ops->stream_prepare(iommu, sid);
-	if (!ret)
-		ret = iommu->ops->stream_set(iommu, sid, domain, true);
 	if (ret)
 		return ret;
 
 	/* An IOMMU without page tables has no mapping of a domain without streams. */
 	if (iommu->ops->map && !domain->streams[iommu->id])
 		domain->replayed[iommu->id] = 0;
+
+	/* Before the stream can use a translation, see has_streams() in backend.c. */
+	WRITE_ONCE(domain->streams[iommu->id], domain->streams[iommu->id] + 1);
+	mb();
+	ret = iommu->ops->stream_set(iommu, sid, domain, true);
+	if (ret) {
+		WRITE_ONCE(domain->streams[iommu->id], domain->streams[iommu->id] - 1);
+		return ret;
+	}
+
 	*replay = iommu->ops->map && domain->replayed[iommu->id] < pkvm_iommu_limit();
 	*slot = domain;
-	domain->streams[iommu->id]++;
 
 	return 0;
 }
@@ -141,7 +148,8 @@ int pkvm_iommu_detach(u64 id, u64 sid, u64 domain_id)
 		 */
 		iommu->ops->invalidate(iommu, domain, 0, 0);
 		*slot = NULL;
-		domain->streams[iommu->id]--;
+		/* Nothing is cached any more: no invalidation is needed from here on. */
+		WRITE_ONCE(domain->streams[iommu->id], domain->streams[iommu->id] - 1);
 	} else {
 		ret = -ENOTCONN;
 	}
