@@ -28,6 +28,8 @@
 #include <nvhe/mm.h>
 #include <nvhe/trap_handler.h>
 
+#include <uapi/linux/pkvm_iommu_test.h>
+
 struct pkvm_iommu pkvm_iommus[PKVM_IOMMU_MAX];
 unsigned int pkvm_iommu_nr;
 /* No IOMMU has to be told what is mapped; and so there is an identity domain. */

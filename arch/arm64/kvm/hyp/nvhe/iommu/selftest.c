@@ -23,6 +23,8 @@
 #include <nvhe/mm.h>
 #include <nvhe/pkvm.h>
 
+#include <uapi/linux/pkvm_iommu_test.h>
+
 /* Where the page is in the domain, once and twice, and its block. */
 #define IOVA_PAGE	SZ_1G
 #define IOVA_AGAIN	(SZ_1G + SZ_16M)

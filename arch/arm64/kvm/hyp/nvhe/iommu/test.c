@@ -12,6 +12,8 @@
 #include <nvhe/mem_protect.h>
 #include <nvhe/pkvm.h>
 
+#include <uapi/linux/pkvm_iommu_test.h>
+
 #define TEST_SID_BITS	12
 
 static DECLARE_BITMAP(test_streams[PKVM_IOMMU_MAX], BIT(TEST_SID_BITS));
