@@ -16,6 +16,8 @@
 
 #include <asm/pkvm_iommu.h>
 
+#include <uapi/linux/pkvm_iommu_test.h>
+
 /**
  * struct pkvm_iommu_dev - an IOMMU that the hypervisor has, or is to have
  * @dev: its device; set by the init module

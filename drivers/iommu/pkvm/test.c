@@ -16,6 +16,8 @@
 #include <asm/kvm_pkvm.h>
 #include <asm/sections.h>
 
+#include <uapi/linux/pkvm_iommu_test.h>
+
 #include "pkvm.h"
 
 static int test_call(struct pkvm_iommu_test_call *call)

@@ -1,113 +1,113 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * Hypercalls by which a pKVM host uses the IOMMUs that the hypervisor owns.
+ *
+ * This file is the contract: general rules first, then one block for each
+ * operation, then the constants. It is rendered as
+ * Documentation/virt/kvm/arm/pkvm-iommu-abi.rst.
+ */
 #ifndef _UAPI_LINUX_PKVM_IOMMU_H
 #define _UAPI_LINUX_PKVM_IOMMU_H
 
-#include <linux/ioctl.h>
-#include <linux/types.h>
-
 /**
- * DOC: The pKVM IOMMU hypercall contract
+ * DOC: Calling convention
  *
- * The host kernel (EL1) asks, the hypervisor (EL2) decides. Two SMCCC
- * functions carry every request; the operation is the first argument:
+ * The host kernel (EL1) asks, the hypervisor (EL2) decides. Two SMCCC functions,
+ * called by HVC, carry every request:
  *
- *  - ``__pkvm_iommu_boot``: enum pkvm_iommu_boot_op. Exists only until pKVM
- *    drops the host's privileges; from then on SMCCC answers NOT_SUPPORTED.
- *  - ``__pkvm_iommu_call``: enum pkvm_iommu_op. Exists only from then on;
- *    before, SMCCC answers NOT_SUPPORTED.
+ *  - ``__pkvm_iommu_boot`` performs an &enum pkvm_iommu_boot_op. It exists until
+ *    pKVM drops the host's privileges at the end of boot. Until then EL2 trusts
+ *    the host.
+ *  - ``__pkvm_iommu_call`` performs an &enum pkvm_iommu_op. It exists from then on.
+ *    The host is not trusted: it may pass any value, on any CPU, at any time.
  *
- * Registers: x1 the operation, x2 to x17 its arguments. On return x0 is the
- * SMCCC status, which must be checked before anything else; x1 is 0 or a
- * negative errno; x2 and x3 are the operation's results, and 0 where it has
- * none. Arguments that an operation does not name are ignored.
+ * A call at the wrong time gets the SMCCC status NOT_SUPPORTED and does nothing.
+ * The function identifiers are ``KVM_HOST_SMCCC_FUNC(name)`` of <asm/kvm_asm.h>.
+ * Host and hypervisor are one kernel image, so they can differ between kernels.
  *
- * Units: addresses and sizes are in bytes, "pfn" is a physical address divided
- * by EL2's PAGE_SIZE, "pages" are of that size.
+ * Registers of a call:
  *
- * A call that returns an error has changed nothing that the host or a device
- * could notice. The exceptions are those that go on where they stopped, and say
- * how far they came: %PKVM_IOMMU_BOOT_SEAL, %PKVM_IOMMU_DOMAIN_FREE,
- * %PKVM_IOMMU_MAP, %PKVM_IOMMU_MAP_LIST, %PKVM_IOMMU_UNMAP and %PKVM_IOMMU_REPLAY.
- * A call that returns -ENOMEM reports in x2, those that map in x3, how many pages to
- * give with %PKVM_IOMMU_TOPUP before the same call can go on; it may have used what
- * the pool had.
+ *  - x0: function identifier
+ *  - x1: operation
+ *  - x2 to x17: arguments. Registers that an operation does not name are ignored.
  *
- * Errors that mean the same everywhere:
+ * Registers on return:
  *
- *  - -EOPNOTSUPP: no such operation.
- *  - -ENODEV: the layer is not in service: it was sealed off
- *    (``pkvm_iommu=off``), no IOMMU is registered, or sealing failed.
- *    %PKVM_IOMMU_RECLAIM is always in service.
- *  - -ENOENT: no such IOMMU; for the pool, no IOMMU at all.
+ *  - x0: SMCCC status. If it is not 0, the other registers hold no answer.
+ *  - x1: 0 or a negative errno, as a signed 64-bit value
+ *  - x2, x3: results; 0 where the operation has none
+ *
+ * Units: addresses and sizes are in bytes. A pfn is a physical address divided by
+ * EL2's PAGE_SIZE, and pages are of that size. "Page aligned" means a multiple of
+ * PAGE_SIZE.
+ *
+ * An operation can be called in any context, with interrupts disabled as well. EL2
+ * performs it on the calling CPU with interrupts masked. It does not sleep. Calls
+ * from several CPUs may overlap, except for the boot operations: EL2 takes no lock
+ * for those, and the host makes one at a time.
+ *
+ * A call "waits for an IOMMU" if EL2 sends it commands and spins until they are
+ * complete. It then holds the lock of this IOMMU, and may hold that of the domain or
+ * of the host's stage 2, for which other calls wait. If a command of
+ * ``__pkvm_iommu_call`` is not complete within a second, the call does not return:
+ * EL2 panics, because a device could still reach memory that was taken from it. Every
+ * later call panics as well.
+ *
+ * In the examples, ``OP(a, b, ...)`` is a call with a in x2, b in x3 and so on. The
+ * arrow precedes x1, and the results if they matter. PAGE_SIZE is 4096.
  */
 
 /**
- * enum pkvm_iommu_type - which backend at EL2 drives an IOMMU
- * @PKVM_IOMMU_TYPE_SMMU_V3: Arm SMMUv3 (IHI 0070)
- * @PKVM_IOMMU_TYPE_TEST: software only, with CONFIG_PKVM_IOMMU_TEST; protects
- *	nothing and never counts as isolation
- * @PKVM_IOMMU_TYPE_VIRTIO: virtio-iommu over MMIO (virtio 1.2, 5.13)
+ * DOC: Errors and partial progress
+ *
+ * Each operation lists its errors. If several apply, any of them may be returned.
+ * Two more mean the same for every operation:
+ *
+ *  - -EOPNOTSUPP: x1 names no operation.
+ *  - -ENODEV: the layer is not in service. It is in service once
+ *    %PKVM_IOMMU_BOOT_SEAL has succeeded, or has failed with -ETIMEDOUT. It is not
+ *    after ``pkvm_iommu=off``, without a registered IOMMU, or if the seal failed
+ *    for another reason. %PKVM_IOMMU_RECLAIM works in any case.
+ *
+ * A call that returns an error has changed nothing that the host or a device could
+ * notice. The exceptions are operations that bound the work of one call. They stop
+ * early and report their progress, which is not undone if they then meet an error:
+ *
+ *  - %PKVM_IOMMU_BOOT_SEAL and %PKVM_IOMMU_DOMAIN_FREE return -EAGAIN. The caller
+ *    repeats the call to continue.
+ *  - %PKVM_IOMMU_MAP, %PKVM_IOMMU_MAP_LIST and %PKVM_IOMMU_UNMAP return in x2 the
+ *    bytes that they have dealt with, from the start. Without an error, the caller
+ *    continues after them.
+ *  - %PKVM_IOMMU_REPLAY returns 1 in x2 if there is more to do. The caller repeats
+ *    the call to continue.
  */
-enum pkvm_iommu_type {
-	PKVM_IOMMU_TYPE_SMMU_V3		= 0,
-	PKVM_IOMMU_TYPE_TEST		= 1,
-	PKVM_IOMMU_TYPE_VIRTIO		= 2,
-};
 
 /**
- * enum pkvm_iommu_boot_op - operations while the host is still trusted
- * @PKVM_IOMMU_BOOT_REGISTER: make an IOMMU known; EL2 reads its ID registers
- *	and decides whether it can be isolated. Changes no hardware state.
+ * DOC: Memory for the hypervisor
  *
- *	Arguments: enum pkvm_iommu_type; address and size of the registers (all
- *	pages that they touch become EL2's); flags: %PKVM_IOMMU_F_COHERENT, F_STAGE1, F_LINEAR.
- *	Results: x2 the IOMMU's id; x3 the bytes of contiguous, naturally aligned
- *	memory that it wants from %PKVM_IOMMU_BOOT_DONATE (0: none).
+ * EL2 has no memory of its own for page tables and records. The host gives pages to
+ * EL2's pool: with %PKVM_IOMMU_BOOT_DONATE during boot, then with %PKVM_IOMMU_TOPUP.
+ * A page that was given belongs to EL2. Neither the host's CPUs nor its devices reach
+ * it until %PKVM_IOMMU_RECLAIM returns it.
  *
- *	-EINVAL: unknown type or flag, empty or wrapping range.
- *	-EPERM: the range is not purely MMIO.
- *	-EEXIST: it shares a page with the registers of a registered IOMMU.
- *	-ENOSPC: more than %PKVM_IOMMU_MAX IOMMUs.
- *	-EBUSY: sealed.
- *	-ENOMEM: EL2 cannot map the registers; x2 is 0, nothing helps.
- *	-ENXIO: the hardware cannot be isolated; x2 says why (enum
- *	pkvm_iommu_refusal).
- * @PKVM_IOMMU_BOOT_DONATE: give EL2 a contiguous range of memory.
+ * An operation that needs more than the pool has returns -ENOMEM and the number of pages
+ * to give. That number is in x2; %PKVM_IOMMU_MAP and %PKVM_IOMMU_MAP_LIST, which report
+ * their progress in x2, have it in x3. The caller gives at least so many pages and repeats
+ * the call. Pages that the failed call took from the pool are not lost: they serve the
+ * call that follows.
  *
- *	Arguments: the IOMMU's id, or %PKVM_IOMMU_POOL for the common pool;
- *	pfn; pages. With %PKVM_IOMMU_RUN_LIST, the memory stays the host's, which
- *	writes runs for %PKVM_IOMMU_MAP_LIST to it, and is shared with EL2 for ever.
+ * The pool is common to all CPUs. Another call can use up the pages first, and
+ * %PKVM_IOMMU_RECLAIM can return them to the host. The caller then gets -ENOMEM again
+ * and repeats; it should limit the number of attempts that make no progress.
+ */
+
+/**
+ * enum pkvm_iommu_boot_op - operations of __pkvm_iommu_boot
+ * @PKVM_IOMMU_BOOT_REGISTER: make an IOMMU known to EL2
+ * @PKVM_IOMMU_BOOT_DONATE: give EL2 a contiguous range of memory
+ * @PKVM_IOMMU_BOOT_SEAL: have EL2 take over all registered IOMMUs
  *
- *	-EINVAL: pages is 0 or beyond %PKVM_IOMMU_DONATE_MAX, or it is less than
- *	the IOMMU asked for, or not aligned to it; or the range reaches beyond
- *	what the CPU or any registered IOMMU can address, or across the end of
- *	memory.
- *	-EPERM: not all of it is memory that the host owns exclusively.
- *	-EBUSY: sealed; for an IOMMU, sealing has begun, or it has its memory; for
- *	runs, there is memory for them already.
- *	Memory that was accepted stays with EL2 even if a later step of the boot
- *	fails; what remains of it in the pool can be had back with
- *	%PKVM_IOMMU_RECLAIM.
- * @PKVM_IOMMU_BOOT_SEAL: build the shadow, take the registers of all
- *	registered IOMMUs from the host, set them to block every stream, audit
- *	EL2's ownership, and close the registry.
- *
- *	Arguments: flags, %PKVM_IOMMU_F_OFF or %PKVM_IOMMU_F_PARTIAL.
- *	Results: x2 on -ENOMEM the pages to give to the pool; on another error
- *	enum pkvm_iommu_refusal; x3 the id of the IOMMU that is to blame.
- *
- *	-EAGAIN: the work is bounded, call again.
- *	-ENOMEM: give x2 pages to %PKVM_IOMMU_POOL and call again.
- *	-EBUSY: sealed.
- *	-EINVAL: unknown flag.
- *	-ENODEV: no IOMMU that isolates is registered.
- *	-ENXIO, -EPERM, -EIO, -ETIMEDOUT: isolation cannot be established.
- *
- *	After -EAGAIN and -ENOMEM the call goes on where it stopped. After any
- *	other error but -EBUSY and -EINVAL the registry is closed and EL2 refuses
- *	protected VMs until the next boot. After -ETIMEDOUT the IOMMUs are in
- *	service all the same, but for those that did not respond; after -ENODEV
- *	those of the test type are.
+ * A block of the same name describes each operation.
  */
 enum pkvm_iommu_boot_op {
 	PKVM_IOMMU_BOOT_REGISTER	= 0,
@@ -116,145 +116,171 @@ enum pkvm_iommu_boot_op {
 };
 
 /**
- * enum pkvm_iommu_op - operations while the host is not trusted
- * @PKVM_IOMMU_ATTACH: let the DMA of a stream through a domain.
+ * DOC: PKVM_IOMMU_BOOT_REGISTER
  *
- *	Arguments: IOMMU id; stream id; domain id (%PKVM_IOMMU_DOMAIN_IDENTITY, or
- *	from %PKVM_IOMMU_DOMAIN_ALLOC).
- *	Results: x2 on success: 1 if the stream reaches nothing of what is mapped
- *	before %PKVM_IOMMU_REPLAY, else 0.
+ * Make an IOMMU known to EL2. EL2 reads its ID registers and decides whether it can
+ * isolate with it. The state of the hardware does not change.
  *
- *	-EINVAL: the stream id is beyond what the hardware's stream table holds.
- *	-ENXIO: no such domain.
- *	-EOPNOTSUPP: the identity domain, and this IOMMU cannot follow what the host
- *	owns without a window (%PKVM_IOMMU_INFO_IDENTITY).
- *	-EBUSY: the stream is attached (to whichever domain).
- *	-EIO: the IOMMU did not respond at boot, or refuses the stream, of which a
- *	record may then remain.
- *	-ENOMEM: see above.
- * @PKVM_IOMMU_DETACH: block a stream. When it returns 0, no DMA of the stream
- *	that began before is still under way, and none begins.
+ * Arguments:
  *
- *	Arguments: IOMMU id; stream id; the domain that it is attached to.
+ *  - x2: &enum pkvm_iommu_type
+ *  - x3: physical address of the registers
+ *  - x4: size of the registers in bytes. All pages that the range touches become EL2's
+ *    with %PKVM_IOMMU_BOOT_SEAL.
+ *  - x5: flags, any of %PKVM_IOMMU_F_COHERENT, %PKVM_IOMMU_F_STAGE1 and
+ *    %PKVM_IOMMU_F_LINEAR
  *
- *	-EINVAL: as above.
- *	-ENXIO: no such domain.
- *	-ENOTCONN: the stream is not attached to this domain.
- * @PKVM_IOMMU_TOPUP: give memory to the common pool.
+ * Results:
  *
- *	Arguments: pfn; pages.
+ *  - x2: on success, the IOMMU's id. Ids count from 0 in the order of registration.
+ *    On -ENXIO, an &enum pkvm_iommu_refusal.
+ *  - x3: on success, the bytes of contiguous memory that the IOMMU needs from
+ *    %PKVM_IOMMU_BOOT_DONATE, aligned to this size; 0 if none
  *
- *	-EINVAL: pages is 0 or beyond %PKVM_IOMMU_TOPUP_MAX, or the range reaches
- *	beyond what the CPU or any registered IOMMU can address, or across the end
- *	of memory.
- *	-EPERM: not all of it is memory that the host owns exclusively.
- *	-EBUSY: some of it is mapped for devices.
- * @PKVM_IOMMU_RECLAIM: have one unused page of the pool back, zeroed.
+ * Errors:
  *
- *	Results: x2 the pfn. The page was given with %PKVM_IOMMU_TOPUP or
- *	%PKVM_IOMMU_BOOT_DONATE and is the host's again.
+ *  - -EINVAL: the type is unknown, or this kernel has no backend for it.
+ *  - -EINVAL: a flag is unknown.
+ *  - -EINVAL: the range is empty, or wraps at the end of the address space.
+ *  - -EPERM: a page of the range is memory.
+ *  - -EEXIST: a page of the range belongs to an IOMMU that is registered already.
+ *  - -ENOSPC: %PKVM_IOMMU_MAX IOMMUs are registered.
+ *  - -EBUSY: %PKVM_IOMMU_BOOT_SEAL has begun, or the registry is closed.
+ *  - -ENOMEM: EL2 has no address space or page tables left to map the registers. x2 is
+ *    0: the host cannot give memory for this.
+ *  - -ENXIO: the hardware cannot be isolated, for the reason in x2.
  *
- *	-ENOMEM: the pool is empty (x2 is 0: there is nothing to give).
- * @PKVM_IOMMU_FAULT: take the oldest fault that an IOMMU recorded, and
- *	acknowledge its error interrupts.
+ * Context: one boot operation at a time. Does not wait for the IOMMU.
  *
- *	Arguments: IOMMU id.
- *	Results: x2 see PKVM_IOMMU_FAULT_*; x3 the address that the device used.
+ * Example, an SMMUv3 that needs a stream table of 64 KiB, and an IOMMU that EL2
+ * cannot use because it does not translate pages of PAGE_SIZE::
  *
- *	-EAGAIN: there is none.
- * @PKVM_IOMMU_INFO: read one of enum pkvm_iommu_info.
+ *	BOOT_REGISTER(TYPE_SMMU_V3, 0x9050000, 0x20000, F_COHERENT) -> 0, x2 = 0, x3 = 0x10000
+ *	BOOT_REGISTER(TYPE_SMMU_V3, 0x9090000, 0x20000, 0) -> -ENXIO, x2 = REFUSE_GRANULE
+ */
+
+/**
+ * DOC: PKVM_IOMMU_BOOT_DONATE
  *
- *	Arguments: which; for some, of which IOMMU.
- *	Results: x2 the value.
+ * Give EL2 a contiguous range of memory. It becomes a table of one IOMMU, pages of
+ * the pool, or the list of runs that %PKVM_IOMMU_MAP_LIST reads.
  *
- *	-EINVAL: no such value.
- * @PKVM_IOMMU_TEST: with CONFIG_PKVM_IOMMU_TEST only: enum pkvm_iommu_test_op.
- * @PKVM_IOMMU_DOMAIN_ALLOC: make a domain with no mappings. It can be attached
- *	to streams of any IOMMU.
+ * A table and pages of the pool belong to EL2 from then on. They stay with EL2 if a
+ * later step of the boot fails, but %PKVM_IOMMU_RECLAIM returns what is unused in the
+ * pool. The list of runs stays the host's memory. It is shared with EL2 for ever, and
+ * the host writes runs to it at any time.
  *
- *	Results: x2 its id.
+ * Arguments:
  *
- *	-ENOSPC: the hardware has no more address space identifiers.
- *	-ENOMEM: see above.
- * @PKVM_IOMMU_DOMAIN_FREE: end a domain; its memory returns to the pool.
+ *  - x2: the id of the IOMMU that asked for memory, %PKVM_IOMMU_POOL for the pool, or
+ *    %PKVM_IOMMU_RUN_LIST for the list of runs
+ *  - x3: pfn of the first page
+ *  - x4: number of pages, 1 to %PKVM_IOMMU_DONATE_MAX
  *
- *	Arguments: domain id.
+ * Errors:
  *
- *	-ENXIO: no such domain, or the identity domain.
- *	-EBUSY: streams are attached, something is mapped, or another call is
- *	using it.
- *	-EAGAIN: the domain is out of service, but the work is bounded: call again.
- * @PKVM_IOMMU_MAP: let the devices in a domain reach memory. The memory cannot
- *	change owner until it is unmapped again.
+ *  - -EINVAL: x4 is 0, or more than %PKVM_IOMMU_DONATE_MAX.
+ *  - -EINVAL: the range is smaller than the IOMMU asked for, or is not aligned to that
+ *    size.
+ *  - -EINVAL: the range reaches beyond the physical addresses of the CPU or of any
+ *    registered IOMMU.
+ *  - -EINVAL: the range crosses the end of a region of memory.
+ *  - -EPERM: not all of the range is memory that the host owns exclusively.
+ *  - -ENOENT: there is no such IOMMU. For the pool and for the list of runs: no IOMMU
+ *    is registered.
+ *  - -EBUSY: the registry is closed.
+ *  - -EBUSY: for an IOMMU, it has its memory, or %PKVM_IOMMU_BOOT_SEAL has begun.
+ *  - -EBUSY: for the list of runs, there is one.
  *
- *	Arguments: domain id; I/O virtual address; PKVM_IOMMU_PROT_*; in x5 to x17
- *	up to %PKVM_IOMMU_RUNS runs of memory (PKVM_IOMMU_RUN()), which are mapped
- *	one behind the other. The first 0 ends them.
- *	Results: x2 the bytes that are mapped, from the start: also after an error,
- *	and less than asked for without one, because the work of a call is bounded;
- *	x3 on -ENOMEM the pages to give before going on. Blocks are used where both
- *	addresses and what is there allow it.
+ * Context: one boot operation at a time.
  *
- *	-ENXIO: no such domain, or the identity domain.
- *	-EINVAL: the address is not page aligned, no run, a run of no pages, unknown
- *	or no permission.
- *	-ERANGE: an address of any run lies, or wraps, beyond
- *	%PKVM_IOMMU_INFO_LIMIT.
- *	-EEXIST: something is mapped there.
- *	-EPERM: not all of the memory is what the host may reach, or it is part of
- *	an IOMMU's registers.
- *	-EBUSY: a page is mapped more often than can be counted
- *	(%PKVM_IOMMU_PINS_MAX).
- *	-EIO: an IOMMU did not accept it.
- *	-ENOMEM: see above.
- * @PKVM_IOMMU_MAP_LIST: as %PKVM_IOMMU_MAP, with runs that are in memory which the
- *	host gave for them (%PKVM_IOMMU_RUN_LIST). Each is read once, when its turn
- *	comes; the first that is at fault ends the call.
+ * Example, 64 KiB for the stream table of IOMMU 0, 2 MiB for the pool, and one page
+ * for a list of 512 runs::
  *
- *	Arguments: domain id; I/O virtual address; PKVM_IOMMU_PROT_*; index of the first
- *	run; how many, up to %PKVM_IOMMU_LIST_RUNS.
- *	Results and errors: as above, and
+ *	BOOT_DONATE(0, 0x41230, 16) -> 0
+ *	BOOT_DONATE(POOL, 0x41400, 512) -> 0
+ *	BOOT_DONATE(RUN_LIST, 0x41300, 1) -> 0
+ */
+
+/**
+ * DOC: PKVM_IOMMU_BOOT_SEAL
  *
- *	-EINVAL: no run, too many, or beyond %PKVM_IOMMU_INFO_RUNS.
- * @PKVM_IOMMU_UNMAP: the reverse. What was unmapped is not reached any more on
- *	return: every access that was under way has completed. Not so with
- *	%PKVM_IOMMU_UNMAP_LAZY: then devices may reach the memory, and it stays
- *	the host's, until the domain is flushed. EL2 flushes by itself when it has
- *	too much to remember, before it refuses to let memory change owner, and
- *	before it maps something else there.
+ * Take over all registered IOMMUs and close the registry. EL2 builds the page table of
+ * the identity domain, takes the IOMMUs' registers from the host, audits that the host
+ * reaches nothing that EL2 maps, and makes every IOMMU block every stream. If that
+ * succeeds, EL2 allows protected VMs.
  *
- *	Arguments: domain id; I/O virtual address; bytes; flags.
- *	Results: x2 the bytes that have been dealt with, from the start; there,
- *	nothing is mapped any more. Less than asked for without an error: go on
- *	from there. x3 the bytes among them that had been mapped.
+ * Arguments:
  *
- *	-ENXIO, -ERANGE: as above.
- *	-EINVAL: not page aligned, size 0, unknown flag, or a block would have to be
- *	split: x2 says where. With an IOMMU without page tables, also if a run would
- *	have to be split at either end, and then x2 is 0; there, none extends beyond a
- *	multiple of 2 MiB of I/O virtual addresses, nor where memory ends.
- * @PKVM_IOMMU_FLUSH: finish what %PKVM_IOMMU_UNMAP_LAZY left open. On return, what
- *	was unmapped before the call is not reached any more.
+ *  - x2: flags, any of %PKVM_IOMMU_F_OFF and %PKVM_IOMMU_F_PARTIAL. With OFF, EL2 takes
+ *    nothing, the layer is never in service, and protected VMs are allowed without
+ *    isolation. With PARTIAL, EL2 refuses protected VMs even if all else succeeds.
  *
- *	Arguments: domain id.
+ * Results:
  *
- *	-ENXIO: no such domain, or the identity domain.
- * @PKVM_IOMMU_REPLAY: tell an IOMMU that has no page tables what is mapped in a
- *	domain, after %PKVM_IOMMU_ATTACH asked for it.
+ *  - x2: on -ENOMEM, the number of pages to give to the pool. On -ENXIO, -EPERM, -EIO and
+ *    -ETIMEDOUT, an &enum pkvm_iommu_refusal. Else 0.
+ *  - x3: on these four errors, the id of the IOMMU to blame. It is 0 with
+ *    %PKVM_IOMMU_REFUSE_AUDIT, and with %PKVM_IOMMU_REFUSE_STAGE where the IOMMUs have
+ *    a common format but reach less than 32 bits of physical addresses.
  *
- *	Arguments: IOMMU id; domain id.
- *	Results: x2 is 1 if there is more: call again; 0 when done.
+ * Errors:
  *
- *	-ENXIO: as above.
- *	-ENOTCONN: no stream of this IOMMU is attached to the domain.
- *	-EIO: the IOMMU did not accept it.
- * @PKVM_IOMMU_LOOKUP: where an I/O virtual address leads.
+ *  - -EAGAIN: the work of one call is done, and there is more.
+ *  - -ENOMEM: the pool has too few pages.
+ *  - -EBUSY: the registry is closed: the IOMMUs are sealed or sealed off, or sealing
+ *    them has failed.
+ *  - -EINVAL: a flag is unknown.
+ *  - -ENODEV: no IOMMU is registered, or only those of the test type.
+ *  - -ENXIO: an IOMMU did not get the memory that it needs (%PKVM_IOMMU_REFUSE_MEMORY),
+ *    or the IOMMUs have no format or reach in common (%PKVM_IOMMU_REFUSE_STAGE).
+ *  - -EPERM: the registers of an IOMMU are not all MMIO that the host owns
+ *    (%PKVM_IOMMU_REFUSE_MMIO), or EL2 maps something that the host reaches
+ *    (%PKVM_IOMMU_REFUSE_AUDIT).
+ *  - -EIO: EL2 has no memory left to take the registers out of the host's stage-2
+ *    tables (%PKVM_IOMMU_REFUSE_MMIO). The pool does not serve these tables.
+ *  - -ETIMEDOUT: an IOMMU did not respond (%PKVM_IOMMU_REFUSE_TIMEOUT), or did not
+ *    accept its configuration (another reason). If there are several, x2 and x3
+ *    are of the last one.
  *
- *	Arguments: domain id; I/O virtual address.
- *	Results: x2 the physical address.
+ * Partial progress: after -EAGAIN, repeat the call to continue. After -ENOMEM, first give
+ * x2 pages to the pool. After -EBUSY and -EINVAL nothing has
+ * changed. After any other error the registry is closed, and EL2 refuses protected VMs
+ * until the next boot:
  *
- *	-ENXIO, -ERANGE: as above.
- *	-ENOTCONN: nothing is mapped there.
+ *  - After -ETIMEDOUT the layer is in service, except for the IOMMUs that did not
+ *    respond. Their streams cannot be attached.
+ *  - After -ENODEV it is in service if there are IOMMUs of the test type.
+ *  - After the other errors it is not in service.
+ *
+ * Context: one boot operation at a time. Waits for the hardware.
+ *
+ * Example, a seal that needs memory and several calls::
+ *
+ *	BOOT_SEAL(0) -> -ENOMEM, x2 = 512
+ *	BOOT_DONATE(POOL, 0x41400, 512) -> 0
+ *	BOOT_SEAL(0) -> -EAGAIN
+ *	BOOT_SEAL(0) -> 0
+ */
+
+/**
+ * enum pkvm_iommu_op - operations of __pkvm_iommu_call
+ * @PKVM_IOMMU_ATTACH: let the DMA of a stream through a domain
+ * @PKVM_IOMMU_DETACH: block a stream
+ * @PKVM_IOMMU_TOPUP: give memory to the pool
+ * @PKVM_IOMMU_RECLAIM: take an unused page of the pool back
+ * @PKVM_IOMMU_FAULT: take the oldest fault that an IOMMU recorded
+ * @PKVM_IOMMU_INFO: read a value about the layer or an IOMMU
+ * @PKVM_IOMMU_DOMAIN_ALLOC: create a domain
+ * @PKVM_IOMMU_DOMAIN_FREE: destroy a domain
+ * @PKVM_IOMMU_MAP: map memory in a domain, by runs in registers
+ * @PKVM_IOMMU_UNMAP: remove mappings
+ * @PKVM_IOMMU_LOOKUP: translate an I/O virtual address
+ * @PKVM_IOMMU_FLUSH: complete lazy unmaps
+ * @PKVM_IOMMU_REPLAY: send the mappings of a domain to an IOMMU without page tables
+ * @PKVM_IOMMU_MAP_LIST: map memory in a domain, by runs in shared memory
+ *
+ * A block of the same name describes each operation. 6 is reserved for tests.
  */
 enum pkvm_iommu_op {
 	PKVM_IOMMU_ATTACH		= 0,
@@ -263,7 +289,7 @@ enum pkvm_iommu_op {
 	PKVM_IOMMU_RECLAIM		= 3,
 	PKVM_IOMMU_FAULT		= 4,
 	PKVM_IOMMU_INFO			= 5,
-	PKVM_IOMMU_TEST			= 6,
+	/* 6 is PKVM_IOMMU_TEST, see pkvm_iommu_test.h. */
 	PKVM_IOMMU_DOMAIN_ALLOC		= 7,
 	PKVM_IOMMU_DOMAIN_FREE		= 8,
 	PKVM_IOMMU_MAP			= 9,
@@ -274,64 +300,616 @@ enum pkvm_iommu_op {
 	PKVM_IOMMU_MAP_LIST		= 14,
 };
 
-/*
- * A run of memory for PKVM_IOMMU_MAP: its address, page aligned, and in the bits
- * below its pages. PAGE_SIZE of at least 4096 leaves room for 4095.
+/**
+ * DOC: PKVM_IOMMU_ATTACH
+ *
+ * Let the DMA of a stream through a domain. On success the stream reaches what the
+ * domain maps, and the domain cannot be destroyed. A stream is attached to one domain
+ * at a time: to change it, detach the stream first. Until its first attach, and after
+ * a detach, a stream is blocked.
+ *
+ * Arguments:
+ *
+ *  - x2: IOMMU id
+ *  - x3: stream id
+ *  - x4: domain id, %PKVM_IOMMU_DOMAIN_IDENTITY or from %PKVM_IOMMU_DOMAIN_ALLOC
+ *
+ * Results:
+ *
+ *  - x2: on success, 1 if the IOMMU has no page tables and does not know all of the
+ *    domain's mappings: the stream reaches them only after %PKVM_IOMMU_REPLAY. Else 0.
+ *    On -ENOMEM, the number of pages to give to the pool.
+ *
+ * Errors:
+ *
+ *  - -ENODEV: the layer is not in service.
+ *  - -ENOENT: there is no such IOMMU.
+ *  - -EINVAL: the stream id is beyond what the IOMMU's stream table can hold.
+ *  - -ENXIO: there is no such domain.
+ *  - -EOPNOTSUPP: the domain is the identity domain, and this IOMMU has no page tables,
+ *    so that it cannot follow page ownership in time (%PKVM_IOMMU_INFO_IDENTITY).
+ *  - -EBUSY: the stream is attached, to this domain or another.
+ *  - -EIO: the IOMMU did not respond at boot.
+ *  - -EIO: the IOMMU refuses the stream. The stream stays blocked; EL2 may keep the
+ *    pages that it used for its record of the stream.
+ *  - -ENOMEM: the pool has too few pages.
+ *
+ * Context: waits for the IOMMU. Calls for one IOMMU exclude each other.
+ *
+ * Example, streams 0x8 and 0x10 of IOMMU 0, the second one without memory at first::
+ *
+ *	ATTACH(0, 0x8, 3) -> 0, x2 = 0
+ *	ATTACH(0, 0x10, 3) -> -ENOMEM, x2 = 5
+ *	TOPUP(0x8a100, 5) -> 0
+ *	ATTACH(0, 0x10, 3) -> 0, x2 = 0
  */
-#define PKVM_IOMMU_RUN(phys, pages)	((phys) | (pages))
-#define PKVM_IOMMU_RUN_PAGES		0xfffULL
-#define PKVM_IOMMU_RUNS			13
-/* Runs that one PKVM_IOMMU_MAP_LIST uses; they are 64-bit words. */
-#define PKVM_IOMMU_LIST_RUNS		256
-/* Mappings of a page, or of a block, that can be counted. */
-#define PKVM_IOMMU_PINS_MAX		0x7fff
 
-/* Fourth argument of PKVM_IOMMU_UNMAP. */
-#define PKVM_IOMMU_UNMAP_LAZY		(1ULL << 0)
+/**
+ * DOC: PKVM_IOMMU_DETACH
+ *
+ * Block a stream. On success no DMA of the stream is under way, and none begins.
+ *
+ * Arguments:
+ *
+ *  - x2: IOMMU id
+ *  - x3: stream id
+ *  - x4: id of the domain that the stream is attached to
+ *
+ * Errors:
+ *
+ *  - -ENODEV: the layer is not in service.
+ *  - -ENOENT: there is no such IOMMU.
+ *  - -EINVAL: the stream id is beyond what the IOMMU's stream table can hold.
+ *  - -ENXIO: there is no such domain.
+ *  - -ENOTCONN: the stream is not attached to this domain.
+ *
+ * Context: waits for the IOMMU. Calls for one IOMMU exclude each other.
+ *
+ * Example, a detach, and the same again::
+ *
+ *	DETACH(0, 0x8, 3) -> 0
+ *	DETACH(0, 0x8, 3) -> -ENOTCONN
+ */
 
-/* Third argument of PKVM_IOMMU_MAP. */
-#define PKVM_IOMMU_PROT_READ		(1ULL << 0)
-#define PKVM_IOMMU_PROT_WRITE		(1ULL << 1)
-/* The device's accesses snoop the CPU caches. */
-#define PKVM_IOMMU_PROT_CACHE		(1ULL << 2)
-/* Device memory: what is not memory is always mapped so. */
-#define PKVM_IOMMU_PROT_MMIO		(1ULL << 3)
-#define PKVM_IOMMU_PROT_NOEXEC		(1ULL << 4)
+/**
+ * DOC: PKVM_IOMMU_TOPUP
+ *
+ * Give memory to the pool. On success it belongs to EL2, and neither the host's CPUs
+ * nor its devices reach it.
+ *
+ * Arguments:
+ *
+ *  - x2: pfn of the first page
+ *  - x3: number of pages, 1 to %PKVM_IOMMU_TOPUP_MAX
+ *
+ * Errors:
+ *
+ *  - -ENODEV: the layer is not in service.
+ *  - -EINVAL: x3 is 0, or more than %PKVM_IOMMU_TOPUP_MAX.
+ *  - -EINVAL: the range reaches beyond the physical addresses of the CPU or of any
+ *    registered IOMMU. Memory at a lower address may do.
+ *  - -EINVAL: the range crosses the end of a region of memory.
+ *  - -EPERM: not all of the range is memory that the host owns exclusively.
+ *  - -EBUSY: a page of the range is mapped in a domain.
+ *
+ * Context: waits for every IOMMU that has a stream in the identity domain, and, if a
+ * page of the range was unmapped lazily, for those of the domains with lazy unmaps.
+ *
+ * Example, five pages, and a page that a device has mapped::
+ *
+ *	TOPUP(0x8a100, 5) -> 0
+ *	TOPUP(0x8a200, 1) -> -EBUSY
+ */
 
-/* Table walks of this IOMMU snoop the CPU caches. */
+/**
+ * DOC: PKVM_IOMMU_RECLAIM
+ *
+ * Take one unused page of the pool back. On success it is the host's again, zeroed. The
+ * host had given it with %PKVM_IOMMU_BOOT_DONATE or %PKVM_IOMMU_TOPUP. EL2 chooses which
+ * page it is.
+ *
+ * This operation works even if the layer is not in service.
+ *
+ * Results:
+ *
+ *  - x2: on success, the pfn of the page
+ *
+ * Errors:
+ *
+ *  - -ENOMEM: the pool has no unused page. x2 is 0: there is nothing to give.
+ *
+ * Context: does not wait for IOMMUs.
+ *
+ * Example, a pool with one page::
+ *
+ *	RECLAIM() -> 0, x2 = 0x8a103
+ *	RECLAIM() -> -ENOMEM, x2 = 0
+ */
+
+/**
+ * DOC: PKVM_IOMMU_FAULT
+ *
+ * Take the oldest fault that an IOMMU recorded, and acknowledge the interrupts by which
+ * it announced faults and errors. An interrupt can stand for many faults, so its handler
+ * calls until there are none.
+ *
+ * Arguments:
+ *
+ *  - x2: IOMMU id
+ *
+ * Results:
+ *
+ *  - x2: on success, the stream, the reason and flags: the fields %PKVM_IOMMU_FAULT_SID,
+ *    %PKVM_IOMMU_FAULT_REASON, %PKVM_IOMMU_FAULT_WRITE and %PKVM_IOMMU_FAULT_LOST
+ *  - x3: on success, the I/O virtual address that the device used; 0 if it is not known.
+ *    With %PKVM_IOMMU_FAULT_HARDWARE it may be an error code of the IOMMU instead.
+ *
+ * Errors:
+ *
+ *  - -ENODEV: the layer is not in service.
+ *  - -ENOENT: there is no such IOMMU.
+ *  - -EAGAIN: the IOMMU has recorded no fault, or did not respond at boot.
+ *
+ * Context: does not wait for the IOMMU. Calls for one IOMMU exclude each other.
+ *
+ * Example, a write of stream 0x8 to 0x40aa803c, which its domain does not map::
+ *
+ *	FAULT(0) -> 0, x2 = 0x10200000008, x3 = 0x40aa803c
+ *	FAULT(0) -> -EAGAIN
+ */
+
+/**
+ * DOC: PKVM_IOMMU_INFO
+ *
+ * Read a value about the layer or an IOMMU.
+ *
+ * Arguments:
+ *
+ *  - x2: &enum pkvm_iommu_info
+ *  - x3: IOMMU id, for %PKVM_IOMMU_INFO_IDENTITY
+ *
+ * Results:
+ *
+ *  - x2: on success, the value
+ *
+ * Errors:
+ *
+ *  - -ENODEV: the layer is not in service.
+ *  - -EINVAL: x2 names no value.
+ *  - -ENOENT: the value is of an IOMMU, and there is no such IOMMU.
+ *
+ * Context: does not wait for IOMMUs. The values of the pool may be out of date on return.
+ *
+ * Example, devices reach 44 bits, and the streams of IOMMU 0 can use the identity domain::
+ *
+ *	INFO(INFO_LIMIT) -> 0, x2 = 44
+ *	INFO(INFO_IDENTITY, 0) -> 0, x2 = 1
+ */
+
+/**
+ * DOC: PKVM_IOMMU_DOMAIN_ALLOC
+ *
+ * Create a domain: an I/O virtual address space, with no mappings. Streams of any IOMMU
+ * can be attached to it. It has an address space identifier (an ASID or VMID) of its own
+ * on every IOMMU.
+ *
+ * Results:
+ *
+ *  - x2: on success, the domain's id, which is not 0. On -ENOMEM, the number of pages
+ *    to give to the pool.
+ *
+ * Errors:
+ *
+ *  - -ENODEV: the layer is not in service.
+ *  - -ENOSPC: the hardware has no address space identifier left.
+ *  - -ENOMEM: the pool has too few pages.
+ *
+ * Context: does not wait for IOMMUs.
+ *
+ * Example::
+ *
+ *	DOMAIN_ALLOC() -> -ENOMEM, x2 = 6
+ *	TOPUP(0x8a100, 6) -> 0
+ *	DOMAIN_ALLOC() -> 0, x2 = 3
+ */
+
+/**
+ * DOC: PKVM_IOMMU_DOMAIN_FREE
+ *
+ * Destroy a domain that has no streams and no mappings. Lazy unmaps are completed. The
+ * domain's memory returns to the pool, and its id can be given to a new domain.
+ *
+ * Arguments:
+ *
+ *  - x2: domain id, from %PKVM_IOMMU_DOMAIN_ALLOC
+ *
+ * Errors:
+ *
+ *  - -ENODEV: the layer is not in service.
+ *  - -ENXIO: there is no such domain, or it is the identity domain.
+ *  - -EBUSY: a stream is attached, or something is mapped.
+ *  - -EBUSY: another call is using the domain.
+ *  - -EAGAIN: the work of one call is done, and there is more.
+ *
+ * Partial progress: after -EAGAIN the domain is out of service, and other operations on it
+ * return -ENXIO. Repeat the call to continue.
+ *
+ * Context: does not wait for IOMMUs: without streams they have nothing cached.
+ *
+ * Example, a domain that used many page tables::
+ *
+ *	DOMAIN_FREE(3) -> -EAGAIN
+ *	MAP(3, 0x100000, READ, RUN(0x8a000000, 1)) -> -ENXIO
+ *	DOMAIN_FREE(3) -> 0
+ */
+
+/**
+ * DOC: PKVM_IOMMU_MAP
+ *
+ * Map memory or MMIO in a domain, for its devices to reach. EL2 checks that the host
+ * itself may reach it. Memory is pinned while it is mapped: it cannot be given to EL2 or
+ * to a VM, and a VM cannot take back what it shared with the host. These transitions fail
+ * with -EBUSY.
+ *
+ * Runs are mapped one behind the other. EL2 cuts them into pieces where an I/O virtual
+ * address is a multiple of 2 MiB and where memory begins or ends. A piece of 2 MiB at
+ * aligned addresses becomes a block, unless smaller mappings are in its place.
+ *
+ * Arguments:
+ *
+ *  - x2: domain id, from %PKVM_IOMMU_DOMAIN_ALLOC
+ *  - x3: first I/O virtual address, page aligned
+ *  - x4: permissions and attributes, %PKVM_IOMMU_PROT_*; READ or WRITE at least
+ *  - x5 to x17: 1 to %PKVM_IOMMU_RUNS runs of memory, made by %PKVM_IOMMU_RUN. The first
+ *    0 ends them.
+ *
+ * Results:
+ *
+ *  - x2: bytes that this call has mapped, from x3 on, also on an error
+ *  - x3: on -ENOMEM, the number of pages to give to the pool before the call is repeated.
+ *    It can be more than %PKVM_IOMMU_TOPUP_MAX.
+ *
+ * Errors:
+ *
+ *  - -ENODEV: the layer is not in service.
+ *  - -ENXIO: there is no such domain, or it is the identity domain.
+ *  - -EINVAL: the I/O virtual address is not page aligned.
+ *  - -EINVAL: x4 has an unknown bit, or neither READ nor WRITE.
+ *  - -EINVAL: there is no run, or one of no pages.
+ *  - -ERANGE: an I/O virtual address or a physical one is beyond the reach of devices
+ *    (%PKVM_IOMMU_INFO_LIMIT), or wraps.
+ *  - -EEXIST: something is mapped at an I/O virtual address of the piece after the x2 bytes.
+ *  - -EPERM: the host may not reach all of the piece after the x2 bytes, or it is part of an
+ *    IOMMU's registers.
+ *  - -EBUSY: a page or block of the piece after the x2 bytes is mapped %PKVM_IOMMU_PINS_MAX times.
+ *  - -EIO: an IOMMU without page tables does not accept the mapping.
+ *  - -ENOMEM: the pool has too few pages.
+ *
+ * Partial progress: after -ENODEV, -ENXIO, -EINVAL and -ERANGE nothing is mapped and x2 is
+ * 0. Otherwise the x2 bytes are mapped, and stay so on an error. x2 is less than the size of
+ * the runs also without an error, because the work of a call is bounded. To continue, take
+ * what is mapped off the first runs and call with x3 advanced by x2. x2 can be 0 without an
+ * error, if another CPU unmaps lazily in the same place: repeat the call.
+ *
+ * Context: does not wait for IOMMUs, except for those without page tables, where a block
+ * takes the place of an empty table, and where something was unmapped lazily.
+ *
+ * Example, three pages and one page, read and write, from 0x100000 on; then 4095 pages, of
+ * which one call maps a part::
+ *
+ *	MAP(3, 0x100000, READ | WRITE, RUN(0x8a000000, 3), RUN(0x8b000000, 1), 0)
+ *		-> 0, x2 = 0x4000
+ *	MAP(3, 0x200000, READ, RUN(0x90001000, 4095), 0) -> 0, x2 = 0x800000
+ *	MAP(3, 0xa00000, READ, RUN(0x90801000, 2047), 0) -> 0, x2 = 0x7ff000
+ */
+
+/**
+ * DOC: PKVM_IOMMU_MAP_LIST
+ *
+ * Map memory or MMIO in a domain, for its devices to reach, as %PKVM_IOMMU_MAP does, by more
+ * runs than fit into registers. The runs are in memory that the host has given for them
+ * (%PKVM_IOMMU_RUN_LIST). The host can change them at any time: EL2 reads each run once, then
+ * checks and uses what it has read.
+ *
+ * Arguments:
+ *
+ *  - x2: domain id, from %PKVM_IOMMU_DOMAIN_ALLOC
+ *  - x3: first I/O virtual address, page aligned
+ *  - x4: permissions and attributes, %PKVM_IOMMU_PROT_*; READ or WRITE at least
+ *  - x5: index of the first run in the list; runs are words of 64 bits
+ *  - x6: number of runs, 1 to %PKVM_IOMMU_LIST_RUNS
+ *
+ * Results:
+ *
+ *  - x2: bytes that this call has mapped, from x3 on, also on an error
+ *  - x3: on -ENOMEM, the number of pages to give to the pool before the call is repeated.
+ *    It can be more than %PKVM_IOMMU_TOPUP_MAX.
+ *
+ * Errors:
+ *
+ *  - -ENODEV: the layer is not in service.
+ *  - -ENXIO: there is no such domain, or it is the identity domain.
+ *  - -EINVAL: x6 is 0, or more than %PKVM_IOMMU_LIST_RUNS.
+ *  - -EINVAL: the runs lie beyond the end of the list (%PKVM_IOMMU_INFO_RUNS), or there is
+ *    no list.
+ *  - -EINVAL: the I/O virtual address is not page aligned.
+ *  - -EINVAL: x4 has an unknown bit, or neither READ nor WRITE.
+ *  - -EINVAL: a run has no pages. Runs that precede it may be mapped.
+ *  - -ERANGE: an I/O virtual address or a physical one is beyond the reach of devices
+ *    (%PKVM_IOMMU_INFO_LIMIT), or wraps. Runs that precede it may be mapped.
+ *  - -EEXIST: something is mapped at an I/O virtual address of the piece after the x2 bytes.
+ *  - -EPERM: the host may not reach all of the piece after the x2 bytes, or it is part of an
+ *    IOMMU's registers.
+ *  - -EBUSY: a page or block of the piece after the x2 bytes is mapped %PKVM_IOMMU_PINS_MAX times.
+ *  - -EIO: an IOMMU without page tables does not accept the mapping.
+ *  - -ENOMEM: the pool has too few pages.
+ *
+ * Partial progress: the x2 bytes are mapped, and stay so on an error. x2 is less than the size
+ * of the runs also without an error, because the work of a call is bounded. To continue, take
+ * what is mapped off the first runs and call with x3 advanced by x2. x2 can be 0 without an
+ * error, if another CPU unmaps lazily in the same place: repeat the call.
+ *
+ * Context: does not wait for IOMMUs, except for those without page tables, where a block
+ * takes the place of an empty table, and where something was unmapped lazily.
+ *
+ * Example, the 20 runs of one page each that the host has written from index 512 on::
+ *
+ *	MAP_LIST(3, 0x100000, READ, 512, 20) -> 0, x2 = 0x14000
+ */
+
+/**
+ * DOC: PKVM_IOMMU_UNMAP
+ *
+ * Remove the mappings in a range of I/O virtual addresses. Parts of the range that are not
+ * mapped are no error. On return every access of a device to what was unmapped has completed,
+ * and these mappings no longer pin the memory.
+ *
+ * With %PKVM_IOMMU_UNMAP_LAZY the call does not wait for that. Until the domain is flushed,
+ * devices may still reach the memory, and it stays the host's. EL2 flushes the domain by
+ * itself when it has too much to remember, before it refuses to let the memory change owner,
+ * and before it maps something else at these I/O virtual addresses. Calls that remove a block
+ * ignore the flag, and so do all calls where an IOMMU has no page tables.
+ *
+ * Arguments:
+ *
+ *  - x2: domain id, from %PKVM_IOMMU_DOMAIN_ALLOC
+ *  - x3: first I/O virtual address, page aligned
+ *  - x4: size of the range in bytes, a multiple of PAGE_SIZE and not 0
+ *  - x5: flags, %PKVM_IOMMU_UNMAP_LAZY or 0
+ *
+ * Results:
+ *
+ *  - x2: bytes that this call has dealt with, from x3 on, also on an error. Nothing is mapped
+ *    there any more.
+ *  - x3: the bytes among them that had been mapped
+ *
+ * Errors:
+ *
+ *  - -ENODEV: the layer is not in service.
+ *  - -ENXIO: there is no such domain, or it is the identity domain.
+ *  - -EINVAL: x3 or x4 is not page aligned, or x4 is 0.
+ *  - -EINVAL: a flag is unknown.
+ *  - -EINVAL: the range begins or ends within a block. x2 is the size of what precedes the
+ *    block and is unmapped.
+ *  - -EINVAL: an IOMMU has no page tables, and the range begins or ends within a piece that
+ *    %PKVM_IOMMU_MAP or %PKVM_IOMMU_MAP_LIST has made of a run. x2 is 0.
+ *  - -ERANGE: the range goes beyond %PKVM_IOMMU_INFO_LIMIT, or wraps.
+ *
+ * Partial progress: x2 is less than x4 also without an error, because the work of a call is
+ * bounded; it is then not 0. To continue, call with x3 advanced by x2 and x4 reduced by it.
+ *
+ * Context: waits for every IOMMU that has a stream in the domain, if anything was mapped and
+ * the call is not lazy, or if EL2 flushes.
+ *
+ * Example, four pages of which one is not mapped, and a part of a block::
+ *
+ *	UNMAP(3, 0x100000, 0x4000, 0) -> 0, x2 = 0x4000, x3 = 0x3000
+ *	UNMAP(3, 0x3ff000, 0x2000, 0) -> -EINVAL, x2 = 0x1000, x3 = 0x1000
+ */
+
+/**
+ * DOC: PKVM_IOMMU_LOOKUP
+ *
+ * Translate an I/O virtual address.
+ *
+ * Arguments:
+ *
+ *  - x2: domain id, from %PKVM_IOMMU_DOMAIN_ALLOC
+ *  - x3: I/O virtual address, which need not be aligned
+ *
+ * Results:
+ *
+ *  - x2: on success, the physical address
+ *
+ * Errors:
+ *
+ *  - -ENODEV: the layer is not in service.
+ *  - -ENXIO: there is no such domain, or it is the identity domain.
+ *  - -ERANGE: the address is beyond %PKVM_IOMMU_INFO_LIMIT.
+ *  - -ENOTCONN: nothing is mapped at this address.
+ *
+ * Context: does not wait for IOMMUs.
+ *
+ * Example::
+ *
+ *	LOOKUP(3, 0x100804) -> 0, x2 = 0x8a000804
+ */
+
+/**
+ * DOC: PKVM_IOMMU_FLUSH
+ *
+ * Complete what %PKVM_IOMMU_UNMAP_LAZY left open. On return no device reaches what was
+ * unmapped in the domain before the call, and these mappings no longer pin the memory.
+ *
+ * Arguments:
+ *
+ *  - x2: domain id, from %PKVM_IOMMU_DOMAIN_ALLOC
+ *
+ * Errors:
+ *
+ *  - -ENODEV: the layer is not in service.
+ *  - -ENXIO: there is no such domain, or it is the identity domain.
+ *
+ * Context: waits for every IOMMU that has a stream in the domain, if there are lazy unmaps.
+ *
+ * Example::
+ *
+ *	UNMAP(3, 0x100000, 0x1000, UNMAP_LAZY) -> 0, x2 = 0x1000, x3 = 0x1000
+ *	FLUSH(3) -> 0
+ */
+
+/**
+ * DOC: PKVM_IOMMU_REPLAY
+ *
+ * Send the mappings of a domain to an IOMMU without page tables, after %PKVM_IOMMU_ATTACH
+ * asked for it. For an IOMMU that walks page tables there is nothing to do, and the call
+ * succeeds.
+ *
+ * Arguments:
+ *
+ *  - x2: IOMMU id
+ *  - x3: domain id, from %PKVM_IOMMU_DOMAIN_ALLOC
+ *
+ * Results:
+ *
+ *  - x2: on success, 1 if there is more to send, 0 when the IOMMU has all mappings
+ *
+ * Errors:
+ *
+ *  - -ENODEV: the layer is not in service.
+ *  - -ENOENT: there is no such IOMMU.
+ *  - -ENXIO: there is no such domain, or it is the identity domain.
+ *  - -ENOTCONN: no stream of this IOMMU is attached to the domain.
+ *  - -EIO: the IOMMU did not accept a mapping. It keeps those of earlier calls.
+ *
+ * Partial progress: while x2 is 1, repeat the call to continue. Mappings that are made or removed
+ * meanwhile are taken into account.
+ *
+ * Context: waits for the IOMMU. Calls for one IOMMU exclude each other.
+ *
+ * Example, a stream joins a domain with mappings::
+ *
+ *	ATTACH(1, 0x20, 3) -> 0, x2 = 1
+ *	REPLAY(1, 3) -> 0, x2 = 1
+ *	REPLAY(1, 3) -> 0, x2 = 0
+ */
+
+/**
+ * enum pkvm_iommu_type - kind of an IOMMU, for %PKVM_IOMMU_BOOT_REGISTER
+ * @PKVM_IOMMU_TYPE_SMMU_V3: Arm SMMUv3 (IHI 0070)
+ * @PKVM_IOMMU_TYPE_VIRTIO: virtio-iommu over MMIO (virtio 1.2, 5.13); has no page tables
+ *
+ * The kind selects the backend at EL2. 1 is reserved for tests.
+ */
+enum pkvm_iommu_type {
+	PKVM_IOMMU_TYPE_SMMU_V3		= 0,
+	/* 1 is PKVM_IOMMU_TYPE_TEST, see pkvm_iommu_test.h. */
+	PKVM_IOMMU_TYPE_VIRTIO		= 2,
+};
+
+/**
+ * DOC: Flags of boot operations
+ *
+ * For %PKVM_IOMMU_BOOT_REGISTER:
+ *
+ *  - %PKVM_IOMMU_F_COHERENT: table walks of this IOMMU snoop the CPU caches.
+ *  - %PKVM_IOMMU_F_STAGE1: for tests, use stage 1 even if the IOMMU has stage 2.
+ *  - %PKVM_IOMMU_F_LINEAR: for tests, use a stream table of one level.
+ *
+ * For %PKVM_IOMMU_BOOT_SEAL:
+ *
+ *  - %PKVM_IOMMU_F_OFF: take no IOMMU and do without isolation. The kernel was booted with
+ *    ``pkvm_iommu=off``.
+ *  - %PKVM_IOMMU_F_PARTIAL: take the IOMMUs, but refuse protected VMs. There are devices
+ *    behind IOMMUs that are not registered.
+ */
 #define PKVM_IOMMU_F_COHERENT		(1ULL << 0)
-/* For tests: use stage 1 even where there is stage 2, and a one-level stream table. */
 #define PKVM_IOMMU_F_STAGE1		(1ULL << 1)
 #define PKVM_IOMMU_F_LINEAR		(1ULL << 2)
-/* Seal without isolation: pkvm_iommu=off on the kernel command line. */
 #define PKVM_IOMMU_F_OFF		(1ULL << 3)
-/* Seal, but refuse protected VMs: there are devices behind other IOMMUs. */
 #define PKVM_IOMMU_F_PARTIAL		(1ULL << 4)
 
-#define PKVM_IOMMU_MAX			32
-/* Target of PKVM_IOMMU_BOOT_DONATE: the common pool rather than an IOMMU. */
+/**
+ * DOC: Targets of PKVM_IOMMU_BOOT_DONATE
+ *
+ * Beside the id of an IOMMU:
+ *
+ *  - %PKVM_IOMMU_POOL: the pool
+ *  - %PKVM_IOMMU_RUN_LIST: the list of runs that %PKVM_IOMMU_MAP_LIST reads
+ */
 #define PKVM_IOMMU_POOL			(~0ULL)
-/* The same: memory for the runs of PKVM_IOMMU_MAP_LIST. */
 #define PKVM_IOMMU_RUN_LIST		(~1ULL)
-/* Pages of one PKVM_IOMMU_BOOT_DONATE, and of one PKVM_IOMMU_TOPUP. */
+
+/**
+ * DOC: Limits
+ *
+ *  - %PKVM_IOMMU_MAX: IOMMUs that can be registered; their ids are smaller
+ *  - %PKVM_IOMMU_DONATE_MAX: pages of one %PKVM_IOMMU_BOOT_DONATE
+ *  - %PKVM_IOMMU_TOPUP_MAX: pages of one %PKVM_IOMMU_TOPUP
+ *  - %PKVM_IOMMU_RUNS: runs of one %PKVM_IOMMU_MAP
+ *  - %PKVM_IOMMU_LIST_RUNS: runs of one %PKVM_IOMMU_MAP_LIST
+ *  - %PKVM_IOMMU_PINS_MAX: mappings of one page as a page, or of one block as a block
+ */
+#define PKVM_IOMMU_MAX			32
 #define PKVM_IOMMU_DONATE_MAX		1024
 #define PKVM_IOMMU_TOPUP_MAX		32
+#define PKVM_IOMMU_RUNS			13
+#define PKVM_IOMMU_LIST_RUNS		256
+#define PKVM_IOMMU_PINS_MAX		0x7fff
 
-/* Identity: what the host may reach by CPU, at its physical address. */
+/**
+ * DOC: The identity domain
+ *
+ * %PKVM_IOMMU_DOMAIN_IDENTITY is the id of a domain that always exists. It maps what the host
+ * may reach by CPU, at its physical address, and follows page ownership. Streams can be
+ * attached to it if %PKVM_IOMMU_INFO_IDENTITY says so. It takes no mappings.
+ */
 #define PKVM_IOMMU_DOMAIN_IDENTITY	0
 
 /**
- * enum pkvm_iommu_refusal - why hardware cannot be isolated
- * @PKVM_IOMMU_REFUSE_NONE: not a matter of the hardware
- * @PKVM_IOMMU_REFUSE_STAGE: it has no usable translation stage or format, or
- *	not the one that all other IOMMUs have
- * @PKVM_IOMMU_REFUSE_GRANULE: it cannot translate pages of PAGE_SIZE
- * @PKVM_IOMMU_REFUSE_PRESET: its tables or queues are preset, or it has
+ * DOC: Runs of memory
+ *
+ * A run is contiguous memory or MMIO. ``PKVM_IOMMU_RUN(phys, pages)`` encodes it in 64 bits:
+ * the physical address, page aligned, and in the bits below (%PKVM_IOMMU_RUN_PAGES) the number
+ * of pages, 1 to 4095. PAGE_SIZE is at least 4096, so the two do not overlap.
+ */
+#define PKVM_IOMMU_RUN(phys, pages)	((phys) | (pages))
+#define PKVM_IOMMU_RUN_PAGES		0xfffULL
+
+/**
+ * DOC: Permissions and attributes of a mapping
+ *
+ *  - %PKVM_IOMMU_PROT_READ: devices may read.
+ *  - %PKVM_IOMMU_PROT_WRITE: devices may write. With a stage 1 format they may then read as
+ *    well.
+ *  - %PKVM_IOMMU_PROT_CACHE: accesses of devices snoop the CPU caches. Ignored for MMIO.
+ *  - %PKVM_IOMMU_PROT_MMIO: map as device memory. MMIO is always mapped so.
+ *  - %PKVM_IOMMU_PROT_NOEXEC: devices may not fetch instructions.
+ */
+#define PKVM_IOMMU_PROT_READ		(1ULL << 0)
+#define PKVM_IOMMU_PROT_WRITE		(1ULL << 1)
+#define PKVM_IOMMU_PROT_CACHE		(1ULL << 2)
+#define PKVM_IOMMU_PROT_MMIO		(1ULL << 3)
+#define PKVM_IOMMU_PROT_NOEXEC		(1ULL << 4)
+
+/**
+ * DOC: Flags of PKVM_IOMMU_UNMAP
+ *
+ *  - %PKVM_IOMMU_UNMAP_LAZY: do not wait until devices no longer reach the memory.
+ */
+#define PKVM_IOMMU_UNMAP_LAZY		(1ULL << 0)
+
+/**
+ * enum pkvm_iommu_refusal - reason why hardware cannot be isolated
+ * @PKVM_IOMMU_REFUSE_NONE: no reason in the hardware
+ * @PKVM_IOMMU_REFUSE_STAGE: the IOMMU has no usable translation stage or format, or none that
+ *	all other IOMMUs have as well
+ * @PKVM_IOMMU_REFUSE_GRANULE: the IOMMU cannot translate pages of PAGE_SIZE
+ * @PKVM_IOMMU_REFUSE_PRESET: the IOMMU's tables or queues are preset or not suitable, or it has
  *	command queues outside of the registered range
- * @PKVM_IOMMU_REFUSE_TIMEOUT: a register or command was not acknowledged
- * @PKVM_IOMMU_REFUSE_MEMORY: it was not given the memory that it asked for
- * @PKVM_IOMMU_REFUSE_MMIO: its register range is too small, or was not the
- *	host's to give
+ * @PKVM_IOMMU_REFUSE_TIMEOUT: the IOMMU did not acknowledge a register write or a command
+ * @PKVM_IOMMU_REFUSE_MEMORY: the IOMMU was not given the memory that it needs
+ * @PKVM_IOMMU_REFUSE_MMIO: the register range is too small, or the host does not own it
  * @PKVM_IOMMU_REFUSE_AUDIT: EL2 maps something that the host can still reach
  */
 enum pkvm_iommu_refusal {
@@ -345,24 +923,33 @@ enum pkvm_iommu_refusal {
 	PKVM_IOMMU_REFUSE_AUDIT		= 7,
 };
 
-/* x2 of PKVM_IOMMU_FAULT: stream id, enum pkvm_iommu_fault_reason, flags. */
+/**
+ * DOC: Fields of a fault
+ *
+ * x2 of %PKVM_IOMMU_FAULT has these fields:
+ *
+ *  - %PKVM_IOMMU_FAULT_SID: stream id, 32 bits
+ *  - %PKVM_IOMMU_FAULT_REASON: &enum pkvm_iommu_fault_reason, 8 bits
+ *  - %PKVM_IOMMU_FAULT_WRITE: the access was a write.
+ *  - %PKVM_IOMMU_FAULT_LOST: the queue was full, and the IOMMU lost, or may have lost, faults
+ *    that came after those in the queue.
+ */
 #define PKVM_IOMMU_FAULT_SID		0x00000000ffffffffULL
 #define PKVM_IOMMU_FAULT_REASON		0x000000ff00000000ULL
 #define PKVM_IOMMU_FAULT_WRITE		(1ULL << 40)
-/* The queue was full: the IOMMU lost, or may have lost, records after those in it. */
 #define PKVM_IOMMU_FAULT_LOST		(1ULL << 41)
 
 /**
- * enum pkvm_iommu_fault_reason - what an IOMMU refused, or suffered
- * @PKVM_IOMMU_FAULT_UNKNOWN: none of the below
- * @PKVM_IOMMU_FAULT_BLOCKED: the stream is not attached; address and direction
- *	may not be known, and are then 0
- * @PKVM_IOMMU_FAULT_UNMAPPED: the address is not mapped in its domain
- * @PKVM_IOMMU_FAULT_PERMISSION: mapped, but not for this access
- * @PKVM_IOMMU_FAULT_FORBIDDEN: a kind of transaction that is never allowed,
- *	such as one that claims to be translated already
- * @PKVM_IOMMU_FAULT_HARDWARE: the IOMMU could not read its own tables, or
- *	reports an error of its own (the stream id is then 0)
+ * enum pkvm_iommu_fault_reason - reason why an IOMMU recorded a fault
+ * @PKVM_IOMMU_FAULT_UNKNOWN: none of the following
+ * @PKVM_IOMMU_FAULT_BLOCKED: the stream is not attached. Address and direction may not be known,
+ *	and are then 0.
+ * @PKVM_IOMMU_FAULT_UNMAPPED: the domain does not map the address
+ * @PKVM_IOMMU_FAULT_PERMISSION: the domain maps the address, but not for this kind of access
+ * @PKVM_IOMMU_FAULT_FORBIDDEN: a kind of transaction that is never allowed, such as one that
+ *	claims to be translated already
+ * @PKVM_IOMMU_FAULT_HARDWARE: the IOMMU could not read its tables, or reports an error of its own;
+ *	with the latter the stream id is 0
  */
 enum pkvm_iommu_fault_reason {
 	PKVM_IOMMU_FAULT_UNKNOWN	= 0,
@@ -374,16 +961,15 @@ enum pkvm_iommu_fault_reason {
 };
 
 /**
- * enum pkvm_iommu_info - values that PKVM_IOMMU_INFO reads
- * @PKVM_IOMMU_INFO_POOL_FREE: unused pages of the pool
- * @PKVM_IOMMU_INFO_POOL_TOTAL: pages that the pool was given, less those that
- *	were reclaimed
- * @PKVM_IOMMU_INFO_SHADOW: pages of the pool that hold the shadow's tables
- * @PKVM_IOMMU_INFO_LIMIT: end of the physical addresses that devices can
- *	reach, in bits
- * @PKVM_IOMMU_INFO_IDENTITY: 1 if the streams of the IOMMU whose id is in x3 can
- *	be attached to the identity domain, else 0
- * @PKVM_IOMMU_INFO_RUNS: runs that there is memory for, see %PKVM_IOMMU_RUN_LIST
+ * enum pkvm_iommu_info - values that %PKVM_IOMMU_INFO reads
+ * @PKVM_IOMMU_INFO_POOL_FREE: unused pages in the pool
+ * @PKVM_IOMMU_INFO_POOL_TOTAL: pages that were given to the pool, less those that were reclaimed
+ * @PKVM_IOMMU_INFO_SHADOW: pages of the pool that hold the tables of the identity domain
+ * @PKVM_IOMMU_INFO_LIMIT: number of bits of the addresses that devices can use, both physical and
+ *	I/O virtual
+ * @PKVM_IOMMU_INFO_IDENTITY: 1 if streams of the IOMMU in x3 can be attached to the identity
+ *	domain, else 0
+ * @PKVM_IOMMU_INFO_RUNS: runs for which the list of %PKVM_IOMMU_RUN_LIST has room; 0 without a list
  */
 enum pkvm_iommu_info {
 	PKVM_IOMMU_INFO_POOL_FREE	= 0,
@@ -393,239 +979,5 @@ enum pkvm_iommu_info {
 	PKVM_IOMMU_INFO_IDENTITY	= 4,
 	PKVM_IOMMU_INFO_RUNS		= 5,
 };
-
-/**
- * enum pkvm_iommu_test_op - second argument of PKVM_IOMMU_TEST
- * @PKVM_IOMMU_TEST_SHADOW: x2: 1 if the shadow maps the address in x3, else 0
- * @PKVM_IOMMU_TEST_GUEST_PGD: x2: address of the stage-2 root table of the VM
- *	whose handle is in x3; -ENOENT: no such VM
- * @PKVM_IOMMU_TEST_STREAM: IOMMU in x3, which must be of the test type, and
- *	stream in x4: x2: 1 if the backend was told to let it through, else 0
- * @PKVM_IOMMU_TEST_INVALIDATIONS: test type IOMMU in x3: x2: invalidations
- *	so far
- * @PKVM_IOMMU_TEST_UNMAP_DEV: run host_stage2_unmap_dev_all()
- * @PKVM_IOMMU_TEST_DONATE: donate the page whose pfn is in x3 to EL2 and back,
- *	x4 times; the errors of %PKVM_IOMMU_TOPUP
- * @PKVM_IOMMU_TEST_WRITE_REG: break hardware: write x5 to the 32-bit register
- *	at offset x4 of the IOMMU in x3
- * @PKVM_IOMMU_TEST_SELFTEST: from the enum pkvm_iommu_selftest_state in x3 take
- *	the enum pkvm_iommu_selftest_step in x4, with the second page of the block
- *	of 2 MiB whose first pfn is in x5, %PKVM_IOMMU_SELFTEST_VM_PAGES aligned
- *	pages from the pfn in x6 for the tables of a VM, and the domain in x7,
- *	which nothing else uses. A test type IOMMU must have a stream on the
- *	identity domain and one on that. x2: 0 if all of it was as it should be, or
- *	enum pkvm_iommu_selftest_failure; x3: what was found instead.
- *	-ENOENT: there is no such state or step, or no sense in it from there
- */
-enum pkvm_iommu_test_op {
-	PKVM_IOMMU_TEST_SHADOW		= 0,
-	PKVM_IOMMU_TEST_GUEST_PGD	= 1,
-	PKVM_IOMMU_TEST_STREAM		= 2,
-	PKVM_IOMMU_TEST_INVALIDATIONS	= 3,
-	PKVM_IOMMU_TEST_UNMAP_DEV	= 4,
-	PKVM_IOMMU_TEST_DONATE		= 5,
-	PKVM_IOMMU_TEST_WRITE_REG	= 6,
-	PKVM_IOMMU_TEST_SELFTEST	= 7,
-};
-
-#define PKVM_IOMMU_SELFTEST_VM_PAGES	64
-
-/**
- * enum pkvm_iommu_selftest_state - what can be with a page of the host
- * @PKVM_IOMMU_STATE_HOST: it is the host's alone
- * @PKVM_IOMMU_STATE_SHARED: shared with EL2
- * @PKVM_IOMMU_STATE_HELD: and EL2 uses it
- * @PKVM_IOMMU_STATE_FFA: shared with the secure world
- * @PKVM_IOMMU_STATE_HYP: given to EL2
- * @PKVM_IOMMU_STATE_GUEST: given to a VM
- * @PKVM_IOMMU_STATE_BORROWED: which shares it with the host
- * @PKVM_IOMMU_STATE_LENT: shared with a VM
- * @PKVM_IOMMU_STATE_MAPPED: mapped for devices
- * @PKVM_IOMMU_STATE_TWICE: in two places
- * @PKVM_IOMMU_STATE_LAZY: was mapped, and is unmapped lazily
- * @PKVM_IOMMU_STATE_BLOCK: mapped with the block that it is in
- * @PKVM_IOMMU_STATE_SHARED_MAPPED: both
- * @PKVM_IOMMU_STATE_LENT_MAPPED: both
- * @PKVM_IOMMU_STATE_BORROWED_MAPPED: both
- * @PKVM_IOMMU_STATE_BORROWED_BLOCK: both
- * @PKVM_IOMMU_STATE_BORROWED_LAZY: both
- */
-enum pkvm_iommu_selftest_state {
-	PKVM_IOMMU_STATE_HOST			= 0,
-	PKVM_IOMMU_STATE_SHARED			= 1,
-	PKVM_IOMMU_STATE_HELD			= 2,
-	PKVM_IOMMU_STATE_FFA			= 3,
-	PKVM_IOMMU_STATE_HYP			= 4,
-	PKVM_IOMMU_STATE_GUEST			= 5,
-	PKVM_IOMMU_STATE_BORROWED		= 6,
-	PKVM_IOMMU_STATE_LENT			= 7,
-	PKVM_IOMMU_STATE_MAPPED			= 8,
-	PKVM_IOMMU_STATE_TWICE			= 9,
-	PKVM_IOMMU_STATE_LAZY			= 10,
-	PKVM_IOMMU_STATE_BLOCK			= 11,
-	PKVM_IOMMU_STATE_SHARED_MAPPED		= 12,
-	PKVM_IOMMU_STATE_LENT_MAPPED		= 13,
-	PKVM_IOMMU_STATE_BORROWED_MAPPED	= 14,
-	PKVM_IOMMU_STATE_BORROWED_BLOCK		= 15,
-	PKVM_IOMMU_STATE_BORROWED_LAZY		= 16,
-};
-
-/**
- * enum pkvm_iommu_selftest_step - what host, EL2 and VM can do with a page
- * @PKVM_IOMMU_STEP_DONATE_HYP: the host gives it to EL2
- * @PKVM_IOMMU_STEP_RETURN_HYP: EL2 gives it back
- * @PKVM_IOMMU_STEP_SHARE_HYP: the host shares it with EL2
- * @PKVM_IOMMU_STEP_UNSHARE_HYP: no longer
- * @PKVM_IOMMU_STEP_HOLD: EL2 begins to use what is shared
- * @PKVM_IOMMU_STEP_SHARE_FFA: the host shares it with the secure world
- * @PKVM_IOMMU_STEP_UNSHARE_FFA: no longer
- * @PKVM_IOMMU_STEP_DONATE_GUEST: the host gives it to a VM
- * @PKVM_IOMMU_STEP_RECLAIM_GUEST: the host takes it back from the VM
- * @PKVM_IOMMU_STEP_GUEST_SHARE: the VM shares its page with the host
- * @PKVM_IOMMU_STEP_GUEST_UNSHARE: no longer
- * @PKVM_IOMMU_STEP_LEND: the host shares it with a VM
- * @PKVM_IOMMU_STEP_UNLEND: no longer
- * @PKVM_IOMMU_STEP_MAP: it is mapped for devices
- * @PKVM_IOMMU_STEP_MAP_BLOCK: the block that it is in is, elsewhere
- * @PKVM_IOMMU_STEP_UNMAP: undoes the first
- * @PKVM_IOMMU_STEP_UNMAP_LAZY: the same, lazily
- * @PKVM_IOMMU_STEP_UNMAP_BLOCK: undoes the second
- * @PKVM_IOMMU_STEP_UNMAP_PART: a part of the second
- * @PKVM_IOMMU_STEP_FLUSH: flushes the domain
- * @PKVM_IOMMU_STEP_MAP_AGAIN: it is mapped in another place; not by itself
- */
-enum pkvm_iommu_selftest_step {
-	PKVM_IOMMU_STEP_DONATE_HYP	= 0,
-	PKVM_IOMMU_STEP_RETURN_HYP	= 1,
-	PKVM_IOMMU_STEP_SHARE_HYP	= 2,
-	PKVM_IOMMU_STEP_UNSHARE_HYP	= 3,
-	PKVM_IOMMU_STEP_HOLD		= 4,
-	PKVM_IOMMU_STEP_SHARE_FFA	= 5,
-	PKVM_IOMMU_STEP_UNSHARE_FFA	= 6,
-	PKVM_IOMMU_STEP_DONATE_GUEST	= 7,
-	PKVM_IOMMU_STEP_RECLAIM_GUEST	= 8,
-	PKVM_IOMMU_STEP_GUEST_SHARE	= 9,
-	PKVM_IOMMU_STEP_GUEST_UNSHARE	= 10,
-	PKVM_IOMMU_STEP_LEND		= 11,
-	PKVM_IOMMU_STEP_UNLEND		= 12,
-	PKVM_IOMMU_STEP_MAP		= 13,
-	PKVM_IOMMU_STEP_MAP_BLOCK	= 14,
-	PKVM_IOMMU_STEP_UNMAP		= 15,
-	PKVM_IOMMU_STEP_UNMAP_LAZY	= 16,
-	PKVM_IOMMU_STEP_UNMAP_BLOCK	= 17,
-	PKVM_IOMMU_STEP_UNMAP_PART	= 18,
-	PKVM_IOMMU_STEP_FLUSH		= 19,
-	PKVM_IOMMU_STEP_MAP_AGAIN	= 20,
-};
-
-/**
- * enum pkvm_iommu_selftest_failure - what was not as it should be
- * @PKVM_IOMMU_SELFTEST_SETUP: a step to the state fails; with this errno
- * @PKVM_IOMMU_SELFTEST_ERRNO: the result of the step
- * @PKVM_IOMMU_SELFTEST_SHADOW: whether the identity domain reaches the page
- * @PKVM_IOMMU_SELFTEST_INVALIDATED: how many invalidations the step made
- * @PKVM_IOMMU_SELFTEST_PINNED: whether the page is pinned
- * @PKVM_IOMMU_SELFTEST_WAITING: how many invalidations it took to know
- * @PKVM_IOMMU_SELFTEST_LEFT: the host does not have the page back, unpinned
- */
-enum pkvm_iommu_selftest_failure {
-	PKVM_IOMMU_SELFTEST_SETUP	= 1,
-	PKVM_IOMMU_SELFTEST_ERRNO	= 2,
-	PKVM_IOMMU_SELFTEST_SHADOW	= 3,
-	PKVM_IOMMU_SELFTEST_INVALIDATED	= 4,
-	PKVM_IOMMU_SELFTEST_PINNED	= 5,
-	PKVM_IOMMU_SELFTEST_WAITING	= 6,
-	PKVM_IOMMU_SELFTEST_LEFT	= 7,
-};
-
-/*
- * /dev/pkvm_iommu_test, with CONFIG_PKVM_IOMMU_TEST only: root plays the
- * hostile host kernel.
- */
-
-/* Function of struct pkvm_iommu_test_call. */
-#define PKVM_IOMMU_TEST_FN_BOOT		0
-#define PKVM_IOMMU_TEST_FN_CALL		1
-#define PKVM_IOMMU_TEST_FN_SHARE_HYP	2	/* __pkvm_host_share_hyp(pfn) */
-#define PKVM_IOMMU_TEST_FN_UNSHARE_HYP	3	/* __pkvm_host_unshare_hyp(pfn) */
-
-/**
- * struct pkvm_iommu_test_call - a raw hypercall
- * @fn: in: PKVM_IOMMU_TEST_FN_*
- * @args: in: x1 to x17
- * @res: out: x0 to x3
- */
-struct pkvm_iommu_test_call {
-	__u64 fn;
-	__u64 args[17];
-	__u64 res[4];
-};
-
-/**
- * struct pkvm_iommu_test_faults - what the fault log has seen
- * @count: out: faults since boot
- * @info: out: x2 of the last PKVM_IOMMU_FAULT
- * @address: out: its x3
- * @iommu: out: its IOMMU
- */
-struct pkvm_iommu_test_faults {
-	__u64 count;
-	__u64 info;
-	__u64 address;
-	__u64 iommu;
-};
-
-/* What struct pkvm_iommu_test_range describes. */
-#define PKVM_IOMMU_TEST_RANGE_MMIO	0	/* registers of an IOMMU */
-#define PKVM_IOMMU_TEST_RANGE_TABLE	1	/* memory given to one IOMMU */
-#define PKVM_IOMMU_TEST_RANGE_POOL	2	/* memory given to the pool */
-#define PKVM_IOMMU_TEST_RANGE_HYP_TEXT	3
-#define PKVM_IOMMU_TEST_RANGE_HYP_DATA	4
-#define PKVM_IOMMU_TEST_RANGE_HYP_BSS	5
-#define PKVM_IOMMU_TEST_RANGE_CARVEOUT	6	/* memory reserved for EL2 at boot */
-
-/**
- * struct pkvm_iommu_test_range - where EL2's things are
- * @index: in: 0, 1, 2, ... until the ioctl fails with -ENOENT
- * @kind: out: PKVM_IOMMU_TEST_RANGE_*
- * @iommu: out: for the registers and memory of an IOMMU, its id
- * @address: out: physical
- * @size: out: bytes
- */
-struct pkvm_iommu_test_range {
-	__u64 index;
-	__u64 kind;
-	__u64 iommu;
-	__u64 address;
-	__u64 size;
-};
-
-/**
- * struct pkvm_iommu_test_page - a page of kernel memory to experiment with
- * @pfn: out of PKVM_IOMMU_TEST_ALLOC; in of PKVM_IOMMU_TEST_FREE, which leaks
- *	the page instead where EL2 has not given it back
- */
-struct pkvm_iommu_test_page {
-	__u64 pfn;
-};
-
-/**
- * struct pkvm_iommu_test_bench - time %PKVM_IOMMU_TEST_DONATE
- * @count: in: how often
- * @ticks: out: ticks of the counter, from just before the hypercall
- * @seal_ns: out: nanoseconds that the boot calls took at EL2
- */
-struct pkvm_iommu_test_bench {
-	__u64 count;
-	__u64 ticks;
-	__u64 seal_ns;
-};
-
-#define PKVM_IOMMU_TEST_CALL	_IOWR('p', 0x80, struct pkvm_iommu_test_call)
-#define PKVM_IOMMU_TEST_FAULTS	_IOR('p', 0x81, struct pkvm_iommu_test_faults)
-#define PKVM_IOMMU_TEST_RANGE	_IOWR('p', 0x82, struct pkvm_iommu_test_range)
-#define PKVM_IOMMU_TEST_ALLOC	_IOR('p', 0x83, struct pkvm_iommu_test_page)
-#define PKVM_IOMMU_TEST_FREE	_IOW('p', 0x84, struct pkvm_iommu_test_page)
-#define PKVM_IOMMU_TEST_BENCH	_IOWR('p', 0x85, struct pkvm_iommu_test_bench)
 
 #endif /* _UAPI_LINUX_PKVM_IOMMU_H */

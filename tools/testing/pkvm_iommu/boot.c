@@ -2,7 +2,7 @@
 /* Boots, in good order or not, see runner.h; and what follows when EL2 has ended. */
 #include <errno.h>
 
-#include <linux/pkvm_iommu.h>
+#include <linux/pkvm_iommu_test.h>
 
 #include "runner.h"
 

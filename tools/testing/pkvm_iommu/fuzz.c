@@ -27,7 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <linux/pkvm_iommu.h>
+#include <linux/pkvm_iommu_test.h>
 
 #include "runner.h"
 

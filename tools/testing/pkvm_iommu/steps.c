@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include <linux/pkvm_iommu.h>
+#include <linux/pkvm_iommu_test.h>
 
 #include "runner.h"
 

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <linux/pkvm_iommu.h>
+#include <linux/pkvm_iommu_test.h>
 
 /* /dev/pkvm_iommu_test: root plays the hostile host kernel. */
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <linux/pkvm_iommu.h>
+#include <linux/pkvm_iommu_test.h>
 
 #include "spec.h"
 #include "spec-env.h"
