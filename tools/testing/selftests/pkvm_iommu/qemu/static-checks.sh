@@ -14,7 +14,7 @@ our_c_files() {
 check_footprint() { "$TOOLS/footprint.sh"; }
 
 check_uapi_doc() {
-	"$(tree)/scripts/kernel-doc" -none -Wall -Werror "$ROOT/include/uapi/linux/pkvm_iommu.h"
+	"$(tree)/scripts/kernel-doc" -none -Wall -Werror "$ROOT"/include/uapi/linux/pkvm_iommu*.h
 }
 
 check_kernel_doc() {
