@@ -35,7 +35,7 @@ u64 (*pkvm_iommu_lists)[PKVM_IOMMU_LIST_RUNS] __ro_after_init;
 atomic_t pkvm_iommu_topups;
 
 static bool iommu_off __ro_after_init;
-static bool iommu_isolates __ro_after_init;
+static bool isolation_established __ro_after_init;
 
 static int __init pkvm_iommu_param(char *arg)
 {
@@ -60,13 +60,18 @@ bool pkvm_iommu_enabled(void)
 }
 
 /**
- * pkvm_iommu_isolates() - may protected VMs be created?
+ * pkvm_iommu_allows_protected_vms() - may protected VMs be created?
  *
- * The hypervisor decides again, and for good. This is the earlier answer.
+ * They may if devices are isolated, and also if the user chose to do without
+ * isolation (pkvm_iommu=off). EL2 makes the same decision when a VM is
+ * created, and its answer is the one that counts; this one gives the host an
+ * errno before it allocates anything.
+ *
+ * Context: any; once pkvm_iommu_finalize() has returned.
  */
-bool pkvm_iommu_isolates(void)
+bool pkvm_iommu_allows_protected_vms(void)
 {
-	return iommu_isolates || iommu_off || pkvm_iommu_test_trusting();
+	return isolation_established || iommu_off || pkvm_iommu_test_trusting();
 }
 
 /* Adds up the time, without what EL1 does in between. */
@@ -314,8 +319,8 @@ void __init pkvm_iommu_finalize(void)
 		pr_info("%u IOMMU(s) are the hypervisor's: every stream is blocked until attached\n",
 			pkvm_iommu_nr_devs);
 
-	iommu_isolates = !ret && !hvc.args[0];
-	if (!iommu_isolates)
+	isolation_established = !ret && !hvc.args[0];
+	if (!isolation_established)
 		pr_err("protected VMs are refused; pkvm_iommu=off would allow them, without DMA isolation\n");
 }
 

@@ -130,13 +130,13 @@ static inline void pkvm_iommu_report_panic(u64 esr)
 }
 
 void pkvm_iommu_finalize(void);
-bool pkvm_iommu_isolates(void);
+bool pkvm_iommu_allows_protected_vms(void);
 
 #else /* !CONFIG_PKVM_IOMMU */
 
 static inline void pkvm_iommu_report_panic(u64 esr) { }
 static inline void pkvm_iommu_finalize(void) { }
-static inline bool pkvm_iommu_isolates(void)
+static inline bool pkvm_iommu_allows_protected_vms(void)
 {
 	return true;
 }
