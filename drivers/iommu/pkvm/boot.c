@@ -16,18 +16,15 @@
 #include <linux/device.h>
 #include <linux/gfp.h>
 #include <linux/init.h>
-#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/of.h>
 #include <linux/shrinker.h>
 
 #include "pkvm.h"
+#include "test-hooks.h"
 
 struct pkvm_iommu_dev *pkvm_iommu_devs[PKVM_IOMMU_MAX];
 unsigned int pkvm_iommu_nr_devs;
-
-struct pkvm_iommu_chunk pkvm_iommu_first_chunk __ro_after_init;
-u64 pkvm_iommu_seal_ns __ro_after_init;
 
 u64 (*pkvm_iommu_lists)[PKVM_IOMMU_LIST_RUNS] __ro_after_init;
 
@@ -71,16 +68,16 @@ bool pkvm_iommu_enabled(void)
  */
 bool pkvm_iommu_allows_protected_vms(void)
 {
-	return isolation_established || iommu_off || pkvm_iommu_test_trusting();
+	return isolation_established || iommu_off || pkvm_iommu_test_allow_protected_vms();
 }
 
-/* Adds up the time, without what EL1 does in between. */
 static int __init boot_hvc(struct pkvm_iommu_hvc *hvc)
 {
-	u64 start = ktime_get_ns();
-	int ret = pkvm_iommu_hvc_boot(hvc);
+	int ret;
 
-	pkvm_iommu_seal_ns += ktime_get_ns() - start;
+	pkvm_iommu_test_boot_call_begin();
+	ret = pkvm_iommu_hvc_boot(hvc);
+	pkvm_iommu_test_boot_call_end();
 
 	return ret;
 }
@@ -90,7 +87,7 @@ static struct page * __init boot_alloc(unsigned int order, gfp_t zone)
 {
 	gfp_t gfp = GFP_KERNEL | zone;
 
-	if (pkvm_iommu_test_fail())
+	if (pkvm_iommu_test_fail_boot_alloc())
 		return NULL;
 
 	/* Never by killing somebody, or by a panic: the host is to boot. */
@@ -164,8 +161,10 @@ int __init pkvm_iommu_register(struct pkvm_iommu_dev *pdev)
 	struct pkvm_iommu_hvc hvc = {
 		.op	= PKVM_IOMMU_BOOT_REGISTER,
 		.args	= { pdev->type, pdev->mmio, pdev->mmio_size,
-			    pkvm_iommu_test_flags(pdev->flags) },
+			    pkvm_iommu_test_register_flags(pdev->flags) },
 	};
+	struct page *page;
+	size_t size;
 	int ret;
 
 	if (!pkvm_iommu_enabled())
@@ -179,17 +178,19 @@ int __init pkvm_iommu_register(struct pkvm_iommu_dev *pdev)
 	}
 
 	pdev->id = hvc.res[0];
-	pdev->mem_size = hvc.res[1];
+	size = hvc.res[1];
 	xa_init(&pdev->streams);
 	pkvm_iommu_devs[pdev->id] = pdev;
 	pkvm_iommu_nr_devs = pdev->id + 1;
 
-	if (pdev->mem_size) {
-		/* Without, it stays registered, and the seal will name it. */
-		pdev->mem = donate_new(pdev->id, get_order(pdev->mem_size), &ret);
-		if (!pdev->mem)
+	if (size) {
+		page = donate_new(pdev->id, get_order(size), &ret);
+		/* Without memory it stays registered; PKVM_IOMMU_BOOT_SEAL will name it. */
+		if (!page)
 			dev_err(pdev->dev, "pkvm_iommu: no memory for its stream table (%d)\n",
 				ret);
+		else
+			pkvm_iommu_test_donated(pdev->id, page, size);
 	}
 
 	return 0;
@@ -211,8 +212,7 @@ static int __init donate_pool(u64 nr_pages)
 		}
 		if (!page)
 			return ret;
-		if (!pkvm_iommu_first_chunk.page)
-			pkvm_iommu_first_chunk = (struct pkvm_iommu_chunk){ page, order };
+		pkvm_iommu_test_donated(PKVM_IOMMU_POOL, page, PAGE_SIZE << order);
 		nr_pages -= min_t(u64, nr_pages, 1ULL << order);
 	}
 
@@ -222,14 +222,12 @@ static int __init donate_pool(u64 nr_pages)
 /* Without lists, a call carries what fits into registers. */
 static void __init share_lists(void)
 {
-	size_t size = PAGE_ALIGN(nr_cpu_ids * sizeof(*pkvm_iommu_lists));
+	size_t size = PAGE_ALIGN(nr_cpu_ids * sizeof(*pkvm_iommu_lists)) +
+		      PKVM_IOMMU_TEST_RUN_LIST_SIZE;
 	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_BOOT_DONATE };
-	unsigned int order;
+	unsigned int order = get_order(size);
 	struct page *page;
 
-	if (IS_ENABLED(CONFIG_PKVM_IOMMU_TEST))
-		size += PAGE_SIZE;
-	order = get_order(size);
 	page = boot_alloc(order, __GFP_ZERO);
 	if (!page)
 		return;

@@ -28,6 +28,7 @@
 
 #include "../dma-iommu.h"
 #include "pkvm.h"
+#include "test-hooks.h"
 
 #define MSI_IOVA_BASE		0x8000000
 #define MSI_IOVA_LENGTH		0x100000
@@ -1040,10 +1041,7 @@ static void report_fault(struct pkvm_iommu_dev *pdev, u64 info, u64 address)
 	u32 sid = FIELD_GET(PKVM_IOMMU_FAULT_SID, info);
 	struct pkvm_iommu_stream *stream;
 
-	pdev->faults.info = info;
-	pdev->faults.address = address;
-	/* Pairs with the test device: the record is there when it is counted. */
-	smp_store_release(&pdev->faults.count, pdev->faults.count + 1);
+	pkvm_iommu_test_fault(pdev->id, info, address);
 
 	if (FIELD_GET(PKVM_IOMMU_FAULT_REASON, info) == PKVM_IOMMU_FAULT_HARDWARE) {
 		if (__ratelimit(&rs))

@@ -27,12 +27,9 @@
  * @flags: PKVM_IOMMU_F_*; set by the init module
  * @irqs: interrupts that announce faults, or 0; set by the init module
  * @id: its id at the hypervisor
- * @mem: memory that it was given, or NULL
- * @mem_size: bytes
  * @iommu: handle of the IOMMU core
  * @identity: its streams can be attached to the identity domain
  * @streams: struct pkvm_iommu_stream by stream id
- * @faults: faults so far, and the last one, for tests
  */
 struct pkvm_iommu_dev {
 	struct device			*dev;
@@ -43,12 +40,9 @@ struct pkvm_iommu_dev {
 	int				irqs[2];
 
 	u32				id;
-	struct page			*mem;
-	size_t				mem_size;
 	struct iommu_device		iommu;
 	bool				identity;
 	struct xarray			streams;
-	struct pkvm_iommu_test_faults	faults;
 };
 
 /* All of them, in the order of their ids; constant after boot. */
@@ -67,42 +61,5 @@ int pkvm_iommu_register(struct pkvm_iommu_dev *pdev);
 int pkvm_iommu_topup(u64 nr_pages, gfp_t gfp);
 void pkvm_iommu_shrinker(void);
 unsigned long pkvm_iommu_reclaim(unsigned long max);
-
-#ifdef CONFIG_PKVM_IOMMU_TEST
-u64 pkvm_iommu_test_flags(u64 flags);
-bool pkvm_iommu_test_fail(void);
-bool pkvm_iommu_test_trusting(void);
-#else
-static inline u64 pkvm_iommu_test_flags(u64 flags)
-{
-	return flags;
-}
-
-static inline bool pkvm_iommu_test_fail(void)
-{
-	return false;
-}
-
-static inline bool pkvm_iommu_test_trusting(void)
-{
-	return false;
-}
-#endif
-
-/* How long the boot calls took at EL2, in nanoseconds. */
-extern u64 pkvm_iommu_seal_ns;
-
-/**
- * struct pkvm_iommu_chunk - memory that the pool was given at boot
- * @page: the first
- * @order: log2 of their number
- */
-struct pkvm_iommu_chunk {
-	struct page	*page;
-	unsigned int	order;
-};
-
-/* The first, for the tests: it holds tables of the shadow. */
-extern struct pkvm_iommu_chunk pkvm_iommu_first_chunk;
 
 #endif /* __PKVM_IOMMU_H */

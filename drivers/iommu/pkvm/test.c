@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /dev/pkvm_iommu_test: root plays the hostile host. And options to boot with
- * less than the hardware offers.
+ * Test support: /dev/pkvm_iommu_test, through which root issues arbitrary
+ * hypercalls as a hostile host would; the pkvm_iommu_test= option, which takes
+ * features from the hardware and makes allocations of the boot fail; and a
+ * software IOMMU.
+ *
+ * Observations of the layer arrive through the hooks at the end of this file
+ * and are kept here. Those of the boot are constant when userspace starts;
+ * the fault counts are published with release and acquire. There are no locks.
+ *
+ * Callers: boot.c and fault reporting, through test-hooks.h; userspace, through
+ * the device.
  */
 #include <linux/gfp.h>
 #include <linux/init.h>
+#include <linux/ktime.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/platform_device.h>
@@ -19,6 +29,26 @@
 #include <uapi/linux/pkvm_iommu_test.h>
 
 #include "pkvm.h"
+#include "test-hooks.h"
+
+/**
+ * struct test_memory - memory that EL2 accepted during the boot
+ * @page: its first page, or NULL
+ * @size: in bytes
+ */
+struct test_memory {
+	struct page	*page;
+	size_t		size;
+};
+
+/* The first chunk of the pool, which holds tables of the identity domain. */
+static struct test_memory first_pool_chunk __ro_after_init;
+/* Memory for the stream table of each IOMMU. */
+static struct test_memory stream_tables[PKVM_IOMMU_MAX] __ro_after_init;
+/* Time spent in boot hypercalls, in nanoseconds. */
+static u64 boot_call_start __ro_after_init, boot_call_ns __ro_after_init;
+/* Number of faults and the last one, per IOMMU; written by its interrupt thread. */
+static struct pkvm_iommu_test_faults fault_logs[PKVM_IOMMU_MAX];
 
 static int test_call(struct pkvm_iommu_test_call *call)
 {
@@ -52,8 +82,8 @@ static void test_faults(struct pkvm_iommu_test_faults *faults)
 
 	*faults = (struct pkvm_iommu_test_faults){};
 	for (i = 0; i < pkvm_iommu_nr_devs; i++) {
-		struct pkvm_iommu_test_faults *from = &pkvm_iommu_devs[i]->faults;
-		/* Pairs with report_fault(). */
+		struct pkvm_iommu_test_faults *from = &fault_logs[i];
+		/* Pairs with hook_fault(): a fault that is counted has its record. */
 		u64 count = smp_load_acquire(&from->count);
 
 		if (count) {
@@ -63,6 +93,11 @@ static void test_faults(struct pkvm_iommu_test_faults *faults)
 		}
 		faults->count += count;
 	}
+}
+
+static phys_addr_t memory_phys(const struct test_memory *memory)
+{
+	return memory->page ? page_to_phys(memory->page) : 0;
 }
 
 #define HYP_RANGE(_kind, _name)							\
@@ -78,10 +113,7 @@ static int test_range(struct pkvm_iommu_test_range *range)
 		{ .kind = PKVM_IOMMU_TEST_RANGE_CARVEOUT, .address = hyp_mem_base,
 		  .size = hyp_mem_size },
 		{ .kind = PKVM_IOMMU_TEST_RANGE_POOL,
-		  .address = pkvm_iommu_first_chunk.page ?
-			     page_to_phys(pkvm_iommu_first_chunk.page) : 0,
-		  .size = pkvm_iommu_first_chunk.page ?
-			  PAGE_SIZE << pkvm_iommu_first_chunk.order : 0 },
+		  .address = memory_phys(&first_pool_chunk), .size = first_pool_chunk.size },
 	};
 	u64 index = range->index;
 	struct pkvm_iommu_dev *pdev;
@@ -101,8 +133,8 @@ static int test_range(struct pkvm_iommu_test_range *range)
 			range->size = pdev->mmio_size;
 		} else {
 			range->kind = PKVM_IOMMU_TEST_RANGE_TABLE;
-			range->address = pdev->mem ? page_to_phys(pdev->mem) : 0;
-			range->size = pdev->mem ? pdev->mem_size : 0;
+			range->address = memory_phys(&stream_tables[pdev->id]);
+			range->size = stream_tables[pdev->id].size;
 		}
 	}
 
@@ -139,13 +171,16 @@ static int test_bench(struct pkvm_iommu_test_bench *bench)
 	ret = pkvm_iommu_hvc(&hvc);
 	bench->ticks = __arch_counter_get_cntvct() - start;
 	preempt_enable();
-	bench->seal_ns = pkvm_iommu_seal_ns;
+	bench->seal_ns = boot_call_ns;
 	__free_page(page);
 
 	return ret;
 }
 
-/* Ask the hypervisor whether the page is the host's: a wild free would crash. */
+/*
+ * Free a page only if EL2 says that the host owns it: the kernel would crash
+ * later if it used a page that EL2 or a VM has.
+ */
 static int test_free(const struct pkvm_iommu_test_page *arg)
 {
 	struct pkvm_iommu_hvc hvc = {
@@ -205,7 +240,7 @@ static long test_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	return ret;
 }
 
-/* The page of runs for PKVM_IOMMU_MAP_LIST that is for tests: the last. */
+/* Map the run list for tests: the last page of the memory shared for run lists. */
 static int test_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct pkvm_iommu_hvc hvc = {
@@ -238,15 +273,23 @@ static struct miscdevice test_device = {
 builtin_misc_device(test_device);
 
 /*
- * pkvm_iommu_test=software,stage1,linear,noncoherent,trusting,fail:N,once: an IOMMU
- * of software; use less of the hardware than it offers; leave it to EL2 to refuse
- * protected VMs; let page allocations of the boot fail from the N-th on, or just that.
+ * pkvm_iommu_test=, a comma-separated list of:
+ *
+ *   software		register a software IOMMU
+ *   stage1		use stage 1 even if the hardware has stage 2
+ *   linear		use a one-level stream table
+ *   noncoherent	ignore that the firmware calls an IOMMU coherent
+ *   trusting		the host creates protected VMs even if EL2 will refuse them
+ *   fail:N		page allocations of the boot fail from the N-th on
+ *   once		with fail:N, only the N-th fails
+ *
+ * Early parameters are parsed before the first boot hypercall.
  */
-static bool software_iommu __initdata;
-static bool test_trusting __ro_after_init;
-static u64 test_set_flags __initdata, test_clear_flags __initdata;
-static unsigned int test_fail_at __initdata;
-static bool test_fail_once __initdata;
+static bool software_iommu __ro_after_init;
+static bool trusting __ro_after_init;
+static u64 set_flags __ro_after_init, clear_flags __ro_after_init;
+static unsigned int fail_at __ro_after_init;
+static bool fail_once __ro_after_init;
 
 static int __init test_param(char *arg)
 {
@@ -256,16 +299,16 @@ static int __init test_param(char *arg)
 		if (!strcmp(word, "software"))
 			software_iommu = true;
 		else if (!strcmp(word, "trusting"))
-			test_trusting = true;
+			trusting = true;
 		else if (!strcmp(word, "stage1"))
-			test_set_flags |= PKVM_IOMMU_F_STAGE1;
+			set_flags |= PKVM_IOMMU_F_STAGE1;
 		else if (!strcmp(word, "linear"))
-			test_set_flags |= PKVM_IOMMU_F_LINEAR;
+			set_flags |= PKVM_IOMMU_F_LINEAR;
 		else if (!strcmp(word, "noncoherent"))
-			test_clear_flags |= PKVM_IOMMU_F_COHERENT;
+			clear_flags |= PKVM_IOMMU_F_COHERENT;
 		else if (!strcmp(word, "once"))
-			test_fail_once = true;
-		else if (strncmp(word, "fail:", 5) || kstrtouint(word + 5, 0, &test_fail_at))
+			fail_once = true;
+		else if (strncmp(word, "fail:", 5) || kstrtouint(word + 5, 0, &fail_at))
 			return -EINVAL;
 	}
 
@@ -273,29 +316,68 @@ static int __init test_param(char *arg)
 }
 early_param("pkvm_iommu_test", test_param);
 
-u64 __init pkvm_iommu_test_flags(u64 flags)
+static u64 hook_register_flags(u64 flags)
 {
-	return (flags | test_set_flags) & ~test_clear_flags;
+	return (flags | set_flags) & ~clear_flags;
 }
 
-bool pkvm_iommu_test_trusting(void)
+static bool hook_fail_boot_alloc(void)
 {
-	return test_trusting;
-}
-
-bool __init pkvm_iommu_test_fail(void)
-{
-	if (!test_fail_at)
+	if (!fail_at)
 		return false;
-	if (test_fail_at > 1) {
-		test_fail_at--;
+	if (fail_at > 1) {
+		fail_at--;
 		return false;
 	}
-	if (test_fail_once)
-		test_fail_at = 0;
+	if (fail_once)
+		fail_at = 0;
 
 	return true;
 }
+
+static bool hook_allow_protected_vms(void)
+{
+	return trusting;
+}
+
+static void hook_boot_call_begin(void)
+{
+	boot_call_start = ktime_get_ns();
+}
+
+static void hook_boot_call_end(void)
+{
+	boot_call_ns += ktime_get_ns() - boot_call_start;
+}
+
+static void hook_donated(u64 target, struct page *page, size_t size)
+{
+	struct test_memory *memory = target == PKVM_IOMMU_POOL ? &first_pool_chunk :
+							       &stream_tables[target];
+
+	if (!memory->page)
+		*memory = (struct test_memory){ page, size };
+}
+
+static void hook_fault(u32 iommu, u64 info, u64 address)
+{
+	struct pkvm_iommu_test_faults *log = &fault_logs[iommu];
+
+	log->info = info;
+	log->address = address;
+	/* Pairs with test_faults(): a fault that is counted has its record. */
+	smp_store_release(&log->count, log->count + 1);
+}
+
+const struct pkvm_iommu_test_hooks pkvm_iommu_test_hooks = {
+	.register_flags		= hook_register_flags,
+	.fail_boot_alloc	= hook_fail_boot_alloc,
+	.allow_protected_vms	= hook_allow_protected_vms,
+	.boot_call_begin	= hook_boot_call_begin,
+	.boot_call_end		= hook_boot_call_end,
+	.donated		= hook_donated,
+	.fault			= hook_fault,
+};
 
 static int __init software_iommu_init(void)
 {
