@@ -18,6 +18,7 @@
 #include <linux/init.h>
 #include <linux/mm.h>
 #include <linux/of.h>
+#include <linux/property.h>
 #include <linux/shrinker.h>
 
 #include "pkvm.h"
@@ -54,6 +55,25 @@ early_param("pkvm_iommu", pkvm_iommu_param);
 bool pkvm_iommu_enabled(void)
 {
 	return !iommu_off && pkvm_iommu_hypervisor();
+}
+
+/**
+ * pkvm_iommu_find() - look up a registered IOMMU
+ * @fwnode: its firmware node
+ *
+ * Context: any; device_initcall of drivers/, or later.
+ * Return: the IOMMU, or NULL if EL2 does not have it.
+ */
+struct pkvm_iommu_dev *pkvm_iommu_find(const struct fwnode_handle *fwnode)
+{
+	struct pkvm_iommu_dev *pdev;
+
+	for_each_pkvm_iommu_dev(pdev) {
+		if (dev_fwnode(pdev->dev) == fwnode)
+			return pdev;
+	}
+
+	return NULL;
 }
 
 /**
@@ -254,21 +274,18 @@ static void __init report_failure(int ret, const u64 *res)
 		pr_err("isolation failed: %s (%d)\n", refusal_name(res[0]), ret);
 }
 
-/* IOMMUs that the firmware describes and the hypervisor does not have. */
-static bool __init others(void)
+/*
+ * Name in the log each IOMMU that the firmware describes and that was not
+ * registered with EL2: devices behind it are not isolated. Returns true if
+ * there is one.
+ */
+static bool __init report_foreign_iommus(void)
 {
 	bool found = false;
 	struct device_node *node;
-	unsigned int i;
 
 	for_each_node_with_property(node, "#iommu-cells") {
-		if (!of_device_is_available(node))
-			continue;
-		for (i = 0; i < pkvm_iommu_nr_devs; i++) {
-			if (pkvm_iommu_devs[i]->dev->of_node == node)
-				break;
-		}
-		if (i < pkvm_iommu_nr_devs)
+		if (!of_device_is_available(node) || pkvm_iommu_find(of_fwnode_handle(node)))
 			continue;
 		pr_err("%pOF is not the hypervisor's: devices behind it are not kept out\n", node);
 		found = true;
@@ -295,7 +312,7 @@ void __init pkvm_iommu_finalize(void)
 		return;
 	}
 
-	if (others())
+	if (report_foreign_iommus())
 		hvc.args[0] = PKVM_IOMMU_F_PARTIAL;
 	if (pkvm_iommu_nr_devs)
 		share_lists();

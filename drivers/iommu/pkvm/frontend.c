@@ -873,18 +873,6 @@ undo:
 	return ret;
 }
 
-static struct pkvm_iommu_dev *find_iommu(struct fwnode_handle *fwnode)
-{
-	int i;
-
-	for (i = 0; i < pkvm_iommu_nr_devs; i++) {
-		if (dev_fwnode(pkvm_iommu_devs[i]->dev) == fwnode)
-			return pkvm_iommu_devs[i];
-	}
-
-	return NULL;
-}
-
 static struct iommu_device *pkvm_iommu_probe_device(struct device *dev)
 {
 	struct iommu_fwspec *fwspec = dev_iommu_fwspec_get(dev);
@@ -892,7 +880,7 @@ static struct iommu_device *pkvm_iommu_probe_device(struct device *dev)
 	struct pkvm_iommu_dev *pdev;
 	int ret;
 
-	pdev = find_iommu(fwspec->iommu_fwnode);
+	pdev = pkvm_iommu_find(fwspec->iommu_fwnode);
 	if (!pdev)
 		return ERR_PTR(-ENODEV);
 
@@ -1130,7 +1118,8 @@ static int __init pkvm_iommu_init(void)
 		.op	= PKVM_IOMMU_INFO,
 		.args	= { PKVM_IOMMU_INFO_LIMIT },
 	};
-	int i, ret;
+	struct pkvm_iommu_dev *pdev;
+	int ret;
 
 	if (!pkvm_iommu_enabled())
 		return 0;
@@ -1142,13 +1131,12 @@ static int __init pkvm_iommu_init(void)
 
 	pkvm_iommu_shrinker();
 	batches_init();
-	for (i = 0; i < pkvm_iommu_nr_devs; i++) {
-		if (pkvm_iommu_devs[i]->type == PKVM_IOMMU_TYPE_TEST)
+	for_each_pkvm_iommu_dev(pdev) {
+		if (pdev->type == PKVM_IOMMU_TYPE_TEST)
 			continue;
-		ret = pkvm_iommu_start(pkvm_iommu_devs[i]);
+		ret = pkvm_iommu_start(pdev);
 		if (ret)
-			dev_err(pkvm_iommu_devs[i]->dev,
-				"pkvm_iommu: its devices stay blocked: %d\n", ret);
+			dev_err(pdev->dev, "pkvm_iommu: its devices stay blocked: %d\n", ret);
 	}
 
 	return 0;

@@ -48,6 +48,14 @@ struct pkvm_iommu_dev {
 /* All of them, in the order of their ids; constant after boot. */
 extern struct pkvm_iommu_dev *pkvm_iommu_devs[PKVM_IOMMU_MAX];
 extern unsigned int pkvm_iommu_nr_devs;
+
+#define for_each_pkvm_iommu_dev(pdev)						\
+	for (struct pkvm_iommu_dev **__pos = pkvm_iommu_devs;			\
+	     __pos < pkvm_iommu_devs + pkvm_iommu_nr_devs && ((pdev) = *__pos);	\
+	     __pos++)
+
+struct pkvm_iommu_dev *pkvm_iommu_find(const struct fwnode_handle *fwnode);
+
 extern atomic_t pkvm_iommu_topups;
 
 /*

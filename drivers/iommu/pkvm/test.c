@@ -78,18 +78,18 @@ static int test_call(struct pkvm_iommu_test_call *call)
 
 static void test_faults(struct pkvm_iommu_test_faults *faults)
 {
-	int i;
+	struct pkvm_iommu_dev *pdev;
 
 	*faults = (struct pkvm_iommu_test_faults){};
-	for (i = 0; i < pkvm_iommu_nr_devs; i++) {
-		struct pkvm_iommu_test_faults *from = &fault_logs[i];
+	for_each_pkvm_iommu_dev(pdev) {
+		struct pkvm_iommu_test_faults *from = &fault_logs[pdev->id];
 		/* Pairs with hook_fault(): a fault that is counted has its record. */
 		u64 count = smp_load_acquire(&from->count);
 
 		if (count) {
 			faults->info = READ_ONCE(from->info);
 			faults->address = READ_ONCE(from->address);
-			faults->iommu = i;
+			faults->iommu = pdev->id;
 		}
 		faults->count += count;
 	}
