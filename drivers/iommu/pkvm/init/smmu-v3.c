@@ -11,7 +11,7 @@
 #include <linux/platform_device.h>
 #include <linux/slab.h>
 
-#include "pkvm.h"
+#include "../pkvm.h"
 
 static int __init smmu_v3_probe(struct platform_device *platform)
 {

@@ -20,7 +20,7 @@
 #include <uapi/linux/virtio_ids.h>
 #include <uapi/linux/virtio_mmio.h>
 
-#include "pkvm.h"
+#include "../pkvm.h"
 
 #define VIRTIO_MAGIC	0x74726976
 
