@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Init module for SMMUv3: finds them in the device tree. The hypervisor reads
- * the ID registers itself, because it is the one that has to believe them.
+ * Init module for the Arm SMMUv3: registers each SMMUv3 of the device tree with
+ * EL2. It passes on what only the firmware knows (address, interrupts, cache
+ * coherency) and reads no register: isolation depends on the ID registers, so EL2
+ * reads them itself.
  *
- * Its initcall comes before that of the stock driver, and what it binds the
- * stock driver does not get.
+ * The initcall runs before that of the stock SMMUv3 driver, which therefore
+ * finds these devices bound.
+ *
+ * No locks. Nothing here is called after boot.
  */
 #include <linux/of.h>
 #include <linux/of_address.h>
@@ -23,7 +27,10 @@ static int __init smmu_v3_probe(struct platform_device *platform)
 
 	if (of_property_read_u32(dev->of_node, "#iommu-cells", &cells) || cells != 1)
 		return dev_err_probe(dev, -EINVAL, "#iommu-cells is not 1\n");
-	/* A second programming interface, in pages of its own, that writes memory. */
+	/*
+	 * CMDQ-V has command queues in registers of their own, through which the
+	 * host could make the SMMU write memory.
+	 */
 	if (of_property_present(dev->of_node, "nvidia,cmdqv"))
 		return dev_err_probe(dev, -ENXIO, "pkvm_iommu: cannot isolate: CMDQ-V\n");
 	res = platform_get_resource(platform, IORESOURCE_MEM, 0);

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Init module for virtio-iommu over MMIO: finds them in the device tree. The
- * hypervisor negotiates with the device itself.
+ * Init module for virtio-iommu over MMIO: registers each one of the device tree
+ * with EL2, which negotiates features with the device itself.
  *
- * The stock virtio-mmio driver comes first, by the order of drivers/Makefile, and
- * binds whatever looks like a virtio device; the driver of virtio-iommu devices
- * comes after this. So the former is made to let go of them, which at this time
- * nobody uses, and gets them back if the hypervisor does not take them.
+ * The stock virtio-mmio transport is earlier in drivers/Makefile and has bound
+ * every virtio,mmio node by now; the stock virtio-iommu driver has not probed
+ * yet. So the transport is unbound from virtio-iommu devices before this driver
+ * probes, and bound again to those that EL2 did not accept.
  *
- * Register windows are smaller than a page, and the hypervisor takes whole pages.
- * So there must be no other device in it, and nobody may look for one any more.
+ * A virtio register window is smaller than a page, but EL2 takes whole pages
+ * from the host. So a page is only given to EL2 if no other device has
+ * registers in it, and it is reserved, because a probe of the empty windows in
+ * it would fault.
+ *
+ * No locks. Nothing here is called after boot.
  */
 #include <linux/io.h>
 #include <linux/of.h>
@@ -29,7 +33,7 @@ static const struct of_device_id virtio_of_match[] = {
 	{ }
 };
 
-/* What is behind a window: a virtio device id, or 0 if there is nothing. */
+/* Returns the virtio device id in the register window of a node, 0 if it is empty. */
 static u32 __init virtio_device_id(struct device_node *node)
 {
 	void __iomem *regs = of_iomap(node, 0);
@@ -43,7 +47,7 @@ static u32 __init virtio_device_id(struct device_node *node)
 	return id;
 }
 
-/* The pages that a window touches. */
+/* Returns the range of whole pages that contains a register window. */
 static struct resource __init virtio_pages(struct resource window)
 {
 	window.start = ALIGN_DOWN(window.start, PAGE_SIZE);
@@ -52,7 +56,10 @@ static struct resource __init virtio_pages(struct resource window)
 	return window;
 }
 
-/* Another device in these pages; a reference to it. */
+/*
+ * Returns the node of another virtio device with registers in these pages, or
+ * NULL. The caller has to put the node.
+ */
 static struct device_node * __init virtio_neighbour(struct device_node *self,
 						    struct resource *pages)
 {
@@ -79,7 +86,7 @@ static int __init virtio_probe(struct platform_device *platform)
 
 	if (virtio_device_id(dev->of_node) != VIRTIO_ID_IOMMU)
 		return -ENODEV;
-	/* It would not find its queues. */
+	/* An IOMMU would translate the physical addresses that EL2 gives it for its queues. */
 	if (of_property_present(dev->of_node, "iommus"))
 		return dev_err_probe(dev, -ENXIO, "pkvm_iommu: cannot isolate: behind an IOMMU\n");
 	window = platform_get_resource(platform, IORESOURCE_MEM, 0);
@@ -94,7 +101,7 @@ static int __init virtio_probe(struct platform_device *platform)
 		of_node_put(neighbour);
 		return -EBUSY;
 	}
-	/* From whoever would look into the empty windows beside it. */
+	/* Keeps other drivers out of the empty windows of the page. */
 	if (!request_mem_region(pages.start, resource_size(&pages), "pkvm_iommu"))
 		return dev_err_probe(dev, -EBUSY, "pkvm_iommu: cannot isolate: registers in use\n");
 
@@ -130,7 +137,10 @@ static struct platform_driver virtio_driver = {
 	},
 };
 
-/* Have the stock driver let go of virtio-iommu devices, or try again. */
+/*
+ * Unbind the stock transport from all virtio-iommu devices, or bind it to those
+ * that have no driver.
+ */
 static void __init virtio_stock_driver(bool bind)
 {
 	struct platform_device *platform;
