@@ -19,18 +19,14 @@
 #include <linux/mm.h>
 #include <linux/of.h>
 #include <linux/property.h>
-#include <linux/shrinker.h>
 
-#include "pkvm.h"
+#include "core.h"
 #include "test-hooks.h"
 
 struct pkvm_iommu_dev *pkvm_iommu_devs[PKVM_IOMMU_MAX];
 unsigned int pkvm_iommu_nr_devs;
 
-u64 (*pkvm_iommu_lists)[PKVM_IOMMU_LIST_RUNS] __ro_after_init;
-
-/* Calls that have been given memory, and are about to use it. */
-atomic_t pkvm_iommu_topups;
+u64 (*pkvm_iommu_run_lists)[PKVM_IOMMU_LIST_RUNS] __ro_after_init;
 
 static bool iommu_off __ro_after_init;
 static bool isolation_established __ro_after_init;
@@ -240,9 +236,9 @@ static int __init donate_pool(u64 nr_pages)
 }
 
 /* Without lists, a call carries what fits into registers. */
-static void __init share_lists(void)
+static void __init share_run_lists(void)
 {
-	size_t size = PAGE_ALIGN(nr_cpu_ids * sizeof(*pkvm_iommu_lists)) +
+	size_t size = PAGE_ALIGN(nr_cpu_ids * sizeof(*pkvm_iommu_run_lists)) +
 		      PKVM_IOMMU_TEST_RUN_LIST_SIZE;
 	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_BOOT_DONATE };
 	unsigned int order = get_order(size);
@@ -258,7 +254,7 @@ static void __init share_lists(void)
 	if (boot_hvc(&hvc))
 		__free_pages(page, order);
 	else
-		pkvm_iommu_lists = page_address(page);
+		pkvm_iommu_run_lists = page_address(page);
 }
 
 static void __init report_failure(int ret, const u64 *res)
@@ -315,7 +311,7 @@ void __init pkvm_iommu_finalize(void)
 	if (report_foreign_iommus())
 		hvc.args[0] = PKVM_IOMMU_F_PARTIAL;
 	if (pkvm_iommu_nr_devs)
-		share_lists();
+		share_run_lists();
 
 	while ((ret = boot_hvc(&hvc))) {
 		/* The tables take 1/512 of the memory, and what MMIO needs. */
@@ -337,92 +333,4 @@ void __init pkvm_iommu_finalize(void)
 	isolation_established = !ret && !hvc.args[0];
 	if (!isolation_established)
 		pr_err("protected VMs are refused; pkvm_iommu=off would allow them, without DMA isolation\n");
-}
-
-/**
- * pkvm_iommu_topup() - give the hypervisor's pool more memory
- * @nr_pages: at least so many
- * @gfp: how to allocate
- *
- * Context: as @gfp says.
- * Return: 0, -ENOMEM, or the errors of PKVM_IOMMU_TOPUP.
- */
-int pkvm_iommu_topup(u64 nr_pages, gfp_t gfp)
-{
-	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_TOPUP };
-	struct page *page;
-	int ret;
-
-	while (nr_pages) {
-		page = alloc_page(gfp);
-		if (!page)
-			return -ENOMEM;
-		hvc.args[0] = page_to_pfn(page);
-		hvc.args[1] = 1;
-		ret = pkvm_iommu_hvc(&hvc);
-		if (!ret) {
-			nr_pages--;
-			continue;
-		}
-		__free_page(page);
-		/* An IOMMU cannot address it: try lower memory. */
-		if (ret != -EINVAL || gfp & GFP_DMA32)
-			return ret;
-		gfp |= GFP_DMA32;
-	}
-
-	return 0;
-}
-
-/**
- * pkvm_iommu_reclaim() - have unused memory of the pool back
- * @max: at most so many pages
- *
- * Leaves it alone while somebody is giving memory for a call of theirs.
- *
- * Context: any; once pKVM is finalised.
- * Return: pages that came back.
- */
-unsigned long pkvm_iommu_reclaim(unsigned long max)
-{
-	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_RECLAIM };
-	unsigned long nr;
-
-	for (nr = 0; nr < max && !atomic_read(&pkvm_iommu_topups) && !pkvm_iommu_hvc(&hvc); nr++)
-		__free_page(pfn_to_page(hvc.res[0]));
-
-	return nr;
-}
-
-static unsigned long shrink_count(struct shrinker *shrinker, struct shrink_control *sc)
-{
-	struct pkvm_iommu_hvc hvc = {
-		.op	= PKVM_IOMMU_INFO,
-		.args	= { PKVM_IOMMU_INFO_POOL_FREE },
-	};
-
-	return pkvm_iommu_hvc(&hvc) ? 0 : hvc.res[0];
-}
-
-static unsigned long shrink_scan(struct shrinker *shrinker, struct shrink_control *sc)
-{
-	return pkvm_iommu_reclaim(sc->nr_to_scan) ?: SHRINK_STOP;
-}
-
-/**
- * pkvm_iommu_shrinker() - give back unused memory of the pool when it is short
- *
- * Context: boot, once pKVM is finalised; sleeps.
- */
-void __init pkvm_iommu_shrinker(void)
-{
-	struct shrinker *shrinker = shrinker_alloc(0, "pkvm-iommu");
-
-	if (!shrinker) {
-		pr_warn("no shrinker: unused memory comes back with the next free domain\n");
-		return;
-	}
-	shrinker->count_objects = shrink_count;
-	shrinker->scan_objects = shrink_scan;
-	shrinker_register(shrinker);
 }

@@ -27,13 +27,11 @@
 #include <linux/unroll.h>
 
 #include "../dma-iommu.h"
-#include "pkvm.h"
+#include "core.h"
 #include "test-hooks.h"
 
 #define MSI_IOVA_BASE		0x8000000
 #define MSI_IOVA_LENGTH		0x100000
-/* More than one attach can need, should others take what was given for it. */
-#define TOPUP_TRIES		4
 /* Faults are reported for so long at a time, in jiffies. */
 #define FAULT_WORK		(HZ / 100)
 
@@ -99,25 +97,6 @@ static u64 domain_id(struct iommu_domain *domain)
 	return domain == &identity_domain ? PKVM_IOMMU_DOMAIN_IDENTITY : to_paging(domain)->id;
 }
 
-/* A call that may need memory, as it says in its first result. */
-static int call_with_memory(struct pkvm_iommu_hvc *hvc, gfp_t gfp)
-{
-	int tries, ret = pkvm_iommu_hvc(hvc);
-
-	if (ret != -ENOMEM)
-		return ret;
-
-	atomic_inc(&pkvm_iommu_topups);
-	for (tries = 0; tries < TOPUP_TRIES && ret == -ENOMEM; tries++) {
-		if (pkvm_iommu_topup(hvc->res[0], gfp))
-			break;
-		ret = pkvm_iommu_hvc(hvc);
-	}
-	atomic_dec(&pkvm_iommu_topups);
-
-	return ret;
-}
-
 static int stream_call(struct pkvm_iommu_dev *pdev, u32 sid, enum pkvm_iommu_op op,
 		       struct iommu_domain *domain)
 {
@@ -125,7 +104,7 @@ static int stream_call(struct pkvm_iommu_dev *pdev, u32 sid, enum pkvm_iommu_op 
 		.op	= op,
 		.args	= { pdev->id, sid, domain_id(domain) },
 	};
-	int ret = call_with_memory(&hvc, GFP_KERNEL);
+	int ret = pkvm_iommu_hvc_topup(&hvc, GFP_KERNEL);
 
 	if (op != PKVM_IOMMU_ATTACH || ret || !hvc.res[0])
 		return ret;
@@ -448,10 +427,10 @@ static int batch_send(struct pkvm_iommu_batch *batch, unsigned long *flags)
 			raw_spin_unlock_irqrestore(&batch->lock, *flags);
 			raw_spin_lock_irqsave(&batch->lock, *flags);
 		}
-		if (ret != -ENOMEM || stuck == TOPUP_TRIES)
+		if (ret != -ENOMEM || stuck == PKVM_IOMMU_TOPUP_TRIES)
 			continue;
 		if (!topups++)
-			atomic_inc(&pkvm_iommu_topups);
+			pkvm_iommu_reclaim_disable();
 		if (flags)
 			raw_spin_unlock_irqrestore(&batch->lock, *flags);
 		ret = pkvm_iommu_topup(needs, batch->gfp & ~__GFP_ACCOUNT);
@@ -459,7 +438,7 @@ static int batch_send(struct pkvm_iommu_batch *batch, unsigned long *flags)
 			raw_spin_lock_irqsave(&batch->lock, *flags);
 	}
 	if (topups)
-		atomic_dec(&pkvm_iommu_topups);
+		pkvm_iommu_reclaim_enable();
 	batch->error = ret;
 
 	return ret;
@@ -603,9 +582,9 @@ static void __init batches_init(void)
 		batch = per_cpu_ptr(&batches, cpu);
 		batch->runs = batch->few;
 		batch->max = PKVM_IOMMU_RUNS;
-		if (!pkvm_iommu_lists)
+		if (!pkvm_iommu_run_lists)
 			continue;
-		batch->runs = pkvm_iommu_lists[cpu];
+		batch->runs = pkvm_iommu_run_lists[cpu];
 		batch->max = PKVM_IOMMU_LIST_RUNS;
 		batch->index = cpu * PKVM_IOMMU_LIST_RUNS;
 	}
@@ -811,7 +790,7 @@ static struct iommu_domain *pkvm_iommu_domain_alloc(struct device *dev)
 	paging = kzalloc_obj(*paging);
 	if (!paging)
 		return ERR_PTR(-ENOMEM);
-	ret = call_with_memory(&hvc, GFP_KERNEL);
+	ret = pkvm_iommu_hvc_topup(&hvc, GFP_KERNEL);
 	if (ret) {
 		kfree(paging);
 		return ERR_PTR(ret);
@@ -1129,7 +1108,7 @@ static int __init pkvm_iommu_init(void)
 	if (pkvm_iommu_hvc(&hvc))
 		return 0;
 
-	pkvm_iommu_shrinker();
+	pkvm_iommu_shrinker_init();
 	batches_init();
 	for_each_pkvm_iommu_dev(pdev) {
 		if (pdev->type == PKVM_IOMMU_TYPE_TEST)

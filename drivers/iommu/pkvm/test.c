@@ -28,7 +28,7 @@
 
 #include <uapi/linux/pkvm_iommu_test.h>
 
-#include "pkvm.h"
+#include "core.h"
 #include "test-hooks.h"
 
 /**
@@ -248,13 +248,13 @@ static int test_mmap(struct file *file, struct vm_area_struct *vma)
 		.args	= { PKVM_IOMMU_INFO_RUNS },
 	};
 
-	if (!pkvm_iommu_lists || pkvm_iommu_hvc(&hvc))
+	if (!pkvm_iommu_run_lists || pkvm_iommu_hvc(&hvc))
 		return -ENODEV;
 	if (vma->vm_pgoff || vma->vm_end - vma->vm_start != PAGE_SIZE)
 		return -EINVAL;
 
 	return remap_pfn_range(vma, vma->vm_start,
-			       virt_to_pfn(&(*pkvm_iommu_lists)[hvc.res[0]]) - 1, PAGE_SIZE,
+			       virt_to_pfn(&(*pkvm_iommu_run_lists)[hvc.res[0]]) - 1, PAGE_SIZE,
 			       vma->vm_page_prot);
 }
 

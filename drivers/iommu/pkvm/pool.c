@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * EL2's memory pool: the host gives pages when a hypercall needs them, and takes
+ * back pages that EL2 does not use.
+ *
+ * EL2 allocates page tables and records from a pool of pages that the host
+ * donated. A hypercall for which the pool is too small returns -ENOMEM and the
+ * number of pages it needs. The pages are donated with PKVM_IOMMU_TOPUP and the
+ * call is repeated. In between they are unused, so reclaiming is disabled for
+ * that time: otherwise the two could go on for ever.
+ *
+ * No locks; reclaim_disabled is atomic. Callers: frontend.c, domain.c, batch.c,
+ * stream.c; the shrinker. Not before pKVM is finalised: what boot.c gives at
+ * boot is donated with other hypercalls.
+ */
+#define pr_fmt(fmt) "pkvm_iommu: " fmt
+
+#include <linux/atomic.h>
+#include <linux/gfp.h>
+#include <linux/init.h>
+#include <linux/mm.h>
+#include <linux/shrinker.h>
+
+#include "core.h"
+
+/* Number of callers that have topped up the pool and not yet used the pages. */
+static atomic_t reclaim_disabled;
+
+/**
+ * pkvm_iommu_reclaim_disable() - keep unused pages in the pool
+ *
+ * Calls nest: each one has to be followed by pkvm_iommu_reclaim_enable().
+ *
+ * Context: any.
+ */
+void pkvm_iommu_reclaim_disable(void)
+{
+	atomic_inc(&reclaim_disabled);
+}
+
+/**
+ * pkvm_iommu_reclaim_enable() - undo one pkvm_iommu_reclaim_disable()
+ *
+ * Context: any.
+ */
+void pkvm_iommu_reclaim_enable(void)
+{
+	atomic_dec(&reclaim_disabled);
+}
+
+/**
+ * pkvm_iommu_topup() - donate pages to the pool
+ * @nr_pages: number of pages
+ * @gfp: how to allocate them
+ *
+ * Pages that were donated before an error stay in the pool.
+ *
+ * Context: as @gfp says; once pKVM is finalised.
+ * Return: 0; -ENOMEM if the host has no more pages; the errors of
+ * PKVM_IOMMU_TOPUP.
+ */
+int pkvm_iommu_topup(u64 nr_pages, gfp_t gfp)
+{
+	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_TOPUP };
+	struct page *page;
+	int ret;
+
+	while (nr_pages) {
+		page = alloc_page(gfp);
+		if (!page)
+			return -ENOMEM;
+		hvc.args[0] = page_to_pfn(page);
+		hvc.args[1] = 1;
+		ret = pkvm_iommu_hvc(&hvc);
+		if (!ret) {
+			nr_pages--;
+			continue;
+		}
+		__free_page(page);
+		/* -EINVAL: an IOMMU cannot address the page. Try lower memory. */
+		if (ret != -EINVAL || gfp & GFP_DMA32)
+			return ret;
+		gfp |= GFP_DMA32;
+	}
+
+	return 0;
+}
+
+/**
+ * pkvm_iommu_hvc_topup() - make a hypercall, and top up the pool for it
+ * @hvc: the hypercall; its operation reports the pages that it needs in x2
+ * @gfp: how to allocate these pages
+ *
+ * Context: as @gfp says; once pKVM is finalised.
+ * Return: as the operation says. -ENOMEM: the host has no more pages, or others
+ * used them PKVM_IOMMU_TOPUP_TRIES times.
+ */
+int pkvm_iommu_hvc_topup(struct pkvm_iommu_hvc *hvc, gfp_t gfp)
+{
+	int tries, ret = pkvm_iommu_hvc(hvc);
+
+	if (ret != -ENOMEM)
+		return ret;
+
+	pkvm_iommu_reclaim_disable();
+	for (tries = 0; tries < PKVM_IOMMU_TOPUP_TRIES && ret == -ENOMEM; tries++) {
+		if (pkvm_iommu_topup(hvc->res[0], gfp))
+			break;
+		ret = pkvm_iommu_hvc(hvc);
+	}
+	pkvm_iommu_reclaim_enable();
+
+	return ret;
+}
+
+/**
+ * pkvm_iommu_reclaim() - take unused pages of the pool back
+ * @max: maximum number of pages
+ *
+ * Does nothing while reclaiming is disabled.
+ *
+ * Context: any; once pKVM is finalised.
+ * Return: number of pages that were freed.
+ */
+unsigned long pkvm_iommu_reclaim(unsigned long max)
+{
+	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_RECLAIM };
+	unsigned long nr;
+
+	for (nr = 0; nr < max && !atomic_read(&reclaim_disabled) && !pkvm_iommu_hvc(&hvc); nr++)
+		__free_page(pfn_to_page(hvc.res[0]));
+
+	return nr;
+}
+
+static unsigned long shrink_count(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	u64 free_pages;
+
+	return pkvm_iommu_read_info(PKVM_IOMMU_INFO_POOL_FREE, 0, &free_pages) ? 0 : free_pages;
+}
+
+static unsigned long shrink_scan(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	return pkvm_iommu_reclaim(sc->nr_to_scan) ?: SHRINK_STOP;
+}
+
+/**
+ * pkvm_iommu_shrinker_init() - take unused pages back when memory is short
+ *
+ * Context: boot, once pKVM is finalised; sleeps.
+ */
+void __init pkvm_iommu_shrinker_init(void)
+{
+	struct shrinker *shrinker = shrinker_alloc(0, "pkvm-iommu");
+
+	if (!shrinker) {
+		pr_warn("no shrinker: unused memory comes back with the next free domain\n");
+		return;
+	}
+	shrinker->count_objects = shrink_count;
+	shrinker->scan_objects = shrink_scan;
+	shrinker_register(shrinker);
+}
