@@ -26,6 +26,9 @@
 #ifndef __PKVM_IOMMU_CORE_H
 #define __PKVM_IOMMU_CORE_H
 
+#include <linux/atomic.h>
+#include <linux/bits.h>
+#include <linux/container_of.h>
 #include <linux/iommu.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
@@ -37,6 +40,59 @@
  * One top-up is enough unless another caller uses the memory meanwhile.
  */
 #define PKVM_IOMMU_TOPUP_TRIES	4
+
+/**
+ * struct pkvm_iommu_stream - a stream of an IOMMU, with at least one device
+ * @dev: the device that had the stream first, for messages; a reference is held
+ * @users: number of devices that have the stream
+ * @attached: number of these devices that are attached to @domain
+ * @domain: domain that EL2 has attached the stream to; valid if @attached is
+ *	not 0
+ *
+ * All members are guarded by pkvm_iommu_streams_mutex.
+ */
+struct pkvm_iommu_stream {
+	struct device		*dev;
+	unsigned int		users;
+	unsigned int		attached;
+	struct iommu_domain	*domain;
+};
+
+/**
+ * struct pkvm_iommu_master - a device behind an IOMMU that EL2 drives
+ * @pdev: the IOMMU; constant
+ * @domain: domain that the device is attached to; guarded by
+ *	pkvm_iommu_streams_mutex
+ *
+ * dev_iommu_priv_get() of the device.
+ */
+struct pkvm_iommu_master {
+	struct pkvm_iommu_dev	*pdev;
+	struct iommu_domain	*domain;
+};
+
+/* Slots of a translation cache, see cache.h. */
+#define PKVM_IOMMU_CACHE_BITS	7
+#define PKVM_IOMMU_CACHE_SLOTS	BIT(PKVM_IOMMU_CACHE_BITS)
+
+/**
+ * struct pkvm_paging_domain - a domain with mappings of its own
+ * @domain: the IOMMU core's part
+ * @id: EL2's id of the domain; constant
+ * @nr_batches: number of CPUs whose batch has mappings of this domain
+ * @cache: recent translations, see cache.h
+ */
+struct pkvm_paging_domain {
+	struct iommu_domain	domain;
+	u64			id;
+	atomic_t		nr_batches;
+	u64			cache[PKVM_IOMMU_CACHE_SLOTS];
+};
+
+static inline struct pkvm_paging_domain *to_paging(struct iommu_domain *domain)
+{
+	return container_of(domain, struct pkvm_paging_domain, domain);
+}
 
 /* boot.c: the IOMMUs that EL2 has, by id. Constant after device_initcall. */
 extern struct pkvm_iommu_dev *pkvm_iommu_devs[PKVM_IOMMU_MAX];
@@ -63,6 +119,17 @@ unsigned long pkvm_iommu_reclaim(unsigned long max);
 void pkvm_iommu_reclaim_disable(void);
 void pkvm_iommu_reclaim_enable(void);
 void pkvm_iommu_shrinker_init(void);
+
+/* stream.c */
+extern struct mutex pkvm_iommu_streams_mutex;
+extern struct iommu_domain pkvm_iommu_identity_domain;
+extern struct iommu_domain pkvm_iommu_blocked_domain;
+int pkvm_iommu_attach(struct iommu_domain *domain, struct device *dev, struct iommu_domain *old);
+struct iommu_device *pkvm_iommu_probe_device(struct device *dev);
+void pkvm_iommu_release_device(struct device *dev);
+
+/* fault.c */
+void pkvm_iommu_request_irqs(struct pkvm_iommu_dev *pdev);
 
 /**
  * pkvm_iommu_read_info() - read a value that EL2 reports

@@ -7,233 +7,31 @@
  * shadow, in which a device reaches what the host itself may reach; it is never
  * bypass. A paging domain is one of the hypervisor's, which checks and pins what
  * is mapped. The blocked domain is the state of a stream that is not attached.
- *
- * Streams that devices share, as PCI aliases do, are attached once: a stream
- * counts its devices, under streams_mutex. A group's devices change domains
- * under its mutex, which the IOMMU core holds.
  */
 #define pr_fmt(fmt) "pkvm_iommu: " fmt
 
 #include <linux/bitfield.h>
 #include <linux/dma-mapping.h>
 #include <linux/init.h>
-#include <linux/interrupt.h>
 #include <linux/memblock.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/platform_device.h>
-#include <linux/ratelimit.h>
 #include <linux/slab.h>
 #include <linux/unroll.h>
 
 #include "../dma-iommu.h"
 #include "core.h"
-#include "test-hooks.h"
 
 #define MSI_IOVA_BASE		0x8000000
 #define MSI_IOVA_LENGTH		0x100000
-/* Faults are reported for so long at a time, in jiffies. */
-#define FAULT_WORK		(HZ / 100)
-
-/**
- * struct pkvm_iommu_stream - a stream that devices of ours have
- * @dev: the first device, for messages; a reference is held
- * @users: devices that have it
- * @attached: of these, how many are in @domain
- * @domain: what the hypervisor has it attached to, if @attached
- */
-struct pkvm_iommu_stream {
-	struct device	*dev;
-	unsigned int	users;
-	unsigned int	attached;
-	struct iommu_domain *domain;
-};
-
 /*
  * Where recently mapped addresses lead: what the DMA API asks before it unmaps. A
  * slot holds one translation, or 0; what is not there the hypervisor looks up.
  */
-#define CACHE_BITS		7
-#define CACHE_SLOTS		BIT(CACHE_BITS)
 #define CACHE_VALID		BIT_ULL(63)
 #define CACHE_TAG		GENMASK_ULL(62, 36)
 #define CACHE_PFN		GENMASK_ULL(35, 0)
-
-/**
- * struct pkvm_paging_domain - a domain with mappings of its own
- * @domain: the IOMMU core's part
- * @id: the hypervisor's name of it
- * @queued: CPUs on which some of its mappings wait, see struct pkvm_iommu_batch
- * @cache: recent translations, see cache_slot()
- */
-struct pkvm_paging_domain {
-	struct iommu_domain	domain;
-	u64			id;
-	atomic_t		queued;
-	u64			cache[CACHE_SLOTS];
-};
-
-/**
- * struct pkvm_iommu_master - a device behind an IOMMU of ours
- * @pdev: the IOMMU
- * @domain: what it is attached to
- */
-struct pkvm_iommu_master {
-	struct pkvm_iommu_dev	*pdev;
-	struct iommu_domain	*domain;
-};
-
-static const struct iommu_ops pkvm_iommu_ops;
-static struct iommu_domain identity_domain, blocked_domain;
-static DEFINE_MUTEX(streams_mutex);
-
-static struct pkvm_paging_domain *to_paging(struct iommu_domain *domain)
-{
-	return container_of(domain, struct pkvm_paging_domain, domain);
-}
-
-static u64 domain_id(struct iommu_domain *domain)
-{
-	return domain == &identity_domain ? PKVM_IOMMU_DOMAIN_IDENTITY : to_paging(domain)->id;
-}
-
-static int stream_call(struct pkvm_iommu_dev *pdev, u32 sid, enum pkvm_iommu_op op,
-		       struct iommu_domain *domain)
-{
-	struct pkvm_iommu_hvc hvc = {
-		.op	= op,
-		.args	= { pdev->id, sid, domain_id(domain) },
-	};
-	int ret = pkvm_iommu_hvc_topup(&hvc, GFP_KERNEL);
-
-	if (op != PKVM_IOMMU_ATTACH || ret || !hvc.res[0])
-		return ret;
-
-	/* The IOMMU has no page tables, and starts with nothing mapped. */
-	hvc.op = PKVM_IOMMU_REPLAY;
-	hvc.args[1] = domain_id(domain);
-	do {
-		ret = pkvm_iommu_hvc(&hvc);
-	} while (!ret && hvc.res[0]);
-	if (ret)
-		WARN_ON(stream_call(pdev, sid, PKVM_IOMMU_DETACH, domain));
-
-	return ret;
-}
-
-/*
- * Devices that share a stream change domains one after the other. The stream goes
- * with the first of them, and is blocked when none is left.
- */
-static int stream_attach(struct pkvm_iommu_dev *pdev, u32 sid, struct iommu_domain *domain)
-{
-	struct pkvm_iommu_stream *stream = xa_load(&pdev->streams, sid);
-	struct iommu_domain *was = stream->attached ? stream->domain : NULL;
-	int ret = 0;
-
-	lockdep_assert_held(&streams_mutex);
-	if (was != domain) {
-		if (was)
-			WARN_ON(stream_call(pdev, sid, PKVM_IOMMU_DETACH, was));
-		ret = stream_call(pdev, sid, PKVM_IOMMU_ATTACH, domain);
-		/* Back; what that needs is still there. */
-		if (ret && was)
-			WARN_ON(stream_call(pdev, sid, PKVM_IOMMU_ATTACH, was));
-	}
-	if (!ret) {
-		stream->domain = domain;
-		stream->attached++;
-	}
-
-	return ret;
-}
-
-static void stream_detach(struct pkvm_iommu_dev *pdev, u32 sid)
-{
-	struct pkvm_iommu_stream *stream = xa_load(&pdev->streams, sid);
-
-	lockdep_assert_held(&streams_mutex);
-	if (!--stream->attached)
-		WARN_ON(stream_call(pdev, sid, PKVM_IOMMU_DETACH, stream->domain));
-}
-
-static void master_detach(struct pkvm_iommu_master *master, struct iommu_fwspec *fwspec)
-{
-	int i;
-
-	lockdep_assert_held(&streams_mutex);
-	if (master->domain != &blocked_domain) {
-		for (i = 0; i < fwspec->num_ids; i++)
-			stream_detach(master->pdev, fwspec->ids[i]);
-	}
-	master->domain = &blocked_domain;
-}
-
-static int master_attach(struct pkvm_iommu_master *master, struct iommu_fwspec *fwspec,
-			 struct iommu_domain *domain)
-{
-	int i, ret = 0;
-
-	lockdep_assert_held(&streams_mutex);
-	for (i = 0; i < fwspec->num_ids && !ret; i++)
-		ret = stream_attach(master->pdev, fwspec->ids[i], domain);
-	if (!ret)
-		master->domain = domain;
-	else
-		for (i--; i--; )
-			stream_detach(master->pdev, fwspec->ids[i]);
-
-	return ret;
-}
-
-static int pkvm_iommu_attach(struct iommu_domain *domain, struct device *dev,
-			     struct iommu_domain *old)
-{
-	struct pkvm_iommu_master *master = dev_iommu_priv_get(dev);
-	struct iommu_fwspec *fwspec = dev_iommu_fwspec_get(dev);
-	struct iommu_domain *was = master->domain;
-	int ret = 0;
-
-	if (was == domain)
-		return 0;
-
-	mutex_lock(&streams_mutex);
-	master_detach(master, fwspec);
-	ret = master_attach(master, fwspec, domain);
-	if (ret) {
-		dev_err(dev, "pkvm_iommu: cannot attach: %d\n", ret);
-		/* What it needed is still there. */
-		if (was != &blocked_domain)
-			WARN_ON(master_attach(master, fwspec, was));
-	}
-	mutex_unlock(&streams_mutex);
-
-	return ret;
-}
-
-static int pkvm_iommu_attach_blocked(struct iommu_domain *domain, struct device *dev,
-				     struct iommu_domain *old)
-{
-	mutex_lock(&streams_mutex);
-	master_detach(dev_iommu_priv_get(dev), dev_iommu_fwspec_get(dev));
-	mutex_unlock(&streams_mutex);
-
-	return 0;
-}
-
-static struct iommu_domain identity_domain = {
-	.type	= IOMMU_DOMAIN_IDENTITY,
-	.ops	= &(const struct iommu_domain_ops){
-		.attach_dev	= pkvm_iommu_attach,
-	},
-};
-
-static struct iommu_domain blocked_domain = {
-	.type	= IOMMU_DOMAIN_BLOCKED,
-	.ops	= &(const struct iommu_domain_ops){
-		.attach_dev	= pkvm_iommu_attach_blocked,
-	},
-};
 
 static u64 prot_flags(int prot)
 {
@@ -246,13 +44,13 @@ static u64 prot_flags(int prot)
 
 static u64 *cache_slot(struct pkvm_paging_domain *paging, u64 iova)
 {
-	return paging->cache + (iova >> PAGE_SHIFT) % CACHE_SLOTS;
+	return paging->cache + (iova >> PAGE_SHIFT) % PKVM_IOMMU_CACHE_SLOTS;
 }
 
 /* Addresses whose tag does not fit have none, and are not remembered. */
 static u64 cache_tag(u64 iova)
 {
-	u64 tag = iova >> (PAGE_SHIFT + CACHE_BITS);
+	u64 tag = iova >> (PAGE_SHIFT + PKVM_IOMMU_CACHE_BITS);
 
 	return FIELD_FIT(CACHE_TAG, tag) ? CACHE_VALID | FIELD_PREP(CACHE_TAG, tag) : 0;
 }
@@ -276,8 +74,8 @@ static void cache_clear(u64 *slot, size_t n)
 static void cache_forget(struct pkvm_paging_domain *paging, u64 iova, size_t size)
 {
 	u64 *slot = cache_slot(paging, iova);
-	size_t n = min(size >> PAGE_SHIFT, CACHE_SLOTS);
-	size_t first = min_t(size_t, n, paging->cache + CACHE_SLOTS - slot);
+	size_t n = min(size >> PAGE_SHIFT, PKVM_IOMMU_CACHE_SLOTS);
+	size_t first = min_t(size_t, n, paging->cache + PKVM_IOMMU_CACHE_SLOTS - slot);
 
 	if (n == 1) {
 		WRITE_ONCE(*slot, 0);
@@ -447,7 +245,7 @@ static int batch_send(struct pkvm_iommu_batch *batch, unsigned long *flags)
 /* The lock is held. */
 static void batch_end(struct pkvm_iommu_batch *batch)
 {
-	atomic_dec(&batch->domain->queued);
+	atomic_dec(&batch->domain->nr_batches);
 	batch->domain = NULL;
 }
 
@@ -488,12 +286,12 @@ static int pkvm_iommu_iotlb_sync_map(struct iommu_domain *domain, unsigned long 
 	struct pkvm_paging_domain *paging = to_paging(domain);
 	int cpu, ret;
 
-	if (!atomic_read(&paging->queued))
+	if (!atomic_read(&paging->nr_batches))
 		return 0;
 
 	/* Mostly all of it waits here; some may on CPUs where the caller was before. */
 	ret = batch_sync(raw_cpu_ptr(&batches), paging, iova, size);
-	if (!atomic_read(&paging->queued))
+	if (!atomic_read(&paging->nr_batches))
 		return ret;
 	for_each_possible_cpu(cpu) {
 		if (!ret)
@@ -650,7 +448,7 @@ static inline int batch_add(struct pkvm_paging_domain *paging, unsigned long iov
 		batch_start(batch, paging, iova, run, prot, gfp);
 		batch->owner = current;
 		batch->context = context;
-		atomic_inc(&paging->queued);
+		atomic_inc(&paging->nr_batches);
 	} else {
 		return batch_add_slow(batch, flags, mine, paging, iova, run, prot, gfp);
 	}
@@ -689,12 +487,12 @@ static size_t pkvm_iommu_unmap_pages(struct iommu_domain *domain, unsigned long 
 	unsigned long start, other;
 
 	/* A mapping that failed is undone while its end still waits. */
-	if (atomic_read(&paging->queued))
+	if (atomic_read(&paging->nr_batches))
 		dropped = batches_drop(paging, iova, size, &start);
 	if (!dropped)
 		return unmap_range(paging, iova, size, flags);
 
-	while (atomic_read(&paging->queued) && batches_drop(paging, iova, size, &other))
+	while (atomic_read(&paging->nr_batches) && batches_drop(paging, iova, size, &other))
 		dropped = 0;
 	if (!dropped)
 		return unmap_range(paging, iova, size, flags);
@@ -730,7 +528,7 @@ static phys_addr_t pkvm_iommu_iova_to_phys(struct iommu_domain *domain, dma_addr
 	if (entry && (entry & ~CACHE_PFN) == cache_tag(iova))
 		return PFN_PHYS(FIELD_GET(CACHE_PFN, entry)) + offset_in_page(iova);
 
-	if (atomic_read(&paging->queued))
+	if (atomic_read(&paging->nr_batches))
 		phys = batches_find(paging, iova);
 	if (!phys && !pkvm_iommu_hvc(&hvc))
 		phys = hvc.res[0];
@@ -804,96 +602,6 @@ static struct iommu_domain *pkvm_iommu_domain_alloc(struct device *dev)
 	return &paging->domain;
 }
 
-static void streams_remove(struct pkvm_iommu_dev *pdev, struct iommu_fwspec *fwspec, int nr)
-{
-	struct pkvm_iommu_stream *stream;
-
-	while (nr--) {
-		stream = xa_load(&pdev->streams, fwspec->ids[nr]);
-		if (!--stream->users) {
-			xa_erase(&pdev->streams, fwspec->ids[nr]);
-			put_device(stream->dev);
-			kfree(stream);
-		}
-	}
-}
-
-static int streams_add(struct pkvm_iommu_dev *pdev, struct device *dev,
-		       struct iommu_fwspec *fwspec)
-{
-	struct pkvm_iommu_stream *stream;
-	int i, ret;
-
-	for (i = 0; i < fwspec->num_ids; i++) {
-		stream = xa_load(&pdev->streams, fwspec->ids[i]);
-		if (stream) {
-			stream->users++;
-			continue;
-		}
-		stream = kzalloc_obj(*stream);
-		if (!stream) {
-			ret = -ENOMEM;
-			goto undo;
-		}
-		stream->dev = get_device(dev);
-		stream->users = 1;
-		ret = xa_err(xa_store(&pdev->streams, fwspec->ids[i], stream, GFP_KERNEL));
-		if (ret) {
-			put_device(dev);
-			kfree(stream);
-			goto undo;
-		}
-	}
-
-	return 0;
-
-undo:
-	streams_remove(pdev, fwspec, i);
-	return ret;
-}
-
-static struct iommu_device *pkvm_iommu_probe_device(struct device *dev)
-{
-	struct iommu_fwspec *fwspec = dev_iommu_fwspec_get(dev);
-	struct pkvm_iommu_master *master;
-	struct pkvm_iommu_dev *pdev;
-	int ret;
-
-	pdev = pkvm_iommu_find(fwspec->iommu_fwnode);
-	if (!pdev)
-		return ERR_PTR(-ENODEV);
-
-	master = kzalloc_obj(*master);
-	if (!master)
-		return ERR_PTR(-ENOMEM);
-	master->pdev = pdev;
-	master->domain = &blocked_domain;
-
-	mutex_lock(&streams_mutex);
-	ret = streams_add(pdev, dev, fwspec);
-	mutex_unlock(&streams_mutex);
-	if (ret) {
-		kfree(master);
-		return ERR_PTR(ret);
-	}
-	dev_iommu_priv_set(dev, master);
-
-	return &pdev->iommu;
-}
-
-static void pkvm_iommu_release_device(struct device *dev)
-{
-	struct pkvm_iommu_master *master = dev_iommu_priv_get(dev);
-	struct iommu_fwspec *fwspec = dev_iommu_fwspec_get(dev);
-
-	mutex_lock(&streams_mutex);
-	/* The core releases to identity where the firmware maps regions directly. */
-	master_detach(master, fwspec);
-	streams_remove(master->pdev, fwspec, fwspec->num_ids);
-	mutex_unlock(&streams_mutex);
-	kfree(master);
-}
-
 /* What lies above the reach of the IOMMUs goes through bounce buffers. */
 static void pkvm_iommu_probe_finalize(struct device *dev)
 {
@@ -962,96 +670,11 @@ static const struct iommu_ops pkvm_iommu_ops = {
 	.get_resv_regions	= pkvm_iommu_get_resv_regions,
 	.of_xlate		= pkvm_iommu_of_xlate,
 	.domain_alloc_paging	= pkvm_iommu_domain_alloc,
-	.identity_domain	= &identity_domain,
-	.blocked_domain		= &blocked_domain,
-	.release_domain		= &blocked_domain,
+	.identity_domain	= &pkvm_iommu_identity_domain,
+	.blocked_domain		= &pkvm_iommu_blocked_domain,
+	.release_domain		= &pkvm_iommu_blocked_domain,
 	.owner			= THIS_MODULE,
 };
-
-static const char *fault_reason(u64 info)
-{
-	switch (FIELD_GET(PKVM_IOMMU_FAULT_REASON, info)) {
-	case PKVM_IOMMU_FAULT_BLOCKED:
-		return "the stream is not attached";
-	case PKVM_IOMMU_FAULT_UNMAPPED:
-		return "not the host's to reach, or not mapped";
-	case PKVM_IOMMU_FAULT_PERMISSION:
-		return "not permitted";
-	case PKVM_IOMMU_FAULT_FORBIDDEN:
-		return "a kind of transaction that is not allowed";
-	case PKVM_IOMMU_FAULT_HARDWARE:
-		return "hardware error";
-	}
-
-	return "unknown reason";
-}
-
-/*
- * Whoever made the domain may have a handler, which must not change what is
- * attached where: true if the fault is dealt with. And there is a trace event.
- */
-static bool tell_owner(struct pkvm_iommu_stream *stream, u64 info, u64 address)
-{
-	int flags = info & PKVM_IOMMU_FAULT_WRITE ? IOMMU_FAULT_WRITE : IOMMU_FAULT_READ;
-
-	lockdep_assert_held(&streams_mutex);
-	if (!stream || !stream->attached || stream->domain == &identity_domain)
-		return false;
-
-	return !report_iommu_fault(stream->domain, stream->dev, address, flags);
-}
-
-static void report_fault(struct pkvm_iommu_dev *pdev, u64 info, u64 address)
-{
-	static DEFINE_RATELIMIT_STATE(rs, DEFAULT_RATELIMIT_INTERVAL,
-				      DEFAULT_RATELIMIT_BURST);
-	u32 sid = FIELD_GET(PKVM_IOMMU_FAULT_SID, info);
-	struct pkvm_iommu_stream *stream;
-
-	pkvm_iommu_test_fault(pdev->id, info, address);
-
-	if (FIELD_GET(PKVM_IOMMU_FAULT_REASON, info) == PKVM_IOMMU_FAULT_HARDWARE) {
-		if (__ratelimit(&rs))
-			dev_err(pdev->dev, "pkvm_iommu: %s: stream %#x, code %#llx\n",
-				fault_reason(info), sid, address);
-		return;
-	}
-
-	mutex_lock(&streams_mutex);
-	stream = xa_load(&pdev->streams, sid);
-	if (!tell_owner(stream, info, address) && __ratelimit(&rs))
-		dev_err(pdev->dev, "pkvm_iommu: %s (stream %#x) was refused a %s %#llx: %s%s\n",
-			stream ? dev_name(stream->dev) : "unknown device", sid,
-			info & PKVM_IOMMU_FAULT_WRITE ? "write to" : "read of", address,
-			fault_reason(info),
-			info & PKVM_IOMMU_FAULT_LOST ? "; others were lost" : "");
-	mutex_unlock(&streams_mutex);
-}
-
-/*
- * The interrupt may come once for many faults, so there are no more on return.
- * A device can fault for ever, and this thread goes before all that is not
- * real-time: so half of the CPU's time is left to others. What does not fit into
- * the hardware's queue meanwhile is lost, and reported as such.
- */
-static irqreturn_t pkvm_iommu_irq(int irq, void *data)
-{
-	struct pkvm_iommu_dev *pdev = data;
-	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_FAULT, .args = { pdev->id } };
-	unsigned long pause = jiffies + FAULT_WORK;
-	irqreturn_t ret = IRQ_NONE;
-
-	while (!pkvm_iommu_hvc(&hvc)) {
-		report_fault(pdev, hvc.res[0], hvc.res[1]);
-		ret = IRQ_HANDLED;
-		if (time_after(jiffies, pause)) {
-			schedule_timeout_uninterruptible(FAULT_WORK + 1);
-			pause = jiffies + FAULT_WORK;
-		}
-	}
-
-	return ret;
-}
 
 static int __init pkvm_iommu_start(struct pkvm_iommu_dev *pdev)
 {
@@ -1059,21 +682,9 @@ static int __init pkvm_iommu_start(struct pkvm_iommu_dev *pdev)
 		.op	= PKVM_IOMMU_INFO,
 		.args	= { PKVM_IOMMU_INFO_IDENTITY, pdev->id },
 	};
-	int i, ret;
+	int ret;
 
-	for (i = 0; i < ARRAY_SIZE(pdev->irqs); i++) {
-		if (!pdev->irqs[i])
-			continue;
-		ret = request_threaded_irq(pdev->irqs[i], NULL, pkvm_iommu_irq,
-					   IRQF_ONESHOT | IRQF_SHARED,
-					   dev_name(pdev->dev), pdev);
-		if (ret)
-			dev_warn(pdev->dev, "pkvm_iommu: no interrupt %d: %d\n",
-				 pdev->irqs[i], ret);
-	}
-	if (!pdev->irqs[0])
-		dev_warn(pdev->dev, "pkvm_iommu: no wired interrupt: faults are not reported\n");
-
+	pkvm_iommu_request_irqs(pdev);
 	ret = pkvm_iommu_hvc(&hvc);
 	if (ret)
 		return ret;
