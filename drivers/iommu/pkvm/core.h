@@ -128,6 +128,21 @@ int pkvm_iommu_attach(struct iommu_domain *domain, struct device *dev, struct io
 struct iommu_device *pkvm_iommu_probe_device(struct device *dev);
 void pkvm_iommu_release_device(struct device *dev);
 
+/* batch.c */
+int pkvm_iommu_map_pages(struct iommu_domain *domain, unsigned long iova, phys_addr_t paddr,
+			 size_t pgsize, size_t pgcount, int prot, gfp_t gfp, size_t *mapped);
+int pkvm_iommu_iotlb_sync_map(struct iommu_domain *domain, unsigned long iova, size_t size);
+size_t pkvm_iommu_unmap_pages(struct iommu_domain *domain, unsigned long iova, size_t pgsize,
+			      size_t pgcount, struct iommu_iotlb_gather *gather);
+size_t pkvm_iommu_unmap_range(struct pkvm_paging_domain *paging, unsigned long iova,
+			      size_t size, u64 flags);
+phys_addr_t pkvm_iommu_batch_lookup(struct pkvm_paging_domain *paging, unsigned long iova);
+void pkvm_iommu_batch_cancel_all(struct pkvm_paging_domain *paging, size_t size);
+void pkvm_iommu_batch_init(void);
+
+/* domain.c */
+struct iommu_domain *pkvm_iommu_domain_alloc(struct device *dev);
+
 /* fault.c */
 void pkvm_iommu_request_irqs(struct pkvm_iommu_dev *pdev);
 

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Paging domains: I/O address spaces with mappings of their own.
+ *
+ * EL2 has the page tables; it checks every mapping, and pins the memory. A domain
+ * can be attached to the streams of any IOMMU.
+ *
+ * No locks: the IOMMU core keeps a domain until its last user is gone, and its
+ * users do not map and unmap the same range at the same time.
+ *
+ * Callers: the IOMMU core, through pkvm_iommu_domain_alloc() in the iommu_ops of
+ * frontend.c and through the operations of a domain.
+ */
+#include <linux/dma-mapping.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "cache.h"
+#include "core.h"
+
+static void pkvm_iommu_flush_iotlb_all(struct iommu_domain *domain)
+{
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_FLUSH,
+		.args	= { to_paging(domain)->id },
+	};
+
+	WARN_ON(pkvm_iommu_hvc(&hvc));
+}
+
+static phys_addr_t pkvm_iommu_iova_to_phys(struct iommu_domain *domain, dma_addr_t iova)
+{
+	struct pkvm_paging_domain *paging = to_paging(domain);
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_LOOKUP,
+		.args	= { paging->id, iova },
+	};
+	phys_addr_t phys = cache_lookup(paging, iova);
+
+	if (phys)
+		return phys;
+
+	if (atomic_read(&paging->nr_batches))
+		phys = pkvm_iommu_batch_lookup(paging, iova);
+	if (!phys && !pkvm_iommu_hvc(&hvc))
+		phys = hvc.res[0];
+
+	return phys;
+}
+
+/* EL2 frees a domain in bounded steps. */
+static int call_domain_free(struct pkvm_paging_domain *paging)
+{
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_DOMAIN_FREE,
+		.args	= { paging->id },
+	};
+	int ret;
+
+	while ((ret = pkvm_iommu_hvc(&hvc)) == -EAGAIN)
+		cond_resched();
+
+	return ret;
+}
+
+static void pkvm_iommu_domain_free(struct iommu_domain *domain)
+{
+	struct pkvm_paging_domain *paging = to_paging(domain);
+	size_t size = domain->geometry.aperture_end + 1;
+	int ret;
+
+	pkvm_iommu_batch_cancel_all(paging, size);
+	ret = call_domain_free(paging);
+	/* The last user left something mapped. */
+	if (ret == -EBUSY) {
+		pkvm_iommu_unmap_range(paging, 0, size, 0);
+		ret = call_domain_free(paging);
+	}
+	WARN_ON(ret);
+	kfree(paging);
+	pkvm_iommu_reclaim(ULONG_MAX);
+}
+
+static const struct iommu_domain_ops paging_ops = {
+	.attach_dev		= pkvm_iommu_attach,
+	.map_pages		= pkvm_iommu_map_pages,
+	.unmap_pages		= pkvm_iommu_unmap_pages,
+	.flush_iotlb_all	= pkvm_iommu_flush_iotlb_all,
+	.iotlb_sync_map		= pkvm_iommu_iotlb_sync_map,
+	.iova_to_phys		= pkvm_iommu_iova_to_phys,
+	.free			= pkvm_iommu_domain_free,
+};
+
+/**
+ * pkvm_iommu_domain_alloc() - domain_alloc_paging of the iommu_ops
+ * @dev: unused, as a domain suits every IOMMU that EL2 has
+ *
+ * Context: sleeps.
+ * Return: the domain, with nothing mapped; -ENOMEM; the errors of
+ * PKVM_IOMMU_DOMAIN_ALLOC and PKVM_IOMMU_INFO.
+ */
+struct iommu_domain *pkvm_iommu_domain_alloc(struct device *dev)
+{
+	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_DOMAIN_ALLOC };
+	struct pkvm_paging_domain *paging;
+	u64 address_bits;
+	int ret;
+
+	ret = pkvm_iommu_read_info(PKVM_IOMMU_INFO_LIMIT, 0, &address_bits);
+	if (ret)
+		return ERR_PTR(ret);
+
+	paging = kzalloc_obj(*paging);
+	if (!paging)
+		return ERR_PTR(-ENOMEM);
+	ret = pkvm_iommu_hvc_topup(&hvc, GFP_KERNEL);
+	if (ret) {
+		kfree(paging);
+		return ERR_PTR(ret);
+	}
+	paging->id = hvc.res[0];
+	paging->domain.ops = &paging_ops;
+	paging->domain.pgsize_bitmap = SZ_4K | SZ_2M;
+	paging->domain.geometry.aperture_end = DMA_BIT_MASK(address_bits);
+	paging->domain.geometry.force_aperture = true;
+
+	return &paging->domain;
+}
