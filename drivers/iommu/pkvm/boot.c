@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Handing IOMMUs and memory to the hypervisor.
+ * Boot: hands IOMMUs and memory to EL2 while EL2 still trusts the host, and
+ * knows which IOMMUs EL2 has.
  *
- * Order of boot: KVM initialises EL2 (device_initcall, arch/); the init modules
- * register what they find (device_initcall, first in drivers/iommu/);
- * pkvm_iommu_finalize() has EL2 take it all (device_initcall_sync, arch/), just
- * before the host loses its privileges; the frontend offers the IOMMUs to the
- * kernel (device_initcall_sync, drivers/).
+ * The order of the boot:
  *
- * Whatever fails here, the host boots; but then EL2 refuses protected VMs, and
- * the log says why.
+ *   device_initcall, arch/		KVM initialises EL2
+ *   device_initcall, drivers/iommu/	init modules call pkvm_iommu_register()
+ *   device_initcall_sync, arch/	KVM calls pkvm_iommu_finalize(): EL2 takes
+ *					the IOMMUs. Then the host is deprivileged
+ *   device_initcall_sync, drivers/	frontend.c registers the IOMMUs with the
+ *					IOMMU core
+ *
+ * No failure stops the boot. If devices are not isolated in the end, the log
+ * says why and EL2 refuses protected VMs.
+ *
+ * No locks: initcalls run one after the other, and everything here is constant
+ * when they are over.
+ *
+ * Callers: init modules and test.c, to register IOMMUs; KVM, through
+ * asm/pkvm_iommu.h; the other files of the core, to look up IOMMUs.
  */
 #define pr_fmt(fmt) "pkvm_iommu: " fmt
 
@@ -28,7 +38,7 @@ unsigned int pkvm_iommu_nr_devs;
 
 u64 (*pkvm_iommu_run_lists)[PKVM_IOMMU_LIST_RUNS] __ro_after_init;
 
-static bool iommu_off __ro_after_init;
+static bool iommu_off __ro_after_init;		/* pkvm_iommu=off */
 static bool isolation_established __ro_after_init;
 
 static int __init pkvm_iommu_param(char *arg)
@@ -44,21 +54,22 @@ static int __init pkvm_iommu_param(char *arg)
 early_param("pkvm_iommu", pkvm_iommu_param);
 
 /**
- * pkvm_iommu_enabled() - is there a hypervisor that wants IOMMUs?
+ * pkvm_iommu_enabled() - does EL2 take the IOMMUs?
  *
- * Context: device_initcall of drivers/, or later.
+ * Context: any; device_initcall of drivers/, or later.
+ * Return: true if pKVM is in use and was not told to leave the IOMMUs alone.
  */
 bool pkvm_iommu_enabled(void)
 {
-	return !iommu_off && pkvm_iommu_hypervisor();
+	return !iommu_off && pkvm_iommu_hyp_present();
 }
 
 /**
- * pkvm_iommu_find() - look up a registered IOMMU
+ * pkvm_iommu_find() - look up an IOMMU that EL2 has
  * @fwnode: its firmware node
  *
  * Context: any; device_initcall of drivers/, or later.
- * Return: the IOMMU, or NULL if EL2 does not have it.
+ * Return: the IOMMU, or NULL if none with this node is registered.
  */
 struct pkvm_iommu_dev *pkvm_iommu_find(const struct fwnode_handle *fwnode)
 {
@@ -75,12 +86,12 @@ struct pkvm_iommu_dev *pkvm_iommu_find(const struct fwnode_handle *fwnode)
 /**
  * pkvm_iommu_allows_protected_vms() - may protected VMs be created?
  *
- * They may if devices are isolated, and also if the user chose to do without
- * isolation (pkvm_iommu=off). EL2 makes the same decision when a VM is
- * created, and its answer is the one that counts; this one gives the host an
- * errno before it allocates anything.
+ * EL2 makes the same decision when a VM is created, and its answer is the one
+ * that counts; this one gives the host an errno before it allocates anything.
  *
  * Context: any; once pkvm_iommu_finalize() has returned.
+ * Return: true if devices are isolated, and also if the user chose to do without
+ * isolation (pkvm_iommu=off).
  */
 bool pkvm_iommu_allows_protected_vms(void)
 {
@@ -98,7 +109,7 @@ static int __init boot_hvc(struct pkvm_iommu_hvc *hvc)
 	return ret;
 }
 
-/* The one place where the boot allocates pages, so that tests can make it fail. */
+/* Every page allocation of the boot goes through here, so that tests can make it fail. */
 static struct page * __init boot_alloc(unsigned int order, gfp_t zone)
 {
 	gfp_t gfp = GFP_KERNEL | zone;
@@ -106,7 +117,7 @@ static struct page * __init boot_alloc(unsigned int order, gfp_t zone)
 	if (pkvm_iommu_test_fail_boot_alloc())
 		return NULL;
 
-	/* Never by killing somebody, or by a panic: the host is to boot. */
+	/* Fail rather than invoke the OOM killer: the host can boot without isolation. */
 	gfp |= __GFP_NOWARN | (order ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL);
 
 	return alloc_pages(gfp, order);
@@ -128,7 +139,8 @@ static const char * __init refusal_name(u64 why)
 	return why < ARRAY_SIZE(names) ? names[why] : "unknown reason";
 }
 
-static int __init donate_boot(u64 target, struct page *page, unsigned int order)
+/* Donate pages to an IOMMU or to the pool. Frees them if EL2 does not accept them. */
+static int __init donate_pages(u64 target, struct page *page, unsigned int order)
 {
 	struct pkvm_iommu_hvc hvc = {
 		.op	= PKVM_IOMMU_BOOT_DONATE,
@@ -137,7 +149,7 @@ static int __init donate_boot(u64 target, struct page *page, unsigned int order)
 	unsigned int i;
 	int ret;
 
-	/* The hypervisor may give single pages of it back. */
+	/* Pages of the pool can be reclaimed one by one. */
 	split_page(page, order);
 	ret = boot_hvc(&hvc);
 	for (i = 0; ret && i < 1U << order; i++)
@@ -146,7 +158,10 @@ static int __init donate_boot(u64 target, struct page *page, unsigned int order)
 	return ret;
 }
 
-/* Allocate and donate; lower memory if an IOMMU cannot address what we got. */
+/*
+ * Allocate pages and donate them. -EINVAL means that an IOMMU cannot address the
+ * pages, so that is tried again with lower memory.
+ */
 static struct page * __init donate_new(u64 target, unsigned int order, int *ret)
 {
 	gfp_t zone = 0;
@@ -154,7 +169,7 @@ static struct page * __init donate_new(u64 target, unsigned int order, int *ret)
 
 	for (;;) {
 		page = boot_alloc(order, zone);
-		*ret = page ? donate_boot(target, page, order) : -ENOMEM;
+		*ret = page ? donate_pages(target, page, order) : -ENOMEM;
 		if (*ret != -EINVAL || zone)
 			return *ret ? NULL : page;
 		zone = GFP_DMA32;
@@ -162,15 +177,16 @@ static struct page * __init donate_new(u64 target, unsigned int order, int *ret)
 }
 
 /**
- * pkvm_iommu_register() - register an IOMMU with the hypervisor
- * @pdev: the IOMMU; must live for ever if this succeeds
+ * pkvm_iommu_register() - register an IOMMU with EL2
+ * @pdev: the IOMMU; must not be freed if this succeeds
  *
- * After a failure, another driver may have the hardware, but protected VMs will
- * be refused.
+ * After a failure the caller may leave the hardware to another driver, but
+ * protected VMs will be refused. The log has the reason.
  *
- * Context: device_initcall; sleeps.
- * Return: 0; -ENODEV if pKVM is not in use; -ENOMEM; errors of
- * PKVM_IOMMU_BOOT_REGISTER.
+ * Context: device_initcall of drivers/; sleeps.
+ * Return: 0, also if there is no memory for the IOMMU's stream table, for which
+ * pkvm_iommu_finalize() fails; -ENODEV if pkvm_iommu_enabled() is false; the
+ * errors of PKVM_IOMMU_BOOT_REGISTER.
  */
 int __init pkvm_iommu_register(struct pkvm_iommu_dev *pdev)
 {
@@ -201,7 +217,7 @@ int __init pkvm_iommu_register(struct pkvm_iommu_dev *pdev)
 
 	if (size) {
 		page = donate_new(pdev->id, get_order(size), &ret);
-		/* Without memory it stays registered; PKVM_IOMMU_BOOT_SEAL will name it. */
+		/* It stays registered: PKVM_IOMMU_BOOT_SEAL will fail and name it. */
 		if (!page)
 			dev_err(pdev->dev, "pkvm_iommu: no memory for its stream table (%d)\n",
 				ret);
@@ -212,7 +228,7 @@ int __init pkvm_iommu_register(struct pkvm_iommu_dev *pdev)
 	return 0;
 }
 
-/* Give the pool at least @nr_pages, in the largest pieces that there are. */
+/* Donate at least @nr_pages to the pool, in chunks as large as can be had. */
 static int __init donate_pool(u64 nr_pages)
 {
 	unsigned int order = ilog2(PKVM_IOMMU_DONATE_MAX);
@@ -235,7 +251,10 @@ static int __init donate_pool(u64 nr_pages)
 	return 0;
 }
 
-/* Without lists, a call carries what fits into registers. */
+/*
+ * Share memory with EL2 for the runs of PKVM_IOMMU_MAP_LIST. If this fails, one
+ * hypercall maps no more runs than fit into registers.
+ */
 static void __init share_run_lists(void)
 {
 	size_t size = PAGE_ALIGN(nr_cpu_ids * sizeof(*pkvm_iommu_run_lists)) +
@@ -271,9 +290,8 @@ static void __init report_failure(int ret, const u64 *res)
 }
 
 /*
- * Name in the log each IOMMU that the firmware describes and that was not
- * registered with EL2: devices behind it are not isolated. Returns true if
- * there is one.
+ * Log each IOMMU that the firmware describes and that EL2 does not have: the
+ * devices behind it are not isolated. Returns true if there is one.
  */
 static bool __init report_foreign_iommus(void)
 {
@@ -291,9 +309,11 @@ static bool __init report_foreign_iommus(void)
 }
 
 /**
- * pkvm_iommu_finalize() - have the hypervisor take all IOMMUs
+ * pkvm_iommu_finalize() - have EL2 take all registered IOMMUs
  *
- * Context: once, right before pKVM drops the host's privileges; sleeps.
+ * Ends registration, whether it succeeds or not. The log has the result.
+ *
+ * Context: once, right before pKVM deprivileges the host; sleeps.
  */
 void __init pkvm_iommu_finalize(void)
 {
@@ -314,7 +334,10 @@ void __init pkvm_iommu_finalize(void)
 		share_run_lists();
 
 	while ((ret = boot_hvc(&hvc))) {
-		/* The tables take 1/512 of the memory, and what MMIO needs. */
+		/*
+		 * The identity domain's tables take 1/512 of the memory, plus those
+		 * for MMIO; several times that many rounds are allowed.
+		 */
 		if (ret == -ENOMEM && rounds++ < 1024 + totalram_pages() / SZ_64K)
 			ret = donate_pool(hvc.res[0]);
 		else if (ret == -EAGAIN)

@@ -63,7 +63,7 @@ static int test_call(struct pkvm_iommu_test_call *call)
 		u64				x[18];
 	} in, out;
 
-	if (!pkvm_iommu_hypervisor())
+	if (!pkvm_iommu_hyp_present())
 		return -ENODEV;
 	if (call->fn >= ARRAY_SIZE(functions))
 		return -EINVAL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How drivers/iommu/pkvm/ reaches the hypervisor on arm64, and what KVM needs
- * from there. Another architecture's pKVM supplies the same.
+ * The interface between drivers/iommu/pkvm/ and KVM on arm64: hypercalls, and
+ * the functions that KVM calls. Everything in drivers/iommu/pkvm/ that depends
+ * on the architecture is here.
  */
 #ifndef __ASM_PKVM_IOMMU_H
 #define __ASM_PKVM_IOMMU_H
@@ -12,7 +13,7 @@
 #include <asm/brk-imm.h>
 #include <asm/esr.h>
 
-/* EL2 ends with this BRK when an IOMMU does not complete a command. */
+/* EL2 panics with this BRK immediate when an IOMMU does not complete a command. */
 #define PKVM_IOMMU_LOST_BRK_IMM	0xa00
 
 #ifdef CONFIG_PKVM_IOMMU
@@ -28,10 +29,12 @@
 #include <uapi/linux/pkvm_iommu.h>
 
 /**
- * struct pkvm_iommu_hvc - a hypercall to the IOMMU layer
- * @op: enum pkvm_iommu_boot_op or enum pkvm_iommu_op
- * @args: its arguments
- * @res: its results, see <uapi/linux/pkvm_iommu.h>
+ * struct pkvm_iommu_hvc - a hypercall to the IOMMU layer of EL2
+ * @op: the operation: enum pkvm_iommu_boot_op or enum pkvm_iommu_op (x1)
+ * @args: arguments of the operation (x2 to x6)
+ * @res: results of the operation (x2 and x3); set in case of errors, too
+ *
+ * See <uapi/linux/pkvm_iommu.h> for the operations.
  */
 struct pkvm_iommu_hvc {
 	u64	op;
@@ -40,8 +43,9 @@ struct pkvm_iommu_hvc {
 };
 
 /*
- * The hypervisor's answer is not read before SMCCC says that there is one: a
- * call at the wrong time leaves x1 as it was, which may look like success.
+ * x1 is the errno only if x0 is SMCCC_RET_SUCCESS. EL2 does not implement the
+ * call at the wrong time of the boot, and x1 then still has the operation, which
+ * can look like success.
  */
 #define __pkvm_iommu_hvc(func, hvc)						\
 ({										\
@@ -57,11 +61,11 @@ struct pkvm_iommu_hvc {
 })
 
 /**
- * pkvm_iommu_hvc_boot() - operate while the host is still trusted
- * @hvc: enum pkvm_iommu_boot_op, and room for the results
+ * pkvm_iommu_hvc_boot() - make a hypercall while EL2 still trusts the host
+ * @hvc: an operation of enum pkvm_iommu_boot_op; receives the results
  *
- * Context: any; until pKVM is finalised.
- * Return: as the operation says; -EOPNOTSUPP if it is too early or too late.
+ * Context: any; once EL2 is initialised, and until pKVM is finalised.
+ * Return: as the operation says; -EOPNOTSUPP: too early, or too late.
  */
 static inline int pkvm_iommu_hvc_boot(struct pkvm_iommu_hvc *hvc)
 {
@@ -69,11 +73,11 @@ static inline int pkvm_iommu_hvc_boot(struct pkvm_iommu_hvc *hvc)
 }
 
 /**
- * pkvm_iommu_hvc() - operate at run time
- * @hvc: enum pkvm_iommu_op, and room for the results
+ * pkvm_iommu_hvc() - make a hypercall at run time
+ * @hvc: an operation of enum pkvm_iommu_op; receives the results
  *
  * Context: any; once pKVM is finalised.
- * Return: as the operation says; -EOPNOTSUPP if it is too early.
+ * Return: as the operation says; -EOPNOTSUPP: too early.
  */
 static inline int pkvm_iommu_hvc(struct pkvm_iommu_hvc *hvc)
 {
@@ -81,12 +85,14 @@ static inline int pkvm_iommu_hvc(struct pkvm_iommu_hvc *hvc)
 }
 
 /**
- * pkvm_iommu_hvc_runs() - operate on runs of memory
- * @hvc: the operation, its three first arguments, and room for the results
- * @runs: PKVM_IOMMU_RUN()
- * @nr: how many, 1 to PKVM_IOMMU_RUNS
+ * pkvm_iommu_hvc_runs() - make a hypercall that takes several runs of memory
+ * @hvc: an operation of enum pkvm_iommu_op with its first three arguments;
+ *	receives the results
+ * @runs: the runs, PKVM_IOMMU_RUN(); passed in x5 to x17
+ * @nr: number of runs, 1 to PKVM_IOMMU_RUNS
  *
- * Context and return: as for pkvm_iommu_hvc().
+ * Context: any; once pKVM is finalised.
+ * Return: as the operation says; -EOPNOTSUPP: too early.
  */
 static inline int pkvm_iommu_hvc_runs(struct pkvm_iommu_hvc *hvc, const u64 *runs,
 				      unsigned int nr)
@@ -110,17 +116,19 @@ static inline int pkvm_iommu_hvc_runs(struct pkvm_iommu_hvc *hvc, const u64 *run
 	return out.x[0] == SMCCC_RET_SUCCESS ? (int)out.x[1] : -EOPNOTSUPP;
 }
 
-/* Whether there is a hypervisor to register IOMMUs with. */
-static inline bool pkvm_iommu_hypervisor(void)
+/* Returns true if pKVM is in use and EL2 is initialised. */
+static inline bool pkvm_iommu_hyp_present(void)
 {
 	return is_protected_kvm_enabled() && is_kvm_arm_initialised();
 }
 
 /**
- * pkvm_iommu_report_panic() - explain why EL2 stopped, if we know
+ * pkvm_iommu_report_panic() - log that a lost IOMMU command made EL2 panic
  * @esr: ESR_EL2 of the panic
  *
- * Context: on the way to the host's panic(); little memory can be touched.
+ * Does nothing if EL2 panicked for another reason.
+ *
+ * Context: before the host panics, when EL2 does not return.
  */
 static inline void pkvm_iommu_report_panic(u64 esr)
 {
