@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit: the kernel's IOMMU API as other drivers use it, on a domain of the
- * frontend's, with QEMU's edu device to do DMA.
+ * KUnit tests of paging domains: map, unmap, attach and fault handlers, through
+ * the kernel's IOMMU API as other drivers use it. The edu device of QEMU does
+ * the DMA.
+ *
+ * No locks: one case runs at a time. A fault handler runs in an interrupt thread
+ * and publishes what it saw with release and acquire.
  */
 #include <kunit/test.h>
 #include <linux/delay.h>
@@ -22,15 +26,15 @@
 #define LENGTH			64
 
 /**
- * struct frontend_test - what all cases have
- * @edu: the device, without a driver
- * @bar: its registers
- * @domain: of ours, and attached
- * @page: to be mapped
- * @faults: how often the handler was called
- * @dev: its last arguments
- * @iova: the same
- * @flags: the same
+ * struct frontend_test - fixture of each case
+ * @edu: the device; no driver is bound to it
+ * @bar: registers of the device
+ * @domain: paging domain that the device is attached to
+ * @page: memory for the case to map
+ * @faults: number of calls of the fault handler
+ * @dev: device that the last call was for
+ * @iova: address that the last call was for
+ * @flags: IOMMU_FAULT_* of the last call
  */
 struct frontend_test {
 	struct pci_dev		*edu;
@@ -51,7 +55,7 @@ static int fault_handler(struct iommu_domain *domain, struct device *dev,
 	priv->dev = dev;
 	priv->iova = iova;
 	priv->flags = flags;
-	/* Pairs with transfer(): the arguments are there when it is counted. */
+	/* Pairs with transfer(): a fault that is counted has its arguments. */
 	smp_store_release(&priv->faults, priv->faults + 1);
 
 	return 0;
@@ -101,7 +105,7 @@ static void frontend_test_exit(struct kunit *test)
 	pci_dev_put(priv->edu);
 }
 
-/* DMA at IOVA. Returns the faults that were reported. */
+/* Have the device do DMA at IOVA. Returns the number of faults that were reported. */
 static unsigned int transfer(struct kunit *test, u64 command)
 {
 	struct frontend_test *priv = test->priv;
@@ -118,7 +122,7 @@ static unsigned int transfer(struct kunit *test, u64 command)
 					   !(value & EDU_CMD_START), 1000, 5000000));
 	msleep(100);
 
-	/* Pairs with fault_handler(), whose last call is over by now. */
+	/* Pairs with fault_handler(). The last call has returned after 100 ms. */
 	return smp_load_acquire(&priv->faults) - before;
 }
 
@@ -173,7 +177,7 @@ static void read_only(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_map(priv->domain, IOVA, page_to_phys(priv->page),
 					   PAGE_SIZE, IOMMU_READ | IOMMU_CACHE, GFP_KERNEL));
-	/* First the write: QEMU does not report it if the translation is cached. */
+	/* Write before reading: QEMU reports no fault for a translation that it has cached. */
 	*word = 0x600d600d;
 	expect_fault(test, EDU_CMD_TO_RAM, IOMMU_FAULT_WRITE);
 	KUNIT_EXPECT_EQ(test, READ_ONCE(*word), 0x600d600d);
