@@ -18,6 +18,8 @@
 #include <linux/module.h>
 #include <linux/pci.h>
 
+#include <uapi/linux/pkvm_iommu_test.h>
+
 #include "../dma-iommu.h"
 #include "core.h"
 

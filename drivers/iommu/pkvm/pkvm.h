@@ -16,8 +16,6 @@
 
 #include <asm/pkvm_iommu.h>
 
-#include <uapi/linux/pkvm_iommu_test.h>
-
 /**
  * struct pkvm_iommu_dev - an IOMMU that EL2 drives
  * @dev: its device

@@ -273,8 +273,8 @@ report() {
 			"$(count_lines $(sources "$ROOT/$b_hyp" | grep '/virtio\.c$'))" \
 		"EL1 without the init modules" \
 			"$(count_lines $(sources "$b_drv" | grep -v "$KINDS"))" \
-		"EL1 SMMUv3 init (at most 150)" "$(count_lines "$b_drv/smmu-v3.c")" \
-		"EL1 virtio-iommu init" "$(count_lines "$b_drv/virtio.c")"
+		"EL1 SMMUv3 init (at most 150)" "$(count_lines "$b_drv/init/smmu-v3.c")" \
+		"EL1 virtio-iommu init" "$(count_lines "$b_drv/init/virtio.c")"
 	echo "Existing kernel files:"
 	"$TOOLS/footprint.sh" | tail -n 1
 }

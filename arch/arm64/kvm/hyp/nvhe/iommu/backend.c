@@ -117,6 +117,7 @@ void pkvm_iommu_invalidate(const struct pkvm_iommu_domain *domain, hyp_spinlock_
 	struct pkvm_iommu *iommu;
 
 	hyp_assert_lock_held(lock);
+	/* After the change of the page table, see has_streams(). */
 	mb();
 	for_each_pkvm_iommu(iommu) {
 		if (!has_streams(iommu, domain))

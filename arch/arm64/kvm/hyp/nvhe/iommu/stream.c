@@ -62,8 +62,8 @@ static int stream_attach(struct pkvm_iommu *iommu, u32 sid, struct pkvm_iommu_do
 	if (iommu->ops->map && !domain->streams[iommu->id])
 		domain->replayed[iommu->id] = 0;
 
-	/* Before the stream can use a translation, see has_streams() in backend.c. */
 	WRITE_ONCE(domain->streams[iommu->id], domain->streams[iommu->id] + 1);
+	/* Before the stream can use a translation, see has_streams() in backend.c. */
 	mb();
 	ret = iommu->ops->stream_set(iommu, sid, domain, true);
 	if (ret) {
