@@ -53,6 +53,16 @@ noinline void __noreturn pkvm_iommu_lost_command(struct pkvm_iommu *iommu)
 	pkvm_iommu_die();
 }
 
+/* End EL2 if a command was lost, even if no IOMMU has to be asked now. */
+static void check_lost(hyp_spinlock_t *held)
+{
+	if (likely(!READ_ONCE(pkvm_iommu_lost)))
+		return;
+
+	hyp_spin_unlock(held);
+	pkvm_iommu_die();
+}
+
 /**
  * pkvm_iommu_lock() - take the lock of an IOMMU
  * @iommu: the IOMMU
@@ -119,6 +129,7 @@ void pkvm_iommu_invalidate(const struct pkvm_iommu_domain *domain, hyp_spinlock_
 	hyp_assert_lock_held(lock);
 	/* After the change of the page table, see has_streams(). */
 	mb();
+	check_lost(lock);
 	for_each_pkvm_iommu(iommu) {
 		if (!has_streams(iommu, domain))
 			continue;
@@ -150,6 +161,7 @@ int pkvm_iommu_backend_map(struct pkvm_iommu_domain *domain,
 	hyp_assert_lock_held(&domain->lock);
 	/* A stream that is attached after this gets the mappings by a replay. */
 	mb();
+	check_lost(&domain->lock);
 	for_each_pkvm_iommu(iommu) {
 		if (!has_streams(iommu, domain))
 			continue;
