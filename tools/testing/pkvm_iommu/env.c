@@ -54,9 +54,13 @@ static const char *const lock_alone[] = { "&host_mmu.lock", "&domain->lock", "&d
 static struct {
 	jmp_buf stop;
 	bool stoppable, stopped;
+	unsigned int taken;		/* locks, in the current call */
 	int locks[ARRAY_SIZE(lock_order)];
 } cpus[ENV_CPUS];
 #define this_cpu	(&cpus[env_this_cpu])
+
+/* Locks that one call takes at most. The work of a call is bounded: it takes far fewer. */
+#define LOCKS_MAX	100000
 
 static void __noreturn stop(bool rightly, const char *func)
 {
@@ -131,6 +135,8 @@ void env_lock(struct env_lock *lock, const char *name)
 {
 	int rank = lock_rank(name);
 
+	if (++this_cpu->taken > LOCKS_MAX)
+		fail("the call does not end: it takes locks for ever");
 	if (lock->held && lock->cpu == env_this_cpu)
 		fail("deadlock: %s taken twice", name);
 	check_order(rank, name);
@@ -629,6 +635,7 @@ int env_page_op(enum env_op op, u64 pfn)
 	volatile int ret = -EPERM;
 
 	this_cpu->stoppable = true;
+	this_cpu->taken = 0;
 	if (setjmp(this_cpu->stop)) {
 		next_cpu();
 		return -EIO;
@@ -781,6 +788,7 @@ bool env_hvc(bool boot, const u64 *args, u64 *res)
 	for (i = 0; i < ENV_ARGS; i++)
 		ctxt.regs.regs[1 + i] = args[i];
 	this_cpu->stoppable = true;
+	this_cpu->taken = 0;
 	if (setjmp(this_cpu->stop)) {
 		next_cpu();
 		return false;
