@@ -25,7 +25,7 @@ check_kernel_doc() {
 	(cd "$ROOT" && "$(tree)/scripts/kernel-doc" -none -Werror $(cat "$LOGS/files"))
 }
 
-# style FILES-PATTERN TYPES: checkpatch but for these message types.
+# style FILES-PATTERN TYPES: checkpatch without these message types.
 style() {
 	our_c_files | grep -E "$1" >"$LOGS/files"
 	[ -s "$LOGS/files" ] || { echo "no files"; return 1; }
@@ -35,8 +35,8 @@ style() {
 		--ignore "$2" -f $(cat "$LOGS/files")
 }
 
-# Macros that stand for what EL2 lacks ignore or repeat their arguments; a
-# broken invariant of EL2 has no recovery but BUG.
+# Macros that replace functions which EL2 lacks ignore or repeat their arguments. BUG
+# is the only answer to a broken invariant of EL2.
 check_style() {
 	style '^(arch|drivers|include)/' MACRO_ARG_UNUSED,MACRO_ARG_REUSE,AVOID_BUG
 }
@@ -64,7 +64,7 @@ check_shell() {
 	return $csh_rc
 }
 
-# Files without a licence tag in their first lines.
+# Fails for files without a licence tag in their first lines.
 check_spdx() {
 	cd "$ROOT" || return 1
 	find . \( -path ./.git -o -path ./build \) -prune -o -type f \
@@ -76,8 +76,7 @@ check_spdx() {
 	[ ! -s "$LOGS/spdx" ]
 }
 
-# A small tree with just the files that the patches touch, as the kernel has
-# them.
+# Make a small tree of the files that the patches change, in their original state.
 small_tree() {
 	rm -rf "$1"
 	mkdir -p "$1"
@@ -85,7 +84,7 @@ small_tree() {
 	[ ! -d "$(tree)/.pkvm-iommu/orig" ] || cp -R "$(tree)/.pkvm-iommu/orig/." "$1/"
 }
 
-# snapshot DIR: names, contents and times, to see whether anything changed.
+# snapshot DIR: names, contents and times, to detect any change.
 snapshot() {
 	(cd "$1" && find . -type f -printf '%p %T@\n' | sort &&
 		find . -type f -exec cksum {} + | sort)
@@ -102,15 +101,15 @@ check_install() {
 	snapshot "$LOGS/small" >"$LOGS/snap1"
 	"$TOOLS/tree.sh" install "$LOGS/small" || return 1
 	snapshot "$LOGS/small" | diff "$LOGS/snap1" - || return 1
-	# Nor does it in a tree whose owner used patch(1).
+	# The same in a tree whose owner used patch(1).
 	rm -rf "$LOGS/small/.pkvm-iommu"
 	"$TOOLS/tree.sh" install "$LOGS/small" || return 1
 	snapshot "$LOGS/small" | grep -v pkvm-iommu/ >"$LOGS/snap2"
 	grep -v pkvm-iommu/ "$LOGS/snap1" | diff - "$LOGS/snap2"
 }
 
-# refused TEXT: the small tree is refused with TEXT in the message, and stays
-# as it is.
+# refused TEXT: check that the small tree is refused with TEXT in the message, and
+# does not change.
 refused() {
 	snapshot "$LOGS/small" >"$LOGS/snap1"
 	if "$TOOLS/tree.sh" install "$LOGS/small" >"$LOGS/refused" 2>&1; then
@@ -130,7 +129,7 @@ check_refuse_version() {
 
 check_refuse_changed() {
 	small_tree "$LOGS/small"
-	# A kernel whose code around the last patch is different.
+	# Change the code around the last patch.
 	for cr in "$ROOT/patches/$SERIES"/*.patch; do :; done
 	cr=$(sed -n 's|^--- a/||p' "$cr" | head -n 1)
 	[ -n "$cr" ] || { echo "no patches"; return 1; }
@@ -138,7 +137,7 @@ check_refuse_changed() {
 	refused 'does not apply'
 }
 
-# Whoever adds an attack or a mutant says which protection it is about.
+# Every attack and mutant has to be listed with the protection that it tests.
 check_evidence() {
 	ce_docs=$ROOT/Documentation/virt/kvm/arm
 	ce_rc=0
