@@ -198,6 +198,40 @@ check_sizes() {
 	check_size 500 $(find "$ROOT/drivers/iommu/pkvm" -name '*.c')
 }
 
+# The two test trees must not have files of the same name, so that a name in a message
+# or a document means one file.
+check_test_names() {
+	cd "$ROOT/tools/testing" || return 1
+	find pkvm_iommu selftests/pkvm_iommu -name build -prune -o -type f \
+		! -name Makefile ! -name .gitignore -print >"$LOGS/files"
+	[ -s "$LOGS/files" ] || { echo "no files"; return 1; }
+	sed 's|.*/||' "$LOGS/files" | sort | uniq -d >"$LOGS/names"
+	grep -F -f "$LOGS/names" "$LOGS/files"
+	[ ! -s "$LOGS/names" ]
+}
+
+# A comment begins with the thing that it describes, not with a relative clause.
+check_comments() {
+	our_c_files >"$LOGS/files"
+	cd "$ROOT" || return 1
+	find tools/testing/pkvm_iommu -name build -prune -o -name '*.[chS]' -print >>"$LOGS/files"
+	# shellcheck disable=SC2046
+	awk '{
+		text = ""
+		if (opened)
+			text = $0
+		opened = $0 ~ /^[ \t]*\/\*+[ \t]*$/
+		if (match($0, /(\/\*+|\/\/)[ \t]*[A-Za-z]/))
+			text = substr($0, RSTART + RLENGTH - 1)
+		sub(/^[ \t]*\*?[ \t]*/, "", text)
+		text = tolower(text)
+		if (text ~ /^((of )?what|whether|those|that which|the one that)([^a-z]|$)/)
+			print FILENAME ":" FNR ": " $0
+	}' $(cat "$LOGS/files") >"$LOGS/comments"
+	cat "$LOGS/comments"
+	[ ! -s "$LOGS/comments" ]
+}
+
 check_rows() {
 	row "calls between the files of the EL2 core run one way" check_one_way || :
 	row "a call upwards in the EL2 core is noticed" check_one_way_fails || :
@@ -213,6 +247,8 @@ check_rows() {
 	row "checkpatch --strict on the patches" check_patch_style || :
 	row "shell scripts parse" check_shell || :
 	row "SPDX tags" check_spdx || :
+	row "no two test files have the same name" check_test_names || :
+	row "comments begin with the thing that they describe" check_comments || :
 	row "every attack and mutant belongs to a protection" check_evidence || :
 	rm -rf "$LOGS/small" "$LOGS/one-way"
 }
