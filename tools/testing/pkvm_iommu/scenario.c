@@ -15,7 +15,7 @@ static void must(bool ok, const char *what)
 /* A call that is given the pages that it needs. */
 static int fed(struct act *a, u64 *res)
 {
-	bool map = a->a[0] == PKVM_IOMMU_MAP;
+	bool map = a->a[0] == PKVM_IOMMU_MAP || a->a[0] == PKVM_IOMMU_MAP_LIST;
 	int ret;
 
 	while ((ret = act(a, res)) == -ENOMEM) {
@@ -160,6 +160,22 @@ void far_apart(void)
 		;
 }
 
+/* A list whose first runs, as many as EL2 checks at a time, end where addresses end. */
+static void list_across_end(u64 end)
+{
+	struct act a = { .kind = ACT_CALL,
+			 .a = { PKVM_IOMMU_MAP_LIST, new_domain(), end - 32 * ENV_PAGE, 3,
+				0, 24 } };
+	u64 res[3], i;
+
+	for (i = 6; i < ARGS; i++)
+		a.a[i] = PKVM_IOMMU_RUN(0x40700000, 2);
+	must(fed(&a, res) == -ERANGE && res[1] == 32 * ENV_PAGE, "a list up to the end");
+	must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], a.a[2], 32 * ENV_PAGE, 0), "all go");
+	while (call(false, res, PKVM_IOMMU_DOMAIN_FREE, a.a[1]) == -EAGAIN)
+		;
+}
+
 /* The last page that the IOMMU can read tables from, and the first that it cannot. */
 void edge_of_reach(void)
 {
@@ -168,6 +184,8 @@ void edge_of_reach(void)
 	must(call(false, res, PKVM_IOMMU_TOPUP, reach / ENV_PAGE, 1) == -EINVAL, "none behind");
 	must(call(false, res, PKVM_IOMMU_TOPUP, reach / ENV_PAGE - 1, 2) == -EINVAL, "nor across");
 	must(!call(false, res, PKVM_IOMMU_TOPUP, reach / ENV_PAGE - 1, 1), "the last is taken");
+	if (spec.nr_runs)
+		list_across_end(reach);
 }
 
 /* More domains with something to flush than EL2 lists: the oldest is flushed. */
