@@ -48,7 +48,7 @@ t0=$(date +%s)
 # shellcheck disable=SC2086
 if ! "$O/base/walk-opt" --steps "$STEPS" >"$O/log" 2>&1 ||
    ! "$O/base/walk-race" $RACE two-level >"$O/log" 2>&1 ||
-   ! "$O/base/walk-race" $RACE virtio --steps 60000 >"$O/log" 2>&1 ||
+   ! "$O/base/walk-race" $RACE virtio --steps 150000 >"$O/log" 2>&1 ||
    ! "$O/base/virtio-opt" >"$O/log" 2>&1; then
 	cat "$O/log"
 	echo "error: the walk fails without a mutant" >&2
@@ -85,7 +85,7 @@ while IFS='	' read -r name file expr; do
 	progs=walk-opt
 	[ "${file##*/}" != virtio.c ] || progs="virtio-opt walk-opt"
 	race_config=two-level
-	case $name in race-virtio-*) race_config="virtio --steps 60000" ;; esac
+	case $name in race-virtio-*) race_config="virtio --steps 150000" ;; esac
 	case $name in race-*) progs=walk-race ;; esac
 	# shellcheck disable=SC2046,SC2086
 	if ! build O="$O/mut" EL2="$O/src" $(printf "$O/mut/%s " $progs); then
