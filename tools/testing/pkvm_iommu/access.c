@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Other CPUs between any two accesses to memory: the EL2 sources of walk-race are
- * compiled with -fsanitize=thread, but what the compiler then calls before each
- * access is this, not the sanitizer's library. See interleave.c.
+ * Switches between CPUs before each access to memory. The EL2 sources of walk-race are
+ * compiled with -fsanitize=thread. The functions that the compiler then calls before
+ * each access are these, not those of the sanitizer's library. See interleave.c.
  */
 #include <string.h>
 

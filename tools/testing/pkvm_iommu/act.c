@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Acts: what a host, a guest, a device or the hardware does, one at a time. An
- * act carries all that it depends on, chance included, so that a list of them
- * replays exactly, and what is left of a list after some were removed as well.
+ * Acts: the single actions of a host, a guest, a device or the hardware. An act
+ * holds everything that it depends on, the seed of random choices included. So a list
+ * of acts replays exactly, and so does a list from which acts were removed.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -23,7 +23,7 @@ bool may_stop;
 bool ended;
 const char *act_repeat = "";
 
-/* The last things that happened. */
+/* The last acts, for the message of a failure. */
 #define TRACE	24
 #define TRACE_LEN	160
 static char trace[TRACE][TRACE_LEN];
@@ -41,7 +41,7 @@ void note(const char *fmt, ...)
 		printf("# %llu: %s\n", (unsigned long long)act_nr, line);
 }
 
-/* Of a message, what does not change with the addresses: failures are compared by it. */
+/* Keep the message without numbers: failures are compared by it. */
 static void remember(const char *text)
 {
 	char *to = record->failure, *end = to + sizeof(record->failure) - 1;
@@ -126,7 +126,7 @@ bool knows_says(int iommu, u64 domain, u64 *mapped, u64 *lingers)
 	return spec_knows(&spec, iommu, domain, mapped, lingers);
 }
 
-/* In words. */
+/* Acts as text. */
 
 static const char *const names[] = {
 	"attach", "detach", "topup", "reclaim", "fault", "info", "test", "domain alloc",
@@ -152,7 +152,7 @@ static const char *call_name(const struct act *a)
 	return a->a[0] < COUNT(names) ? names[a->a[0]] : "unknown";
 }
 
-/* How many arguments it names. */
+/* Number of arguments that an act uses. */
 int act_args(const struct act *a)
 {
 	static const int named[] = { 3, 3, 2, 0, 1, 2, 3, 0, 1, 4, 4, 2, 1, 3, ARGS - 1 };
@@ -287,10 +287,9 @@ static void check_one(u64 iommu, u64 sid)
 
 /* Acts. */
 
-/* What is true before a call, whoever runs it: memory that is given has contents. */
 /*
- * The runs of a MAP_LIST follow from what the call ignores: from there, again and
- * again, each time of the next page.
+ * The runs of a MAP_LIST are taken from registers that the call ignores: they repeat,
+ * each time one page further.
  */
 static unsigned char list_read[2 * ENV_PAGE / sizeof(u64)];
 
@@ -316,6 +315,7 @@ void list_access(const void *addr)
 		fail("EL2 reads run %llu of a list again", (unsigned long long)(word - spec.runs));
 }
 
+/* Prepare memory for a call: pages that are given away have random contents. */
 void act_prepare(const struct act *a)
 {
 	u64 i;
@@ -332,7 +332,7 @@ void act_prepare(const struct act *a)
 		smmu_attaching = a->a[3];
 }
 
-/* And after it: memory that comes back has none. */
+/* Check memory after a call: pages that are returned are zero. */
 void act_finish(const struct act *a, const u64 *res)
 {
 	static const u64 zero[512];
@@ -359,7 +359,7 @@ static int act_call(const struct act *a, u64 *res, const char *words)
 	bool boot = a->kind == ACT_BOOT;
 	const char *wrong;
 
-	/* More than that, the specification cannot follow. */
+	/* The specification has no room for more domains. */
 	if (!boot && a->a[0] == PKVM_IOMMU_DOMAIN_ALLOC && !spec_domain_room(&spec))
 		return -ENOSPC;
 	res[0] = 0xdead;
@@ -377,7 +377,7 @@ static int act_call(const struct act *a, u64 *res, const char *words)
 		act_counts[a->a[0] < COUNT(act_counts) ? a->a[0] : COUNT(act_counts) - 1]++;
 		act_answers[!res[0]]++;
 	}
-	/* What was refused may have to be taken back. */
+	/* A refused request may need a second one that undoes the first. */
 	if (!boot && vdev_notified() > 1 && !res[0])
 		fail("a device is notified more than once in a call");
 	env_no_locks();
@@ -395,7 +395,7 @@ static int act_page(const struct act *a, u64 *res, const char *words)
 {
 	const char *wrong;
 
-	/* In what is left of a list, the page may not be what it was. */
+	/* In a shortened list of acts, the page may be in another state. */
 	if (!spec_page(&spec, a->a[1]))
 		return 0;
 	res[0] = env_page_op(a->a[0], a->a[1]);
@@ -417,7 +417,7 @@ static int act_page(const struct act *a, u64 *res, const char *words)
 	return (int)res[0];
 }
 
-/* Returns what it came to, in the walk and in a race. */
+/* Returns the result of the access, in the walk and in a race. */
 static enum smmu_result dma(const struct act *a, u64 *pa, struct spec_fault *f, bool *room)
 {
 	static const int reasons[] = {
@@ -457,20 +457,20 @@ static int act_dma(const struct act *a, const char *words)
 	spec_range(&spec, addr & ~(ENV_PAGE - 1), ENV_PAGE, &must, &never);
 	if (domain) {
 		must = mapping_says(domain, addr, 1, &map) && (write ? map.write : map.read);
-		/* Stage 1 does not know what is only written. */
+		/* Stage 1 has no write-only entries. */
 		never = !mapping_says(domain, addr, 1, &map) || (write && !map.write);
 		right = map.pa;
 	} else if (addr >= smmu_limit) {
 		must = false;
 		never = true;
 	} else if (!env_cpu(addr) && !never) {
-		return 0;	/* MMIO: smmu_check_reach() looks at that */
+		return 0;	/* MMIO: smmu_check_reach() checks it */
 	}
 	got = dma(a, &pa, &f, &room);
 	/* Not before the REPLAY that ATTACH asked for. */
 	if (domain && is_virtio(iommu) && !spec_knows(&spec, iommu, domain, &mapped, &lingers))
 		must = false;
-	/* What lingers: the old address, or the old permissions. */
+	/* A lingering translation: the old address or the old permissions. */
 	if (domain && spec_may_linger(&spec, domain, addr)) {
 		must = false;
 		if (got == SMMU_OK && spec_was_mapped(&spec, domain, addr, 1, pa,
@@ -491,7 +491,7 @@ static int act_dma(const struct act *a, const char *words)
 	return 0;
 }
 
-/* What devices can provoke but by an address. */
+/* Events that a device can cause other than by the address of an access. */
 struct spec_fault event_fault(const struct act *a)
 {
 	struct spec_fault f = { .sid = a->a[1], .reason = a->a[3] };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Arguments of calls, at their edges, see runner.h. */
+/* Arguments of calls, at their limits, see runner.h. */
 #include <linux/pkvm_iommu.h>
 
 #include "runner.h"
@@ -28,10 +28,10 @@ u64 some_pfn(void)
 		return ENV_RAM2 / ENV_PAGE + below((ENV_RAM2_END - ENV_RAM2) / ENV_PAGE);
 	case 6 ... 7:
 		base = ENV_RAM0 / ENV_PAGE + below((ENV_RAM0_END - ENV_RAM0) / ENV_PAGE);
-		/* Mostly, leave one block of 2 MiB whole. */
+		/* Usually leave one 2 MiB block whole. */
 		return base / 512 == WHOLE_BLOCK / ENV_PAGE / 512 && below(200) ? base - 512 : base;
 	}
-	/* A few pages, again and again; across a table's end. */
+	/* A few pages, used repeatedly, across the end of a table. */
 	return ENV_RAM1 / ENV_PAGE + 0x1f0 + below(0x30);
 }
 
@@ -64,7 +64,7 @@ u64 some_iommu(void)
 	return below(spec.nr_iommus);
 }
 
-/* A few streams, so that they are met again: neighbours, ends, far ones. */
+/* A few streams, so that they are used repeatedly: neighbours, first, last, distant ones. */
 u64 some_sid(u64 iommu)
 {
 	static const u64 few[] = { 0, 1, 7, 8, 62, 63, 64, 65, 127, 128, 511, 512, 4095 };
@@ -97,7 +97,7 @@ u64 some_domain(void)
 	return below(3) ? spec.domain[below(WALK_DOMAINS)].id : PKVM_IOMMU_DOMAIN_IDENTITY;
 }
 
-/* Of them, one that can have mappings. */
+/* A domain that can have mappings. */
 u64 some_own_domain(void)
 {
 	int tries;
@@ -112,7 +112,7 @@ u64 some_own_domain(void)
 	return some_domain();
 }
 
-/* A few places, so that mappings meet; across the ends of tables and of the range. */
+/* A few addresses, so that mappings collide; across the ends of tables and of the range. */
 u64 some_iova(void)
 {
 	u64 few[] = { 0, 1ULL << 21, (1ULL << 30) - (1ULL << 21), 1ULL << 30, 2ULL << 30,
@@ -155,7 +155,7 @@ u64 some_size(void)
 	return (1 + below(12)) * ENV_PAGE;
 }
 
-/* Memory or MMIO, often so that blocks are possible. */
+/* Memory or MMIO, often aligned for blocks. */
 u64 some_phys(u64 iova)
 {
 	static const u64 blocks[] = { WHOLE_BLOCK, WHOLE_BLOCK, WHOLE_BLOCK, 0x40800000,
@@ -168,7 +168,7 @@ u64 some_phys(u64 iova)
 	return blocks[below(COUNT(blocks))] + (below(4) ? iova & 0x1fffff : 0);
 }
 
-/* A free page of the host's, or 0. */
+/* A free page of the host, or 0. */
 u64 host_page(void)
 {
 	int tries;

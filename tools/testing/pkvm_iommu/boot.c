@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Boots, in good order or not, see runner.h; and what follows when EL2 has ended. */
+/* Boots, in the right or a wrong order of calls, see runner.h; and calls after EL2 has ended. */
 #include <errno.h>
 
 #include <linux/pkvm_iommu_test.h>
@@ -13,7 +13,7 @@ int boot(u64 *res, u64 op, u64 a1, u64 a2, u64 a3, u64 a4)
 	return call(true, res, op, a1, a2, a3, a4);
 }
 
-/* Calls that must fail, or may as well; the specification knows. */
+/* Random calls during boot. The specification tells which of them must fail. */
 static void boot_noise(void)
 {
 	static const u64 bases[] = { 0, 1, 0x9050000, 0x9060000, 0x9040000, ENV_RAM0, 0x40500000,
@@ -24,7 +24,7 @@ static void boot_noise(void)
 		return;
 	switch (below(6)) {
 	case 0:
-		/* A type that is unknown, or a range that cannot be: no hardware. */
+		/* An unknown type, or an impossible range. */
 		if (spec.state == SPEC_OPEN && !spec.nr_iommus) {
 			boot(res, PKVM_IOMMU_BOOT_REGISTER, 3 + (rnd() >> below(62)),
 			     bases[below(COUNT(bases))], 0x20000, 0);
@@ -35,7 +35,7 @@ static void boot_noise(void)
 			     spec.iommu[0].base + spec.iommu[0].size / 2, 0x20000, rnd() & 7);
 		break;
 	case 1:
-		/* Memory, from the start or further in; and a flag that is none. */
+		/* A range of memory; an undefined flag. */
 		boot(res, PKVM_IOMMU_BOOT_REGISTER, 0, below(2) ? ENV_RAM0 - ENV_PAGE :
 		     ENV_RAM0_END - ENV_PAGE, 0x20000, below(2) ? 1 : 8);
 		break;
@@ -47,11 +47,11 @@ static void boot_noise(void)
 			     some_number(PKVM_IOMMU_DONATE_MAX), 0);
 		break;
 	case 3:
-		/* To an IOMMU that has its memory, or not as it wants it. */
+		/* To an IOMMU that has its memory already, or with the wrong size or alignment. */
 		if (spec.nr_iommus && spec.iommu[spec.nr_iommus - 1].wants)
 			boot(res, PKVM_IOMMU_BOOT_DONATE, spec.nr_iommus - 1, some_pfn() | 1,
 			     some_number(PKVM_IOMMU_DONATE_MAX), 0);
-		/* As it wants it, but not memory. */
+		/* The right size and alignment, but not memory. */
 		if (spec.nr_iommus && spec.iommu[spec.nr_iommus - 1].wants)
 			boot(res, PKVM_IOMMU_BOOT_DONATE, spec.nr_iommus - 1, 0,
 			     spec.iommu[spec.nr_iommus - 1].wants / ENV_PAGE, 0);
@@ -60,7 +60,7 @@ static void boot_noise(void)
 		boot(res, PKVM_IOMMU_BOOT_SEAL, rnd() | 1ULL << 63, rnd(), 0, 0);
 		break;
 	case 5:
-		/* The next, but EL2 has no room for its registers. */
+		/* The next IOMMU, but mapping its registers at EL2 fails. */
 		if (spec.nr_iommus >= config->nr)
 			break;
 		spec.no_room = true;
@@ -73,7 +73,7 @@ static void boot_noise(void)
 	}
 }
 
-/* Contiguous, aligned memory of the host; from the end, for what is large. */
+/* Contiguous, aligned memory of the host; large ranges from the end. */
 static u64 find_range(u64 pages)
 {
 	u64 pfn, i, align = pages;
@@ -133,7 +133,7 @@ bool boot_all(void)
 			if (ret != -ENXIO || (int)res[1] != config->why)
 				fail("refused with %d, %llu", ret, (unsigned long long)res[1]);
 			spec.refuses = false;
-			/* And so the layer cannot be sealed. */
+			/* Without it, the layer cannot be sealed. */
 			boot(res, PKVM_IOMMU_BOOT_SEAL, 0, 0, 0, 0);
 			return false;
 		}
@@ -160,11 +160,11 @@ bool boot_all(void)
 		if (config->virtio[id].lie == RESET_HANGS)
 			spec.timeouts |= 1ULL << (config->nr + id);
 	}
-	if (config->expect == TESTS)	/* one more than there can be */
+	if (config->expect == TESTS)	/* one more than PKVM_IOMMU_MAX */
 		boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_TEST, 0, 0, 0);
-	/* Or without. */
+	/* Sometimes without a list. */
 	if (spec.nr_iommus && below(8)) {
-		/* Not all of it can be shared: then none of it is. */
+		/* If part of it cannot be shared, nothing is shared. */
 		if (below(2))
 			boot(res, PKVM_IOMMU_BOOT_DONATE, PKVM_IOMMU_RUN_LIST,
 			     ENV_CARVEOUT / ENV_PAGE - 2, 3, 0);
@@ -190,7 +190,7 @@ bool boot_all(void)
 			continue;
 		if (ret != -ENOMEM)
 			break;
-		/* A part of what it asks for, in one place or in several. */
+		/* Part of the pages that it asks for, in one call or in several. */
 		for (n = 1 + below(res[1]); n; n -= i) {
 			i = below(2) ? 1 : n < 32 ? n : 32;
 			pfn = find_range(i);
@@ -230,7 +230,7 @@ bool boot_all(void)
 			spec.iommu[id].sid_bits = spec.iommu[id].dead ?
 				config->smmu[id].sid_bits : smmu_table_bits(id);
 		if (is_virtio(id)) {
-			/* PCI requester ids of 256 segments; not all of them are there. */
+			/* PCI requester ids of 256 segments, not all of which exist. */
 			spec.iommu[id].sid_bits = 24;
 			spec.iommu[id].endpoints = config->virtio[id - config->nr].endpoints;
 			spec.iommu[id].fickle = config->virtio[id - config->nr].refuses;
@@ -244,8 +244,8 @@ bool boot_all(void)
 }
 
 /*
- * EL2 has stopped on one CPU. A hostile host goes on with the others, and the
- * hardware may recover: still nobody gets what a device may reach.
+ * EL2 has stopped on one CPU. A hostile host continues on the others, and the
+ * hardware may recover: no page that a device may reach changes its owner.
  */
 void aftermath(void)
 {

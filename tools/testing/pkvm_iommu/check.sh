@@ -59,7 +59,7 @@ skip() {
 
 build() { make -s -C "$HERE" TREE="$TREE" "$@"; }
 
-# Mostly races, in which CPUs meet between any two accesses to memory: see access.c.
+# Mainly races, which switch CPUs before each access to memory: see access.c.
 races() {
 	for config in two-level noncoherent-s1 mixed-coherency; do
 		row "races-$config" "$O/walk-race" --races --config "$config" --seed "$SEED" \
@@ -67,8 +67,8 @@ races() {
 	done
 }
 
-# Calls a minute of the optimised build, one process on each CPU; no target, since
-# who knows what machine this is.
+# Calls per minute of the optimised build, one process on each CPU. Without a target,
+# because it depends on the machine.
 throughput() {
 	build O="$O" ${CC:+CC="$CC"} "$O/walk-opt"
 	for cpu in $(seq "$(nproc)"); do
@@ -92,14 +92,14 @@ has_fuzzer() {
 	"$CLANG" -fsanitize=fuzzer,address -o "$O/probe" "$O/probe.c" >/dev/null 2>&1
 }
 
-# fuzz_start WHICH: in the background; what fails is kept.
+# fuzz_start WHICH: run a fuzzer in the background. It saves inputs that fail.
 fuzz_start() {
 	CONFIG=$config "$O/fuzz/fuzz-$1" -seed=$((SEED & 0x7fffffff)) \
 		-max_total_time=$(((FUZZ + 1) / 2)) -max_len=1024 -len_control=0 \
 		-artifact_prefix="$O/fuzz/$1-$config-" >"$O/fuzz/$1-$config.log" 2>&1 &
 }
 
-# Both at once, for half of the time each kind of hardware.
+# Both fuzzers at once, half of the time for each kind of hardware.
 fuzz() {
 	for config in two-level virtio-smmu; do
 		fuzz_start calls
@@ -123,8 +123,8 @@ fuzz_result() {
 	return 1
 }
 
-# The patched tree has to have our patches, not our sources: those are the
-# overlay's own. What it must have is what they include.
+# The tree needs our patches, for the headers that our sources include. The sources
+# themselves are those of the overlay.
 mkdir -p "$O/fuzz"
 echo "TAP version 13"
 echo "# seed $SEED, $STEPS steps for each configuration, ${CC:-cc}"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The kinds of hardware that the walks meet, and what has to come of each. */
+/* Hardware configurations of the walks, and the expected result of each. */
 #include <linux/pkvm_iommu.h>
 
 #include "runner.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What makes a walk: chance, one boot, the steps after it, or the acts of a list
- * in their place. There is one boot in a process.
+ * The engine of a walk: random choices, one boot, and random steps after it or the
+ * acts of a list. There is one boot per process.
  */
 #include <stdio.h>
 #include <string.h>
@@ -17,8 +17,8 @@ size_t engine_nr_choices;
 u64 smmu_chance;
 
 /*
- * Chance is splitmix64. The walk and the hardware have a state each, so that the
- * hardware does the same when a part of the walk is left out.
+ * Random numbers are splitmix64. The walk and the hardware have a state each, so that
+ * the hardware chooses the same when a part of the walk is left out.
  */
 static u64 walk_chance, noise_chance;
 
@@ -32,7 +32,7 @@ static u64 splitmix(u64 *state)
 	return z ^ (z >> 31);
 }
 
-/* From the choices of a fuzzer, which end. */
+/* Take a value from the input of a fuzzer, until its end. */
 static u64 choose(int bytes)
 {
 	u64 val = 0;
@@ -112,7 +112,7 @@ bool engine_boot(const struct config *c, u64 seed)
 	return up;
 }
 
-/* What EL2 cannot but notice, even of one request. */
+/* A lie of the device that EL2 must notice with a single request. */
 static enum vdev_lie some_lie(void)
 {
 	static const enum vdev_lie lies[] = {
@@ -140,7 +140,7 @@ void engine_walk(u64 nr_steps, bool up)
 	}
 	for (step = 0; step < nr_steps && !(fuzzed && !engine_nr_choices); step++) {
 		if (!up) {
-			/* Out of service: calls are refused, and change nothing. */
+			/* Out of service: calls are refused and change nothing. */
 			(below(2) ? do_info() : below(2) ? do_attach(below(2)) :
 			 below(2) ? do_topup() : do_reclaim(1));
 			continue;
@@ -151,7 +151,7 @@ void engine_walk(u64 nr_steps, bool up)
 			aftermath();
 			return;
 		}
-		/* A lost command shows later: nothing may be reachable meanwhile. */
+		/* EL2 notices a lost command later. Nothing may be reachable meanwhile. */
 		check_all(step % 16 == 0);
 	}
 	if (up && config->expect == LOST && breaks + 200 < nr_steps)

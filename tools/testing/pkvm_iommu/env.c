@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What surrounds the EL2 code of the IOMMU layer, see env.h: a model of the
- * parts of mem_protect.c and mm.c that it calls, with the same rules, order and
- * errors, on the real page records (struct hyp_page) and page allocator.
+ * The environment of the EL2 code of the IOMMU layer, see env.h: a model of the parts
+ * of mem_protect.c and mm.c that it calls, with the same rules, order and errors, on
+ * the real page records (struct hyp_page) and page allocator.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -18,7 +18,7 @@
 #include "smmu.h"
 #include "vdev.h"
 
-#define MMIO_VA		0x100000000000ULL	/* nothing is mapped here */
+#define MMIO_VA		0x100000000000ULL	/* never mapped: accesses fault into the handler */
 #define VMEMMAP_SIZE	((ENV_END >> PAGE_SHIFT) * sizeof(struct hyp_page))
 
 struct memblock_region hyp_memory[] = {
@@ -44,19 +44,23 @@ bool env_rightly;
 const char *env_bug_func;
 unsigned int env_this_cpu;
 
-/* Locks: taken in the order of this list, never twice, and given back. */
+/* Locks are taken in the order of this list, never twice, and released. */
 static const char *const lock_order[] = {
 	"&host_mmu.lock", "&pkvm_pgd_lock", "&vm->lock", "&domain->lock",
 	"&domain_lock", "&iommu->lock", "&pool_lock", "&pool->lock",
 };
-/* The last one of these is taken with none of the others held. */
+/* The last of these locks is taken with none of the others held. */
 static const char *const lock_alone[] = { "&host_mmu.lock", "&domain->lock", "&domain_lock" };
 static struct {
 	jmp_buf stop;
 	bool stoppable, stopped;
+	unsigned int taken;		/* locks, in the current call */
 	int locks[ARRAY_SIZE(lock_order)];
 } cpus[ENV_CPUS];
 #define this_cpu	(&cpus[env_this_cpu])
+
+/* Locks that one call takes at most. The work of a call is bounded: it takes far fewer. */
+#define LOCKS_MAX	100000
 
 static void __noreturn stop(bool rightly, const char *func)
 {
@@ -93,7 +97,7 @@ unsigned int env_live_cpu(unsigned int n)
 	fail("EL2 has stopped on all CPUs");
 }
 
-/* EL2 has stopped on this CPU, with the locks that it has. */
+/* EL2 has stopped on this CPU, and keeps its locks: continue on another CPU. */
 static void next_cpu(void)
 {
 	env_stopped = true;
@@ -131,6 +135,8 @@ void env_lock(struct env_lock *lock, const char *name)
 {
 	int rank = lock_rank(name);
 
+	if (++this_cpu->taken > LOCKS_MAX)
+		fail("the call does not end: it takes locks for ever");
 	if (lock->held && lock->cpu == env_this_cpu)
 		fail("deadlock: %s taken twice", name);
 	check_order(rank, name);
@@ -151,12 +157,12 @@ void env_lock(struct env_lock *lock, const char *name)
 void env_unlock(struct env_lock *lock, const char *name)
 {
 	env_assert_held(lock, name);
-	/* From here on, what is not pinned may change hands. */
+	/* From here on, pages that are not pinned may change their owner. */
 	if (!strcmp(lock->held, "&host_mmu.lock") && !env_stopped) {
 		smmu_check_pinned();
 		vdev_check_pinned();
 	}
-	/* By the name that it was taken by; @name may be a pointer's. */
+	/* The name by which it was taken; @name may be that of a pointer. */
 	this_cpu->locks[lock_rank(lock->held)]--;
 	lock->held = NULL;
 	if (env_yield)
@@ -256,8 +262,8 @@ void env_barrier(void)
 }
 
 /*
- * Clean and invalidate: lines go from the CPU's copy to memory, but where a
- * device wrote since, they come from there.
+ * Clean and invalidate: copy lines from the CPU's view to memory; or from memory, if a
+ * device has written the line since.
  */
 #define LINE	64
 static u8 *dev_wrote;		/* one per line */
@@ -266,7 +272,7 @@ void env_clean(const void *addr, size_t size)
 {
 	u64 pa, start = ALIGN_DOWN(el2_pa(addr), LINE), end = el2_pa(addr) + size;
 
-	/* A line may be evicted early: what is not clean yet can be seen. */
+	/* A line may be evicted early: hardware can see data that is not cleaned yet. */
 	smmu_observe_all(SMMU_EVERYTHING);
 	if (env_coherent)
 		return;
@@ -288,7 +294,7 @@ void env_dev_write(u64 pa, const void *data, size_t size, bool snoops)
 		fail("device write to %#llx, which is no memory", (unsigned long long)pa);
 	if (snoops)
 		memcpy(test_mem + pa, data, size);
-	/* A dirty line is written back over the device's data in the end. */
+	/* A dirty line is eventually written back over the data of the device. */
 	else if (!env_coherent && !dev_wrote[pa / LINE] &&
 		 memcmp(test_mem + line, poc_mem + line, LINE))
 		return;
@@ -371,8 +377,8 @@ void env_init(bool coherent, unsigned int ia_bits)
 	sigaction(SIGBUS, &sa, NULL);
 
 	/*
-	 * All memory is full of words that look valid to an SMMU, in both views:
-	 * what EL2 does not overwrite must not be used.
+	 * All memory is filled with words that are valid to an SMMU, in both views, so
+	 * that a use of memory which EL2 has not written is noticed.
 	 */
 	for (i = 0; i < hyp_memblock_nr; i++) {
 		for (pa = hyp_memory[i].base & PAGE_MASK; pa < hyp_memory[i].base +
@@ -382,7 +388,7 @@ void env_init(bool coherent, unsigned int ia_bits)
 			*(u64 *)(poc_mem + pa) = *p;
 		}
 	}
-	/* Some memory was EL2's before: its carve-out. */
+	/* The carve-out of EL2. */
 	for (pa = ENV_CARVEOUT; pa < ENV_CARVEOUT_END; pa += PAGE_SIZE) {
 		set_host_state(hyp_phys_to_page(pa), PKVM_NOPAGE);
 		set_hyp_state(hyp_phys_to_page(pa), PKVM_PAGE_OWNED);
@@ -390,7 +396,7 @@ void env_init(bool coherent, unsigned int ia_bits)
 	}
 }
 
-/* After a fork: the memory is this process's own from here on. */
+/* After a fork: give this process memory of its own. */
 void env_unshare(void)
 {
 	int i, fd = memfd_create("memory", 0);
@@ -455,7 +461,7 @@ static void update_host_state(u64 pfn, u64 nr, enum pkvm_page_state state)
 	if (reachable == was)
 		return;
 	pkvm_iommu_host_update(pfn << PAGE_SHIFT, nr << PAGE_SHIFT, reachable);
-	/* From here on the page may be somebody else's. */
+	/* From here on the page may have another owner. */
 	smmu_check_revoked(pfn, nr, reachable);
 	if (!reachable)
 		vdev_check_revoked(pfn, nr);
@@ -468,7 +474,7 @@ static bool valid_range(u64 pfn, u64 nr)
 	return nr && pfn < limit && limit - pfn >= nr;
 }
 
-/* As check_range_allowed_memory(): first of all, no range may cross an edge. */
+/* As check_range_allowed_memory(): no range may cross the end of a memory block. */
 static int range_error(u64 pfn, u64 nr)
 {
 	u64 start = pfn << PAGE_SHIFT, last = ((pfn + nr) << PAGE_SHIFT) - 1;
@@ -569,7 +575,7 @@ int __pkvm_host_unshare_hyp(u64 pfn)
 	return change_share(pfn, false);
 }
 
-/* EL2 can touch what is shared as long as it is pinned. */
+/* EL2 can access shared memory while it is pinned. */
 int hyp_pin_shared_mem(void *from, void *to)
 {
 	u64 pfn = hyp_virt_to_phys(from) >> PAGE_SHIFT, nr = (to - from) >> PAGE_SHIFT, i;
@@ -609,7 +615,7 @@ int __pkvm_host_donate_hyp_mmio(phys_addr_t phys, u64 size)
 	return pa == phys + size ? 0 : -EPERM;
 }
 
-/* The other transitions of pKVM that change what the host reaches, or do not. */
+/* The other transitions of page ownership, and those that take nothing from the host. */
 int env_page_op(enum env_op op, u64 pfn)
 {
 	static const struct {
@@ -629,6 +635,7 @@ int env_page_op(enum env_op op, u64 pfn)
 	volatile int ret = -EPERM;
 
 	this_cpu->stoppable = true;
+	this_cpu->taken = 0;
 	if (setjmp(this_cpu->stop)) {
 		next_cpu();
 		return -EIO;
@@ -725,7 +732,7 @@ void put_pkvm_hyp_vm(struct pkvm_hyp_vm *vm)
 {
 }
 
-/* Registers: nothing is mapped there, so each access comes through here. */
+/* Registers: nothing is mapped there, so each access calls these functions. */
 
 int __pkvm_create_private_mapping(phys_addr_t phys, size_t size,
 				  enum kvm_pgtable_prot prot, unsigned long *haddr)
@@ -781,6 +788,7 @@ bool env_hvc(bool boot, const u64 *args, u64 *res)
 	for (i = 0; i < ENV_ARGS; i++)
 		ctxt.regs.regs[1 + i] = args[i];
 	this_cpu->stoppable = true;
+	this_cpu->taken = 0;
 	if (setjmp(this_cpu->stop)) {
 		next_cpu();
 		return false;

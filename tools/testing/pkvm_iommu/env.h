@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What surrounds the EL2 code: memory and who owns it, locks, time, registers.
- * Plain C, for both sides: the EL2 sources see it through include/el2.h, the
- * tests use it directly.
+ * The environment of the EL2 code: memory and page ownership, locks, time,
+ * registers. Plain C for both sides: the EL2 sources include it through
+ * include/el2.h, the tests directly.
  *
- * Memory is mapped twice. EL2's mapping has only the pages that EL2 owns, so
- * that a touch of any other page is a SIGSEGV; the tests and the software SMMU
- * use the other. With caches that the SMMU does not snoop, there is a second
- * copy of the memory: what env_clean() has written back.
+ * Memory is mapped twice. EL2's mapping has only the pages that EL2 owns, so that
+ * an access to any other page is a SIGSEGV. The tests and the software IOMMUs use
+ * the other mapping. If the SMMU does not snoop the CPU caches, there is a second
+ * copy of the memory: the data that env_clean() has written back.
  */
 #ifndef ENV_H
 #define ENV_H
@@ -19,7 +19,7 @@
 #include "spec-env.h"
 
 #define ENV_PAGE	4096ULL
-#define ENV_FREQUENCY	100ULL		/* each look at the time takes a tick */
+#define ENV_FREQUENCY	100ULL		/* each read of the counter advances it by 1 */
 
 /*
  * Three ranges of memory: the second is not page aligned, and the third lies
@@ -31,21 +31,21 @@
 #define ENV_RAM1_END	0x40bfe400ULL
 #define ENV_RAM2	0xfffe0000ULL
 #define ENV_RAM2_END	0x100040000ULL
-#define ENV_CARVEOUT	0x40410000ULL	/* EL2's since before */
+#define ENV_CARVEOUT	0x40410000ULL	/* owned by EL2 before the boot */
 #define ENV_CARVEOUT_END	0x40414000ULL
-#define ENV_END		0x100100000ULL	/* of the mappings */
+#define ENV_END		0x100100000ULL	/* exclusive end of the mappings */
 
 #define ENV_CPUS	1024
 extern unsigned int env_this_cpu;
 
-/* A lock of EL2: the name by which it was taken, and by whom. */
+/* A lock of EL2: the name by which it was taken, and the CPU that holds it. */
 struct env_lock {
 	const char *held;
 	unsigned int cpu;
 };
 
 /* Called by the EL2 sources. */
-void env_brk(void) __attribute__((noreturn));	/* EL2 ends on purpose */
+void env_brk(void) __attribute__((noreturn));	/* the BRK that ends EL2 after a lost command */
 void env_bug(const char *func, const char *file, int line) __attribute__((noreturn));
 void env_store(const void *addr);
 void env_barrier(void);
@@ -63,15 +63,15 @@ void env_unshare(void);				/* memory, after a fork */
 int env_page_op(enum env_op op, uint64_t pfn);
 bool env_is_ram(uint64_t pa);			/* whole page of memory */
 bool env_host_reaches(uint64_t pfn);		/* by EL2's own record */
-bool env_host_owns(uint64_t pfn);		/* alone */
+bool env_host_owns(uint64_t pfn);		/* exclusively, not shared */
 bool env_el2_owns(uint64_t pfn);
-uint64_t env_el2_pa(const void *addr);		/* where an address of EL2's leads to */
+uint64_t env_el2_pa(const void *addr);		/* physical address of an EL2 address */
 uint64_t *env_cpu(uint64_t pa);			/* memory as the CPUs see it */
-uint64_t *env_poc(uint64_t pa);			/* as an SMMU that does not snoop does */
+uint64_t *env_poc(uint64_t pa);			/* memory as a non-snooping SMMU sees it */
 void env_dev_write(uint64_t pa, const void *data, size_t size, bool snoops);
-uint64_t env_pins(void);			/* how many, by EL2's own record */
+uint64_t env_pins(void);			/* number of pins, by EL2's own record */
 bool env_pinned(uint64_t pa);			/* by EL2's own record */
-void env_no_locks(void);			/* this CPU holds none */
+void env_no_locks(void);			/* check that this CPU holds no lock */
 unsigned int env_live_cpu(unsigned int n);	/* the n-th on which EL2 has not stopped */
 bool env_cpu_stopped(unsigned int cpu);
 /*
@@ -79,22 +79,22 @@ bool env_cpu_stopped(unsigned int cpu);
  * another CPU holds, to let others run. It returns on the same CPU.
  */
 extern void (*env_yield)(struct env_lock *waits);
-extern int env_atomic;				/* not 0: nobody comes between */
+extern int env_atomic;				/* not 0: do not switch to another CPU */
 void env_fail_ownership(bool fail);		/* the audit at the seal fails */
-void env_fail_registers(bool fail);		/* EL2 has no room for a mapping of registers */
-void env_fail_taking(bool fail);		/* nor the host's stage 2 to be without them */
-bool env_protected_vms(void);			/* EL2 would allow them */
+void env_fail_registers(bool fail);		/* mapping registers at EL2 fails */
+void env_fail_taking(bool fail);		/* taking registers from the host fails */
+bool env_protected_vms(void);			/* EL2 allows protected VMs */
 bool env_in_service(void);
 #define ENV_ARGS	17
 /* A hypercall: @args x1 to x17; @res x1 to x3. True unless EL2 stopped. */
 bool env_hvc(bool boot, const uint64_t *args, uint64_t *res);
 /*
- * If env_hvc() or env_page_op() says that EL2 stopped: whether it did so on
- * purpose, or hangs for a lock of a CPU on which it has. With one CPU at a time,
- * the next call is another's.
+ * Set by env_hvc() and env_page_op() if EL2 stopped: true if it ended after a lost
+ * command, or waits for a lock of a CPU that did. If the CPUs run one at a time, the
+ * next call is made on another CPU.
  */
 extern bool env_rightly;
-extern const char *env_bug_func;	/* where, if not */
+extern const char *env_bug_func;	/* function of the BUG(), if env_rightly is false */
 
 /* Called by both: a test has failed. Prints the trace and exits. */
 void fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));

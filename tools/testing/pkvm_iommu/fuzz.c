@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * For libFuzzer: the same checks as in the walk (runner.c), but a fuzzer chooses,
- * guided by the branches of the EL2 sources that it reaches.
+ * For libFuzzer: the same checks as in the walk (runner.c). The fuzzer makes the
+ * choices, guided by the branches of the EL2 sources that it reaches.
  *
- *	fuzz-calls	the input is registers of calls, one after the other: an
- *			operation, then a byte for each argument that says what
- *			follows
- *	fuzz-steps	the input is what the walk would leave to chance
+ *	fuzz-calls	the input is a sequence of calls: an operation, then for each
+ *			argument a byte for its kind, and its value
+ *	fuzz-steps	the input replaces the random numbers of the walk
  *
- * Each input is a process that is forked from one that has booted, so none of them
- * depends on another; the counters of branches are memory that both share. What
- * fails is saved by libFuzzer, and repeated with
+ * Each input runs in a process forked from one that has booted, so that inputs do not
+ * depend on each other; both share the memory of the branch counters. libFuzzer saves
+ * an input that fails. Repeat it with
  *
  *	fuzz-calls FILE
  *
- * CONFIG= says which hardware it is (walk-san --list), in both cases.
+ * CONFIG= selects the hardware (walk-san --list), in both cases.
  *
  * A nightly run, with a corpus that grows:
  *
@@ -33,7 +32,7 @@
 
 #define LIMIT		20	/* seconds for an input */
 
-/* Where clang has the compiler count the branches of all objects. */
+/* Sections in which clang counts the branches of all objects. */
 extern unsigned char __start___sancov_cntrs[], __stop___sancov_cntrs[];
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -108,7 +107,7 @@ static void one_input(void)
 		a.a[0] = below(256) < 240 ? below(PKVM_IOMMU_MAP_LIST + 2) : rnd();
 		for (i = 1; i < ARGS; i++)
 			a.a[i] = i < nr ? argument() : 0;
-		/* This one breaks hardware; that is what it is for. */
+		/* Tests that break hardware on purpose. */
 		if (a.a[0] == PKVM_IOMMU_TEST && a.a[1] > PKVM_IOMMU_TEST_INVALIDATIONS)
 			a.a[1] = PKVM_IOMMU_TEST_STREAM;
 		act(&a, res);

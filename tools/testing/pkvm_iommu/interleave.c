@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Several CPUs. Each is a coroutine that does its acts one after the other; at
- * the boundaries of locks, and between acts, chance says who goes on. So every
- * order of what happens under locks is possible. In walk-race chance says so before
- * each access to memory as well (access.c), so that what no lock guards shows: but
- * all CPUs see one order of all accesses, as those of arm64 do not.
+ * Several CPUs. Each is a coroutine that does its acts in order. When a lock is taken
+ * or released, and between acts, the CPU that continues is chosen at random, so that
+ * critical sections run in every possible order. walk-race also switches before each
+ * access to memory (access.c), which shows accesses that no lock guards. All CPUs see
+ * one order of all accesses; the weaker order of arm64 is not modelled.
  *
- * At each boundary, memory that a device may reach is pinned; in the end, all
- * answers are explained by an order of the acts (spec-race.c), and what devices
- * reach is what came of it.
+ * At each switch, memory that a device may reach has to be pinned. At the end, some
+ * order of the acts has to explain all answers (spec-race.c) and all that devices
+ * reach.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -40,7 +40,7 @@
 
 struct fiber {
 	ucontext_t context;
-	void *fake;		/* of ASan */
+	void *fake;		/* fake stack of ASan */
 	const void *stack;
 	size_t size;
 	bool live;
@@ -49,7 +49,7 @@ struct fiber {
 	u64 attaching;
 };
 
-/* The first is who started the others. */
+/* The first one starts the others. */
 static struct fiber fibers[1 + RACE_CPUS];
 static struct fiber *this, *before;
 static const struct act *race_acts;
@@ -78,7 +78,7 @@ static void go_to(struct fiber *to, bool ends)
 	finish_switch(from->fake, NULL, NULL);
 }
 
-/* Someone who can go on, or NULL. */
+/* A CPU that can continue, or NULL. */
 static struct fiber *choose(void)
 {
 	struct fiber *can[RACE_CPUS], *f;
@@ -109,7 +109,7 @@ static void yield(struct env_lock *waits)
 	this->waits = NULL;
 }
 
-/* EL2 is about to access memory. In some races others often come between, in some hardly. */
+/* EL2 is about to access memory: switch CPUs, in some races often, in others rarely. */
 void race_access(void)
 {
 	if (env_yield && !env_atomic && !chance(race_rate))
@@ -165,7 +165,7 @@ static void run_fiber(void)
 	unsigned int nr = this - fibers - 1;
 	int i;
 
-	/* Where the stack of the first one is, only ASan knows. */
+	/* Only ASan knows the stack of the first fiber. */
 	if (before == &fibers[0])
 		finish_switch(NULL, &fibers[0].stack, &fibers[0].size);
 	else
@@ -179,7 +179,7 @@ static void run_fiber(void)
 	}
 	this->live = false;
 	this->waits = NULL;
-	/* Who is left? If nobody can go on, they wait for one another. */
+	/* If fibers are left and none can continue, they wait for each other. */
 	for (i = 1; i < (int)COUNT(fibers); i++) {
 		if (fibers[i].live)
 			break;
@@ -195,7 +195,7 @@ static void run_fiber(void)
 	}
 }
 
-/* Where what was raced for leads to in the end: it tells one order from another. */
+/* Look up raced-for addresses at the end: their mappings tell one order from another. */
 static int probe(int nr)
 {
 	static u64 args[RACE_PROBES][ARGS];
@@ -225,7 +225,7 @@ static int probe(int nr)
 int race(const struct act *acts, int nr)
 {
 	static char *stacks;
-	static int i;	/* a longjmp in between is another stack's */
+	static int i;	/* static: a longjmp of another stack may intervene */
 	const char *wrong;
 	int n;
 	char words[160];

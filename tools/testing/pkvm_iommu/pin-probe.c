@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reads the private counts of pins, for the tests alone: this file includes the
- * file of EL2 that has them (see PINS in the Makefile), and is compiled instead.
+ * Reads the counts of pins, which are private to one file of EL2. This file includes
+ * that file (see PINS in the Makefile) and is compiled in its place.
  */
 #include PINS_C
 
-/* Not even on the way in does another CPU come between: see access.c. */
+/* No switch to another CPU before accesses, not even at function entry: see access.c. */
 #define ATOMIC	__attribute__((no_sanitize("thread")))
 
 ATOMIC bool env_pinned(u64 pa)
@@ -14,7 +14,7 @@ ATOMIC bool env_pinned(u64 pa)
 	u64 index = last_blocks_index;
 	bool ret;
 
-	/* Another CPU may be about to change what that file remembers. */
+	/* Another CPU may be changing last_blocks of that file. */
 	env_atomic++;
 	last_blocks_index = U64_MAX;
 	ret = pkvm_iommu_is_pinned(pa, PAGE_SIZE);
@@ -25,7 +25,7 @@ ATOMIC bool env_pinned(u64 pa)
 	return ret;
 }
 
-/* How many there are. Each that goes makes a difference: a call adds, or takes. */
+/* Number of pins. Between two reads, one call only adds pins or only removes pins. */
 ATOMIC u64 env_pins(void)
 {
 	return pkvm_iommu_nr_pins;

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Random walks: a hostile host calls EL2 with arguments at their edges, while
- * pages change hands and devices do DMA. After each step the answer is compared
- * with the specification (spec.c), and what devices can reach, with the worst
- * caches, is compared with what it says they may (smmu.c).
+ * Random walks: a hostile host calls EL2 with arguments at their limits, while pages
+ * change their owner and devices do DMA. After each step, the answer is compared with
+ * the specification (spec.c), and the memory that devices can reach, with the worst
+ * allowed cache contents, with the memory that they may reach (smmu.c, vdev.c).
  *
  *	walk-san [--config NAME] [--seed N] [--steps N] [--boot N] [--trace] [--list]
  *		 [--save FILE] [--no-shrink] [--races]
  *	walk-san --replay FILE [--trace]
  *
- * Each boot is a process of its own. What happened in one that failed is made as
- * short as it gets and still fails in the same way; it is printed and saved, and
- * --replay repeats it. For a nightly run, choose the seed and more steps:
+ * Each boot is a process of its own. The acts of a boot that failed are reduced to a
+ * short list that still fails in the same way, see shrink.c. The list is printed and
+ * saved, and --replay repeats it. For a nightly run, choose the seed and more steps:
  *
  *	walk-opt --seed $(date +%s) --steps 2000000
  */
@@ -36,7 +36,7 @@ static const char *myself;
 static void one_boot(const struct config *c, u64 boot_nr, u64 nr_steps)
 {
 	engine_walk(nr_steps, engine_boot(c, boot_seed(seed, boot_nr)));
-	/* For the sum over all boots. */
+	/* The parent adds them up over all boots. */
 	record->calls += act_answers[0] + act_answers[1];
 	if (boot_nr && boot_nr != only_boot)
 		return;
@@ -60,7 +60,7 @@ static void run(const struct config *c)
 
 	clock_gettime(CLOCK_MONOTONIC, &t0);
 	for (boot_nr = first; left; boot_nr++) {
-		/* Where little happens, or not for long, there are more boots. */
+		/* More and shorter boots for configurations that end early. */
 		u64 most = c->expect == RUN || c->expect == TIMEOUT ? STEPS_PER_BOOT : 500;
 		u64 n = left < most ? left : most;
 		pid_t pid;
@@ -103,7 +103,7 @@ static void run(const struct config *c)
 	       (unsigned long long)(steps - left), time, (record->calls - calls) * 60 / time / 1e6);
 }
 
-/* Memory is given back when the process ends. */
+/* Memory is freed when the process ends: no check for leaks. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {

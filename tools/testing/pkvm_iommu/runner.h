@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the parts of the random walk have in common, see runner.c. */
+/* Interfaces between the files of the random walk, see runner.c. */
 #ifndef RUNNER_H
 #define RUNNER_H
 
@@ -16,12 +16,12 @@ typedef uint32_t u32;
 
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* What the hardware is like, and what has to come of it. */
+/* A configuration of hardware, and the expected result of its boot. */
 enum expect { RUN, LOST, TIMEOUT, REFUSE, AUDIT, OFF, UNFED, STAGES, REGISTERS, TESTS };
 
 struct config {
 	const char *name;
-	bool lies;			/* the firmware says that it snoops */
+	bool lies;			/* firmware claims that it snoops, and it does not */
 	unsigned int ia;		/* physical addresses of the CPU, in bits */
 	enum expect expect;
 	int nr, nr_virtio, tests;	/* SMMUs; virtio-iommus; and test backends after them */
@@ -29,7 +29,7 @@ struct config {
 	struct smmu_config smmu[3];
 	struct vdev_config virtio[2];
 	int why;
-	void (*scenario)(void);		/* before the walk */
+	void (*scenario)(void);		/* steps to do before the walk, or NULL */
 };
 
 extern const struct config configs[];
@@ -41,35 +41,35 @@ extern struct spec spec;
 
 enum act_kind {
 	ACT_BOOT,		/* x1 to x17 of a call during boot; is not recorded */
-	ACT_CALL,		/* and after it */
+	ACT_CALL,		/* a call after boot */
 	ACT_PAGE,		/* enum env_op, pfn */
 	ACT_DMA,		/* IOMMU, stream, address, write */
 	ACT_EVENT,		/* IOMMU, stream, event, reason, has address, address, write */
 	ACT_GERROR,		/* IOMMU, bits */
-	ACT_SYNC,		/* whether, or how (vdev.h), IOMMU 0 is lost from here on */
+	ACT_SYNC,		/* IOMMU 0 loses commands from here on: bool, or enum vdev_lie */
 };
 
 #define ARGS	ENV_ARGS
 
 struct act {
 	enum act_kind kind;
-	unsigned int group;	/* those at the same time have the same, 0: alone */
-	unsigned int cpu;	/* within the group, in order */
-	u64 chance;		/* what the hardware chooses */
+	unsigned int group;	/* concurrent acts have the same; 0: alone */
+	unsigned int cpu;	/* within the group; acts of one CPU are in order */
+	u64 chance;		/* seed of the hardware's choices */
 	u64 a[ARGS];
 };
 
-/* The acts of a boot, for the parent process: what happened before a failure. */
+/* The acts of a boot, shared with the parent process, which prints them on a failure. */
 #define MAX_ACTS	(1 << 18)
 struct record {
 	bool on;
 	u64 nr;
 	u64 calls;		/* of all boots */
-	char failure[256];	/* without its numbers */
+	char failure[256];	/* message, numbers removed */
 	struct act act[MAX_ACTS];
 };
 
-#define STOPPED		1	/* instead of an errno: EL2 has, rightly */
+#define STOPPED		1	/* instead of an errno: EL2 ended after a lost command */
 
 extern struct record *record;
 extern const char *const page_op_names[ENV_OPS];
@@ -78,16 +78,16 @@ extern u64 act_nr;
 extern bool act_tracing;
 extern const char *act_repeat;	/* the command that repeats it all */
 extern bool may_stop;		/* an IOMMU lost a command: EL2 may end */
-extern bool ended;		/* it has, on some CPU */
+extern bool ended;		/* EL2 has ended on some CPU */
 
 void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int act_args(const struct act *a);
 void act_words(const struct act *a, char *to, size_t size);
-/* Those of a group, recorded and done. */
+/* Record and do the acts of a group. */
 int act_group(const struct act *acts, int nr);
-/* Do it, and judge it. Returns x1 or the like, or STOPPED. */
+/* Do an act and check its result. Returns x1, or the result of the act, or STOPPED. */
 int act(const struct act *a, u64 *res);
-/* A call with these arguments; the others have to be ignored, and are anything. */
+/* A call with these arguments. EL2 ignores the other registers, which are random. */
 #define call(boot, res, ...)						\
 	call_some(boot, res, COUNT(((u64[]) { __VA_ARGS__ })), (u64[]) { __VA_ARGS__ })
 int call_some(bool boot, u64 *res, int nr, const u64 *args);
@@ -100,7 +100,7 @@ bool knows_says(int iommu, u64 domain, u64 *mapped, u64 *lingers);
 void scribble(u64 pfn);
 bool is_smmu(u64 id);
 bool is_virtio(u64 id);
-/* An ACT_EVENT; whether there was room for it. */
+/* Do an ACT_EVENT. Returns false if the queue has no room for it. */
 bool make_event(const struct act *a);
 void check_all(bool thorough);
 
@@ -116,13 +116,13 @@ int race(const struct act *acts, int nr);
 void race_access(void);
 
 /* engine.c */
-u64 rnd(void);			/* what the walk chooses */
+u64 rnd(void);			/* random number for the choices of the walk */
 u64 below(u64 n);
-u64 noise(void);		/* what does not matter */
-extern u64 smmu_chance;		/* what the hardware chooses */
-extern const unsigned char *engine_choices;	/* if not NULL, instead of chance */
+u64 noise(void);		/* random number for values that EL2 ignores */
+extern u64 smmu_chance;		/* state of the hardware's random numbers */
+extern const unsigned char *engine_choices;	/* if not NULL, used instead of random numbers */
 extern size_t engine_nr_choices;
-/* Boot; returns false if the layer is not in service, rightly. */
+/* Boot. Returns false if the layer is out of service, as the configuration expects. */
 bool engine_boot(const struct config *c, u64 seed);
 void engine_walk(u64 nr_steps, bool up);
 void engine_replay(const struct act *acts, u64 nr);
@@ -136,14 +136,14 @@ void edge_of_reach(void);
 void far_apart(void);
 
 /* args.c */
-#define WALK_DOMAINS	8	/* that the walk has at most */
+#define WALK_DOMAINS	8	/* domains that the walk has at most */
 #define WHOLE_BLOCK	0x40200000ULL
 u64 some_pfn(void);
 u64 some_number(u64 max);
 u64 some_iommu(void);
 u64 some_sid(u64 iommu);
 u64 some_domain(void);
-u64 some_own_domain(void);	/* one that can have mappings, mostly */
+u64 some_own_domain(void);	/* usually one that can have mappings */
 u64 some_iova(void);
 u64 some_size(void);
 u64 some_phys(u64 iova);
@@ -167,11 +167,11 @@ bool replay_all(u64 iommu, u64 domain, bool breaks_off);
 bool do_starved(void);
 bool do_race(void);
 bool do_lazies(void);
-/* Give the pool so many pages: 1, or 0 if there are none, or -1 if EL2 has stopped. */
+/* Give @n pages to the pool. Returns 1; 0 if the host has none; -1 if EL2 has stopped. */
 int give_pages(u64 n);
 
 /* boot.c */
-bool boot_all(void);		/* false: out of service, rightly */
+bool boot_all(void);		/* false: out of service, as expected */
 void aftermath(void);
 
 #endif /* RUNNER_H */

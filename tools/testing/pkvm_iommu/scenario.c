@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a walk would have to be lucky to come to, see runner.h. */
+/* Situations that a random walk rarely reaches, see runner.h. */
 #include <errno.h>
 
 #include <linux/pkvm_iommu.h>
@@ -12,15 +12,15 @@ static void must(bool ok, const char *what)
 		fail("scenario: %s", what);
 }
 
-/* A call that has what it needs. */
+/* A call that is given the pages that it needs. */
 static int fed(struct act *a, u64 *res)
 {
-	bool map = a->a[0] == PKVM_IOMMU_MAP;
+	bool map = a->a[0] == PKVM_IOMMU_MAP || a->a[0] == PKVM_IOMMU_MAP_LIST;
 	int ret;
 
 	while ((ret = act(a, res)) == -ENOMEM) {
 		must(give_pages(map ? res[2] : res[1]) == 1, "no page for the pool");
-		/* The rest is for the caller. */
+		/* The caller continues with the rest. */
 		if (map && res[1])
 			return 0;
 	}
@@ -38,7 +38,7 @@ static u64 new_domain(void)
 	return res[1];
 }
 
-/* Map @phys, a page or a block, so many times, one behind the other; then once more. */
+/* Map @phys, a page or a block, as often as it can be pinned; then once more. */
 static void saturate(u64 id, u64 phys, u64 pages)
 {
 	struct act a = { .kind = ACT_CALL, .a = { PKVM_IOMMU_MAP, id, 0, 3 } };
@@ -58,7 +58,7 @@ static void saturate(u64 id, u64 phys, u64 pages)
 	a.a[4] = PKVM_IOMMU_RUN(phys, pages);
 	a.a[5] = 0;
 	must(fed(&a, res) == -EBUSY, "one more than can be counted is refused");
-	/* Lazily: it counts until EL2 flushes, which it does before it refuses. */
+	/* Lazily unmapped pages stay pinned until EL2 flushes, which it does before it refuses. */
 	must(call(false, res, PKVM_IOMMU_UNMAP, id, 0, pages * ENV_PAGE,
 		  PKVM_IOMMU_UNMAP_LAZY) == 0, "one less");
 	must(!fed(&a, res), "one more instead");
@@ -81,7 +81,7 @@ void saturate_pins(void)
 		;
 }
 
-/* More runs that wait to be flushed than EL2 lists: the domain is flushed. */
+/* More lazily unmapped runs than a domain has room for: EL2 flushes it. */
 static void many_lazy_runs(void)
 {
 	struct act a = { .kind = ACT_CALL,
@@ -95,7 +95,7 @@ static void many_lazy_runs(void)
 		must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], a.a[2], ENV_PAGE,
 			   PKVM_IOMMU_UNMAP_LAZY), "it is unmapped");
 	}
-	/* Where it was flushed, there is room. */
+	/* Mapping works where the flush has taken place. */
 	for (i = 0; i < most; i++) {
 		a.a[2] = (1 + i) * ENV_PAGE;
 		must(!fed(&a, res), "a page is mapped again");
@@ -107,9 +107,9 @@ static void many_lazy_runs(void)
 }
 
 /*
- * As many domains as the hardware has tags for. The specification cannot follow
- * so many, so it sees none of them, and the pool afterwards as what there is. A
- * replay does not, either.
+ * As many domains as the hardware has tags for. The specification has no room for so
+ * many: these calls are hidden from it, and it reads the size of the pool afterwards.
+ * They are not recorded for a replay either.
  */
 void many_domains(void)
 {
@@ -160,6 +160,22 @@ void far_apart(void)
 		;
 }
 
+/* A list whose first runs, as many as EL2 checks at a time, end where addresses end. */
+static void list_across_end(u64 end)
+{
+	struct act a = { .kind = ACT_CALL,
+			 .a = { PKVM_IOMMU_MAP_LIST, new_domain(), end - 32 * ENV_PAGE, 3,
+				0, 24 } };
+	u64 res[3], i;
+
+	for (i = 6; i < ARGS; i++)
+		a.a[i] = PKVM_IOMMU_RUN(0x40700000, 2);
+	must(fed(&a, res) == -ERANGE && res[1] == 32 * ENV_PAGE, "a list up to the end");
+	must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], a.a[2], 32 * ENV_PAGE, 0), "all go");
+	while (call(false, res, PKVM_IOMMU_DOMAIN_FREE, a.a[1]) == -EAGAIN)
+		;
+}
+
 /* The last page that the IOMMU can read tables from, and the first that it cannot. */
 void edge_of_reach(void)
 {
@@ -168,6 +184,8 @@ void edge_of_reach(void)
 	must(call(false, res, PKVM_IOMMU_TOPUP, reach / ENV_PAGE, 1) == -EINVAL, "none behind");
 	must(call(false, res, PKVM_IOMMU_TOPUP, reach / ENV_PAGE - 1, 2) == -EINVAL, "nor across");
 	must(!call(false, res, PKVM_IOMMU_TOPUP, reach / ENV_PAGE - 1, 1), "the last is taken");
+	if (spec.nr_runs)
+		list_across_end(reach);
 }
 
 /* More domains with something to flush than EL2 lists: the oldest is flushed. */
@@ -191,7 +209,7 @@ void many_lazy_domains(void)
 			   PKVM_IOMMU_UNMAP_LAZY), "it is unmapped");
 		check_all(false);
 	}
-	/* It is in the way no more: what is left is flushed. */
+	/* The donation of the page flushes the other domains. */
 	must(!call(false, res, PKVM_IOMMU_TOPUP, 0x40700, 1), "the page can be given");
 	check_all(true);
 	for (i = 0; i < n; i++) {
@@ -201,10 +219,10 @@ void many_lazy_domains(void)
 	}
 }
 
-/* MMIO: unlike memory, it is always the host's, whatever happened during boot. */
+/* MMIO, which the host always owns; memory may have been given away during boot. */
 #define DEVICE		0x80000000ULL
 
-/* Runs of a page each, that are no neighbours, from @iova on. */
+/* Runs of one page each that are not adjacent, from @iova on. */
 static void map_pages(u64 id, u64 iova, u64 pages)
 {
 	struct act a = { .kind = ACT_CALL, .a = { PKVM_IOMMU_MAP, id, iova, 3 } };
@@ -228,9 +246,9 @@ static void unmap_all(u64 id, u64 size)
 }
 
 /*
- * A replay that has come into what is a block by now: what is behind the block must
- * not be passed over. And one while the stream goes and comes again: that one starts
- * anew, and the old one must not go on in its place.
+ * A replay whose position has become the middle of a block: mappings behind the block
+ * must not be skipped. And a replay during which the stream is detached and attached
+ * again: a new replay starts, and the old one must not continue it.
  */
 void replay_in_between(void)
 {
@@ -265,7 +283,7 @@ void replay_in_between(void)
 	for (n = 0; n < 50; n++) {
 		must(!call(false, res, PKVM_IOMMU_DETACH, 0, 5, id), "it is detached");
 		must(!act(&attach, res) && res[1] == 1, "it is attached again");
-		/* A call tells a few runs only. */
+		/* One REPLAY passes only a few runs. */
 		must(!call(false, res, PKVM_IOMMU_REPLAY, 0, id) && res[1], "a replay has begun");
 		at_once[0].group = at_once[1].group = at_once[2].group = 1 + below(1 << 30);
 		must(act_group(at_once, 3) <= 0, "EL2 goes on");

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Making a failure short. The acts of the boot that failed are in memory that
- * is shared with it. One half of them after the other is left out, then one
- * quarter, and so on down to single acts; what still fails with the same words,
- * numbers apart, is kept. Each attempt is a process that boots with the same
- * seed and does what is left.
+ * Shortening a failure. The acts of the boot that failed are in shared memory. Each
+ * half of them is left out in turn, then each quarter, and so on down to single acts.
+ * A shorter list is kept if it fails with the same message, numbers ignored. Each
+ * attempt is a process that boots with the same seed and does the acts of the list.
  *
- * A trace is text: a line for each act, with its kind, its chance, its group and
- * CPU, its arguments without the zeros at the end, and behind a # the same for
- * readers.
+ * A trace is text: a line for each act, with its kind, its seed, its group and CPU,
+ * its arguments without trailing zeros, and after a # the act in words.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -59,7 +57,7 @@ static double now(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-/* Whether these acts still fail, in the same way. */
+/* Check that these acts still fail in the same way. */
 static bool fails(const struct config *c, u64 seed, const struct act *acts, u64 nr,
 		  int status, const char *failure)
 {
@@ -163,7 +161,7 @@ void shrink(const struct config *c, u64 seed, u64 boot_nr, int status, const cha
 			}
 		}
 	}
-	/* And without the arguments that nobody should look at. */
+	/* Clear the registers that EL2 ignores, if it still fails. */
 	memcpy(rest, acts, nr * sizeof(*acts));
 	for (i = 0; i < nr; i++)
 		memset(&rest[i].a[1 + act_args(&rest[i])], 0,

@@ -8,7 +8,7 @@
 void record_init(void);
 void record_reset(void);
 u64 boot_seed(u64 seed, u64 boot_nr);
-/* The record holds what led to a failure, with this wait status. */
+/* Shorten the record of a boot that failed with this wait status. */
 void shrink(const struct config *c, u64 seed, u64 boot_nr, int status, const char *save_as,
 	    const char *myself);
 int replay(const char *file);

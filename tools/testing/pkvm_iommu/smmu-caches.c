@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The software SMMUv3, see smmu.h: what it may remember of page tables, and what
- * makes it forget.
+ * The software SMMUv3, see smmu.h: page-table contents that it may have cached, and
+ * invalidation.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -131,13 +131,13 @@ void free_watches(struct watch **list)
 	}
 }
 
-/* Of the page of a context descriptor, only that is the SMMU's. */
+/* Of the page of a context descriptor, the SMMU reads only the descriptor. */
 static bool has_word(struct watch *w, int index)
 {
 	return w->kind != CDS || index / 8 == w->base % ENV_PAGE / 64;
 }
 
-/* What is at hand may have been read, and what changed may be remembered. */
+/* Add the current contents to the values that the SMMU may have read or cached. */
 void observe_watch(struct smmu *s, struct watch *w)
 {
 	const u64 *now[2] = { env_cpu(w->pa), s->c.coherent ? env_cpu(w->pa) : env_poc(w->pa) };
@@ -168,7 +168,7 @@ void observe_watch(struct smmu *s, struct watch *w)
 
 /* Invalidation: takes effect at the CMD_SYNC that follows. */
 
-/* Tables of @ctx as memory has them now, with nothing remembered. */
+/* Observe the tables of @ctx anew, without cached values. */
 static void refill(struct smmu *s, struct ctx *ctx)
 {
 	free_watches(&ctx->tables);
@@ -193,8 +193,8 @@ static void inv_ctx(struct smmu *s, struct ctx *ctx, bool globals_stay)
 }
 
 /*
- * Find the tables that nothing leads to any more, now that no pointer to them
- * is remembered. What they translated may still be: all but [@addr, @addr + @size).
+ * Find the tables that no pointer leads to any more, cached pointers included. Their
+ * translations may still be cached, except those of [@addr, @addr + @size).
  */
 static void sweep(struct smmu *s, struct ctx *ctx, u64 addr, u64 size)
 {
@@ -204,7 +204,7 @@ static void sweep(struct smmu *s, struct ctx *ctx, u64 addr, u64 size)
 	ctx->tables = NULL;
 	for (i = 0; i < ctx->nr_roots; i++)
 		add_table(s, ctx, ctx->roots[i].pa, ctx->roots[i].level, 0);
-	/* @old has the memory of each: follow that, and put it in place. */
+	/* @old has the memory of each table: follow its pointers, and link it again. */
 	for (w = old; w; w = w->next) {
 		for (i = 0; i < w->nr_stale; i++)
 			follow(s, w, w->stale[i].index, w->stale[i].val);
@@ -264,7 +264,7 @@ static void inv_addr(struct smmu *s, struct ctx *ctx, u64 addr, u64 size, bool l
 		sweep(s, ctx, addr, size);
 }
 
-/* Range commands, with IDR3.RIL (4.4.1.1): NUM, SCALE and TG; TG is 4K, or there is none. */
+/* Range commands, with IDR3.RIL (4.4.1.1): NUM, SCALE and TG; TG is 4K, or 0 for no range. */
 bool is_range(struct cmd *c)
 {
 	return BITS(c->w[1], 11, 10);
@@ -292,7 +292,7 @@ void apply_cmd(struct smmu *s, struct cmd *c)
 
 	smmu_stats.invalidations++;
 	switch (c->w[0] & 0xff) {
-	case 0x03:	/* CFGI_STE; without Leaf, its L1 too */
+	case 0x03:	/* CFGI_STE; without Leaf, its L1 descriptor too */
 		for (w = s->config; w; w = w->next) {
 			if (w->kind == STES && sid / 64 == w->base / 64)
 				drop_stale(w, sid % 64 * 8, sid % 64 * 8 + 7);

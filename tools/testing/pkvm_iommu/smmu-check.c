@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The software SMMUv3, see smmu.h: whether what it may do is allowed. */
+/* The software SMMUv3, see smmu.h: checks that everything which it may do is allowed. */
 #include <string.h>
 
 #include "smmu-priv.h"
@@ -43,7 +43,7 @@ static void check_entry(struct smmu *s, struct watch *w, int index)
 	}
 }
 
-/* The same for a domain that has mappings of its own: neither more nor less than those. */
+/* The same for a domain with mappings of its own: it reaches exactly those. */
 static void check_mapping(struct smmu *s, struct watch *w, int index)
 {
 	u64 size = BIT(level_shift(w->level)), addr = w->base + index * size, pa;
@@ -68,7 +68,7 @@ static void check_mapping(struct smmu *s, struct watch *w, int index)
 			continue;
 		}
 		pa = pte & ADDR_MASK & ~(size - 1);
-		/* Stage 1 does not know what is only written. */
+		/* Stage 1 has no write-only entries. */
 		was = (struct smmu_map) { .pa = pa, .read = pte_readable(w->ctx, pte),
 					  .write = pte_writable(w->ctx, pte),
 					  .only_write = w->ctx->s2 };
@@ -80,7 +80,7 @@ static void check_mapping(struct smmu *s, struct watch *w, int index)
 		if (!map.all || map.pa != pa)
 			fail("smmu %d: %#llx leads to %#llx, but is mapped elsewhere", s->id,
 			     (unsigned long long)addr, (unsigned long long)pa);
-		/* Stage 1 does not know what is only written. */
+		/* Stage 1 has no write-only entries. */
 		if (map.write != pte_writable(w->ctx, pte) ||
 		    (map.read || w->ctx->s2 ? map.read != pte_readable(w->ctx, pte) : false))
 			fail("smmu %d: %#llx has other permissions: %#llx", s->id,
@@ -88,7 +88,7 @@ static void check_mapping(struct smmu *s, struct watch *w, int index)
 	}
 }
 
-/* A table whose walk may still give [@pa, @pa + @size), whatever the address. */
+/* Check if a walk of the table may still lead to [@pa, @pa + @size), from any address. */
 static bool leads_to(struct watch *w, u64 pa, u64 size)
 {
 	u64 span = BIT(level_shift(w->level));
@@ -112,7 +112,7 @@ static bool leads_to(struct watch *w, u64 pa, u64 size)
 	return false;
 }
 
-/* Most tables are: nothing there, and nothing that should be. */
+/* Fast path for most tables: nothing is mapped, and nothing has to be. */
 static bool is_empty(struct ctx *ctx, struct watch *w)
 {
 	static const u64 zero[2][512];
@@ -157,8 +157,8 @@ void smmu_check_reach(int id, bool all)
 }
 
 /*
- * A range has just left the host, or come back. In the identity domain, the
- * entries to look at are those of the same address; in others, all are.
+ * The host has just lost or gained a range. Check the entries of the same address in
+ * the identity domain, and all entries in other domains.
  */
 void smmu_check_revoked(u64 pfn, u64 nr, bool reachable)
 {
@@ -246,7 +246,7 @@ void smmu_check_pinned(void)
 	u64 pins = env_pins();
 
 	smmu_observe_all(SMMU_EVERYTHING);
-	/* If it was, it is, but where a pin went. */
+	/* Pinned memory stays pinned unless pins were removed: then check all. */
 	check_all_pinned(pins != were);
 	were = pins;
 }
@@ -285,7 +285,7 @@ void smmu_check_stream(int id, u32 sid, bool attached, u64 domain)
 	struct outcome out;
 	int i;
 
-	/* Of a race, this may be the first look; what it leads to is compared all the same. */
+	/* After a race, this may be the first check; the tables are compared in any case. */
 	if (attached)
 		smmu_attaching = domain;
 	out = judge_stream(s, sid);
@@ -293,7 +293,7 @@ void smmu_check_stream(int id, u32 sid, bool attached, u64 domain)
 		fail("smmu %d: stream %#x may bypass", id, sid);
 	if (!attached && out.nr_ctx)
 		fail("smmu %d: stream %#x is not attached, but may translate", id, sid);
-	/* Its memory may become something else. */
+	/* The memory of the context descriptor may be reused. */
 	for (i = 0; !attached && i < s->nr_cds; i++) {
 		if (s->cds[i].sid == sid)
 			fail("smmu %d: stream %#x is not attached, but its descriptor may be cached",

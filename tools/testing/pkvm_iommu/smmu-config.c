@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The software SMMUv3, see smmu.h: what its configuration may say of a stream. */
+/* The software SMMUv3, see smmu.h: possible configurations of a stream. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,7 +52,7 @@ unsigned int smmu_table_bits(int id)
 }
 
 /*
- * The pages that may hold the entry of @sid. Returns how many, and whether
+ * Find the pages that may hold the entry of @sid. Returns their number; sets @none if
  * there may be none.
  */
 static int ste_pages(struct smmu *s, u32 sid, u64 *pas, bool *none)
@@ -105,7 +105,7 @@ static void combine(struct watch *w, int index, struct entry *e, int word, int n
 	word_values(w, index + word, &vals);
 	for (i = 0; i < vals.nr; i++) {
 		e->w[word] = vals.v[i];
-		/* Without V, the rest is not looked at. */
+		/* Without V, the other words are not read. */
 		if (!word && !(vals.v[i] & (w->kind == CDS ? BIT(31) : 1)))
 			fn(s, e, arg);
 		else
@@ -201,7 +201,7 @@ void drop_cds(struct smmu *s, u32 sid, bool all)
 	s->nr_cds = kept;
 }
 
-/* Descriptors that no stream has, in whatever way, are of no interest. */
+/* Drop the context descriptors that no stream may use. */
 void forget_cds(struct smmu *s)
 {
 	struct watch *w, **p = &s->config;
@@ -233,7 +233,7 @@ static void judge_ste(struct smmu *s, struct entry *e, void *arg)
 	}
 	if (BITS(e->w[1], 29, 28))
 		fail("smmu %d: a stream table entry enables ATS", s->id);
-	/* SHCFG: 0 is non-shareable, and is right only where it is ignored. */
+	/* SHCFG: 0 is non-shareable, which is right only if the field is ignored. */
 	if (s->c.ovr && BITS(e->w[1], 45, 44) != 1)
 		fail("smmu %d: a stream table entry overrides shareability", s->id);
 
@@ -252,7 +252,7 @@ static void judge_ste(struct smmu *s, struct entry *e, void *arg)
 			fail("smmu %d: a stream table entry is not of EL1", s->id);
 		pa = e->w[0] & 0x00ffffffffffffc0ULL;
 		add_cd(s, out->sid, pa);
-		/* What is cached for the stream serves whatever its entry says. */
+		/* A cached descriptor of the stream is used, whatever its entry points to. */
 		for (i = 0; i < s->nr_cds; i++) {
 			pa = s->cds[i].pa;
 			if (s->cds[i].sid == out->sid)
@@ -313,7 +313,7 @@ struct outcome judge_stream(struct smmu *s, u32 sid)
 	return out;
 }
 
-/* After a change of the configuration: who reaches which tables now? */
+/* After a change of the configuration: find out which streams reach which tables. */
 void judge_all(struct smmu *s)
 {
 	struct ctx *ctx;
@@ -326,7 +326,7 @@ void judge_all(struct smmu *s)
 
 		if (out.bypass)
 			fail("smmu %d: stream %#x may bypass", s->id, s->sids[i]);
-		/* Blocked for certain: of no interest until its entry changes. */
+		/* Certainly blocked: skip the stream until its entry changes. */
 		if (!out.ctx)
 			s->sids[i--] = s->sids[--s->nr_sids];
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the parts of the software SMMUv3 have in common, see smmu.h. */
+/* Interfaces between the files of the software SMMUv3, see smmu.h. */
 #ifndef SMMU_PRIV_H
 #define SMMU_PRIV_H
 
@@ -55,8 +55,8 @@ typedef uint16_t u16;
 
 /*
  * A page that the SMMU reads: part of its stream table, a context descriptor,
- * or a page table. @seen is what it held when we last looked, in the CPU's view
- * and at the point of coherency.
+ * or a page table. @seen is its contents when they were last observed, in the CPU's
+ * view and at the point of coherency.
  */
 enum kind { L1STD, STES, CDS, TABLE };
 
@@ -71,7 +71,7 @@ struct watch {
 	u64 base;		/* first sid, L1 index, or input address */
 	int level;		/* TABLE */
 	struct ctx *ctx;	/* TABLE */
-	bool unlinked;		/* nobody walks it: only what was cached is left */
+	bool unlinked;		/* out of the tables; cached translations may be left */
 	bool changed;		/* since it was checked */
 	bool fresh;		/* since smmu_check_fresh() */
 	u64 seen[2][512];
@@ -80,7 +80,7 @@ struct watch {
 	struct watch *next;
 };
 
-/* What translations are tagged with, and the tables that were seen with it. */
+/* A tag of cached translations, and the page tables that were observed with it. */
 struct root {
 	u64 pa;
 	int level, bits;
@@ -89,9 +89,9 @@ struct root {
 struct ctx {
 	bool s2;
 	u16 tag;
-	u64 domain;		/* of the ATTACH that let a stream through it first */
-	bool live;		/* and a stream has it still */
-	bool reached;		/* by a configuration that it may have now */
+	u64 domain;		/* domain of the first ATTACH that used it */
+	bool live;		/* a stream still uses it */
+	bool reached;		/* by a configuration that the SMMU may use now */
 	bool filled;		/* there may be cached translations */
 	struct root roots[8];
 	int nr_roots;
@@ -108,12 +108,12 @@ struct smmu {
 	int id;
 	bool taken;		/* the registers are EL2's */
 	u64 reg[REGS / 4];	/* 64-bit ones in the even slot */
-	unsigned int wait[4];	/* until CR0, IRQ_CTRL, GBPA, the queue act */
+	unsigned int wait[4];	/* reads until CR0, IRQ_CTRL, GBPA, the queue take effect */
 	struct watch *config;	/* stream table and context descriptors */
 	struct ctx *ctxs;
 	struct cmd pending[1024];	/* consumed since the last sync */
 	int nr_pending;
-	u32 sids[4096];		/* that may translate */
+	u32 sids[4096];		/* streams that may translate */
 	int nr_sids;
 	/* Context descriptors, by stream: cached apart from the entries. */
 	struct {
@@ -136,7 +136,7 @@ static inline bool enabled(struct smmu *s)
 	return REG(s, CR0ACK) & CR0_SMMUEN;
 }
 
-/* Words and their possible values. */
+/* Possible values of a word. */
 
 #define MAX_VALUES	64
 
@@ -145,7 +145,7 @@ struct values {
 	int nr;
 };
 
-/* What a stream may be configured to do. */
+/* Possible results of a stream's configuration. */
 struct outcome {
 	u32 sid;
 	bool blocked, bypass;

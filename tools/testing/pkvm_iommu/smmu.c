@@ -13,13 +13,13 @@ bool (*smmu_lingers)(u64 domain, u64 iova, u64 size, const struct smmu_map *map)
 u64 smmu_attaching;
 u64 smmu_limit;
 
-/* Of one page and without a level, a range is illegal (4.4.1.1). */
+/* A range of one page without a level is illegal (4.4.1.1). */
 static bool range_error(struct smmu *s, struct cmd *c)
 {
 	return s->c.ril && is_range(c) && inv_size(c) == ENV_PAGE && !BITS(c->w[1], 9, 8);
 }
 
-/* The error that the architecture has for a command, 0: none (7.1, 4). */
+/* Error that the architecture specifies for a command (7.1, 4); 0: none. */
 static int cmd_error(struct smmu *s, struct cmd *c)
 {
 	u32 op = c->w[0] & 0xff;
@@ -49,7 +49,7 @@ static void check_cmd(struct smmu *s, struct cmd *c)
 {
 	u32 op = c->w[0] & 0xff, cs = BITS(c->w[0], 13, 12);
 
-	/* What is reserved, or would write to memory. */
+	/* Reserved values, and a write to memory on completion. */
 	if (op == 0x46 && cs == 1)
 		fail("smmu %d: CMD_SYNC with an interrupt", s->id);
 	if ((op == 0x2a || op == 0x12) && (!s->c.ril || !is_range(c)) &&
@@ -92,7 +92,7 @@ static void consume(struct smmu *s)
 		       pa % 4096, sizeof(c));
 		err = cmd_error(s, &c);
 		if (!err && s->c.fetch_errors && !s->cmd_error && !smmu_random(s->c.fetch_errors))
-			err = 2;	/* memory failed it for once */
+			err = 2;	/* injected fetch error */
 		s->cmd_error = err;
 		if (err) {
 			REG(s, CMDQ_CONS) = cons | (u64)err << 24;
@@ -123,7 +123,7 @@ static void consume(struct smmu *s)
 				apply_cmd(s, &s->pending[i]);
 		}
 		s->nr_pending = 0;
-		/* And at once it reads everything again. */
+		/* It may read everything again at once. */
 		if (enabled(s))
 			judge_all(s);
 		forget_cds(s);
@@ -154,7 +154,7 @@ static void set_strtab(struct smmu *s)
 	s->strtab = true;
 }
 
-/* A request is acknowledged after some looks, or never. */
+/* A request is acknowledged after some reads, or never. */
 static bool settled(struct smmu *s, int which, bool dead)
 {
 	if (dead)
@@ -210,7 +210,7 @@ static void reg_write(struct smmu *s, u32 reg, u64 val)
 	case CR0:
 		if (REG(s, CR0) != REG(s, CR0ACK) && !s->c.dead_cr0)
 			fail("smmu %d: CR0 written before it was acknowledged", s->id);
-		/* No gap in which devices pass. */
+		/* Devices must not pass while it is disabled. */
 		if (!(val & CR0_SMMUEN) && !(REG(s, GBPA) & GBPA_ABORT))
 			fail("smmu %d: disabled without GBPA.ABORT", s->id);
 		if (!(val & CR0_SMMUEN) && REG(s, GBPA) & GBPA_UPDATE)
@@ -326,7 +326,7 @@ int smmu_add(const struct smmu_config *config)
 		;
 	REG(s, IDR5) = i | !s->c.no_gran4k << 4;
 
-	/* What firmware leaves: running, open, with the queues somewhere. */
+	/* State after firmware: enabled, bypassing, queues at unknown addresses. */
 	REG(s, CR0) = REG(s, CR0ACK) = CR0_SMMUEN | CR0_CMDQEN | CR0_EVTQEN;
 	REG(s, GERROR) = 0x4;
 	REG(s, GERROR_IRQ_CFG0) = REG(s, EVTQ_IRQ_CFG0) = s->c.msi ? 0x8020000 : 0;
@@ -389,7 +389,7 @@ static void event(struct smmu *s, u32 sid, int what, u64 addr, bool write)
 			REG(s, EVTQ_PROD) ^= OVERFLOW;
 		return;
 	}
-	/* Others than these record the stream alone; the rest may be anything. */
+	/* Other events record only the stream; their remaining words are random. */
 	if (what == 0x07 || (what >= 0x10 && what <= 0x13)) {
 		record[1] = (smmu_random(~0ULL) & ~BIT(35)) | (write ? 0 : BIT(35));
 		record[2] = addr;
@@ -417,7 +417,7 @@ void smmu_raise_gerror(int id, u32 bits)
 	REG(&smmus[id], GERROR) ^= bits;
 }
 
-/* Any of the values that the hardware may have for a word. */
+/* Walk the tables; for each word, take one of the values that the hardware may have. */
 static enum smmu_result walk(struct smmu *s, struct ctx *ctx, u64 addr, bool write, u64 *pa)
 {
 	struct root *root = &ctx->roots[smmu_random(ctx->nr_roots)];
@@ -436,7 +436,7 @@ static enum smmu_result walk(struct smmu *s, struct ctx *ctx, u64 addr, bool wri
 				break;
 		}
 		if (!w)
-			return SMMU_UNMAPPED;	/* nothing of interest there */
+			return SMMU_UNMAPPED;	/* beyond the addresses that are checked */
 		word_values(w, (addr - base) / span, &vals);
 		pte = vals.v[smmu_random(vals.nr)];
 		if (is_table(pte, level)) {

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A software SMMUv3, written from the architecture (IHI 0070) and sharing no
- * line with the backend under test. It is the worst hardware that is allowed:
+ * code with the backend under test. It is the worst hardware that is allowed:
  *
  * - It reads a stream table entry as eight words, each at its own time.
  * - It caches every configuration and translation that it could have read at
- *   any point in time, and forgets one only when a CMD_SYNC follows the command
- *   that invalidates it. So a word that it can see has several possible values:
- *   what is in memory, what is in the CPU's cache and may be evicted (if it does
+ *   any point in time, and drops one only when a CMD_SYNC follows the command that
+ *   invalidates it. So a word that it can read has several possible values: the one
+ *   in memory, the one in the CPU's cache, which may be evicted (if the SMMU does
  *   not snoop), and each older value that was not invalidated since.
- * - It may start to use any combination of those at any time.
+ * - It may start to use any combination of these values at any time.
  *
- * What it accepts are the commands and formats that the layer has a use for;
- * all others are the error that the architecture gives them.
+ * It accepts only the commands and formats that the layer needs. All others cause
+ * the error that the architecture specifies.
  */
 #ifndef SMMU_H
 #define SMMU_H
@@ -29,14 +29,14 @@ struct smmu_config {
 	uint64_t size;
 	bool s1, s2, two_level, coherent, hyp, ats, msi, ovr, ril;
 	unsigned int sid_bits, oas, cmdq_bits, evtq_bits;
-	unsigned int latency;		/* looks until a request is done */
-	unsigned int fetch_errors;	/* one in so many commands, 0: never */
-	uint32_t idr0_flip, idr1_set;	/* features that nobody can isolate */
+	unsigned int latency;		/* register reads until a request is done */
+	unsigned int fetch_errors;	/* one per this many commands; 0: never */
+	uint32_t idr0_flip, idr1_set;	/* features that cannot be isolated */
 	bool no_gran4k;
 	bool dead_gbpa, dead_cr0, dead_irq, dead_sync;	/* never acknowledges */
 };
 
-/* What a device's access came to. */
+/* Result of a device's access. */
 enum smmu_result {
 	SMMU_OK,
 	SMMU_BLOCKED,		/* no valid configuration */
@@ -46,9 +46,9 @@ enum smmu_result {
 };
 
 int smmu_add(const struct smmu_config *config);
-void smmu_break_sync(int id, bool broken);	/* from now on */
+void smmu_break_sync(int id, bool broken);	/* takes effect at once */
 
-/* From the environment. */
+/* Called by the environment. */
 uint64_t smmu_mmio(uint64_t pa, bool write, uint64_t val, int size);
 void smmu_observe_all(uint64_t pa);	/* memory at @pa, or all, may have changed */
 void smmu_mmio_taken(uint64_t base, uint64_t size);
@@ -56,11 +56,11 @@ void smmu_check_revoked(uint64_t pfn, uint64_t nr, bool reachable);
 void smmu_check_freed(uint64_t pa);
 void smmu_check_pinned(void);
 
-/* From the walk. */
+/* Called by the walk. */
 unsigned int smmu_table_bits(int id);	/* stream ids that the table holds */
 /*
- * Check a stream for all that the hardware may do: blocked for certain, or
- * translated for certain.
+ * Check that a stream is certainly blocked, or certainly translated, for everything
+ * that the hardware may do.
  */
 void smmu_check_stream(int id, uint32_t sid, bool attached, uint64_t domain);
 /*
@@ -68,45 +68,46 @@ void smmu_check_stream(int id, uint32_t sid, bool attached, uint64_t domain);
  * smmu_mapping(); or only what changed since the last time, which is faster.
  */
 void smmu_check_reach(int id, bool all);
-/* Of what changed since the last time: memory behind a mapping is pinned. */
+/* Check that memory behind mappings is pinned, in tables changed since the last call. */
 void smmu_check_fresh(void);
-/* Whether the SMMU protects at all: enabled, nothing left from before boot. */
+/* Check that the SMMU protects: it is enabled, and nothing from before boot is cached. */
 void smmu_check_enabled(int id);
-/* One access, with whatever caches; a refused one is recorded as an event. */
+/* One access, with random cache contents. A refused access is recorded as an event. */
 enum smmu_result smmu_dma(int id, uint32_t sid, uint64_t addr, bool write, uint64_t *pa);
 bool smmu_event_room(int id);
-int smmu_events(int id);			/* that the queue holds */
+int smmu_events(int id);			/* events in the queue */
 void smmu_event(int id, uint32_t sid, int what, uint64_t addr, bool write);
 bool smmu_overflowed(int id);
 void smmu_raise_gerror(int id, uint32_t bits);
 uint64_t smmu_random(uint64_t below);	/* the walk's source of chance */
 
 /*
- * What the specification says of a range: some of it has to be reachable, some
- * of it must not be. Set by the walk.
+ * The specification's answer for a range: part of it must be reachable, or part of
+ * it must not be. Set by the walk.
  */
 extern void (*smmu_range)(uint64_t pa, uint64_t size, bool *must, bool *never);
 /*
- * What is mapped in a domain other than the identity domain: true if anything is
- * in the range; then @map, if all of it is, to one place. Set by the walk.
+ * Read the mappings of a domain other than the identity domain: returns true if
+ * part of the range is mapped, and sets @map if all of it is, contiguously. Set by
+ * the walk.
  */
 struct smmu_map {
 	bool all, read, write;
-	bool only_write;		/* it could be */
+	bool only_write;		/* the entry may be write-only */
 	bool mmio;
 	uint64_t pa;
 };
 extern bool (*smmu_mapping)(uint64_t domain, uint64_t iova, uint64_t size,
 			    struct smmu_map *map);
 /*
- * Whether all of a range may lead to what was mapped there until a lazy unmap,
- * with these permissions. Set by the walk.
+ * Check that devices may still reach, until the flush after a lazy unmap, the memory
+ * that the whole range was mapped to, with these permissions. Set by the walk.
  */
 extern bool (*smmu_lingers)(uint64_t domain, uint64_t iova, uint64_t size,
 			    const struct smmu_map *map);
-/* The domain of the ATTACH that is about to be called. */
+/* Domain of the next ATTACH. */
 extern uint64_t smmu_attaching;
-/* Input addresses from here on are out of scope. */
+/* Exclusive end of the input addresses that are checked. */
 extern uint64_t smmu_limit;
 
 struct smmu_stats {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The steps of a walk that are about domains and mappings, see runner.h. */
+/* Steps of a walk for domains and mappings, see runner.h. */
 #include <errno.h>
 
 #include <linux/pkvm_iommu.h>
 
 #include "runner.h"
 
-/* Leave a domain with nothing but tables, in several places. */
+/* Leave a domain with empty tables in several places. */
 static bool drain(u64 id)
 {
 	struct spec_domain *d;
@@ -20,7 +20,7 @@ static bool drain(u64 id)
 		if (call(false, res, PKVM_IOMMU_MAP, id, i << 30, 3, PKVM_IOMMU_RUN(0x9000000, 1), 0) > 0)
 			return false;
 	}
-	/* Each call gets somewhere, but for a block that it may not split. */
+	/* Each call makes progress, except at a block that it may not split. */
 	for (i = 0; d->is.nr && i < 2000; i++) {
 		end = d->is.map[0].iova + d->is.map[0].size;
 		end = below(2) ? end : (end + 0x1fffff) & ~0x1fffffULL;
@@ -70,7 +70,7 @@ bool do_domain(void)
 	fail("the end of a domain takes no end");
 }
 
-/* What a call to map may have: mostly one run, with the pages of @size. */
+/* Arguments for MAP: usually one run, of @size bytes. */
 static struct act some_map(u64 id, u64 iova, u64 size)
 {
 	struct act a = { .kind = ACT_CALL, .chance = noise(), .a = { PKVM_IOMMU_MAP, id, iova } };
@@ -84,21 +84,21 @@ static struct act some_map(u64 id, u64 iova, u64 size)
 			pages = size / ENV_PAGE & PKVM_IOMMU_RUN_PAGES;
 		else if (!below(8))
 			pages = below(2) ? 512 : below(PKVM_IOMMU_RUN_PAGES + 1);
-		/* The same again, or what is behind it. */
+		/* The same memory again, or the memory behind it. */
 		if (i && !below(4))
 			phys = (a.a[3 + i] & ~(ENV_PAGE - 1)) +
 			       (below(2) ? 0 : (a.a[3 + i] & PKVM_IOMMU_RUN_PAGES) * ENV_PAGE);
 		a.a[4 + i] = PKVM_IOMMU_RUN(phys, pages);
 		iova += pages * ENV_PAGE;
 	}
-	/* The first 0 ends them; what is behind it is nobody's business. */
+	/* The first 0 ends the runs; EL2 ignores the registers behind it. */
 	for (i++; i < PKVM_IOMMU_RUNS; i++)
 		a.a[4 + i] = noise();
 
 	return a;
 }
 
-/* The same runs, again and again, from a list; of which there may not be so many. */
+/* Arguments for MAP_LIST: the same runs, from a list that may be too short. */
 static struct act some_list(u64 id, u64 iova, u64 size)
 {
 	struct act a = some_map(id, iova, size);
@@ -114,14 +114,14 @@ static struct act some_list(u64 id, u64 iova, u64 size)
 	return a;
 }
 
-/* Without the first @done bytes. */
+/* Remove the first @done bytes from the runs. */
 static void map_rest(struct act *a, u64 done)
 {
 	u64 *run, pages = done / ENV_PAGE, n;
 	int i;
 
 	a->a[2] += done;
-	/* What is left of a list is another one. */
+	/* The rest of a list is chosen anew. */
 	if (a->a[0] == PKVM_IOMMU_MAP_LIST)
 		return;
 	for (run = a->a + 4; run < a->a + ARGS && pages; ) {
@@ -144,7 +144,7 @@ bool do_map(void)
 	struct act a;
 	int given;
 
-	/* Behind, or upon, what there is. */
+	/* Behind an existing mapping, or over it. */
 	if (d->is.nr && below(2)) {
 		const struct spec_map *m = &d->is.map[below(d->is.nr)];
 
@@ -155,7 +155,7 @@ bool do_map(void)
 	a = below(4) ? some_map(id, iova, size) : some_list(id, iova, size);
 	if (act(&a, res) > 0)
 		return false;
-	/* Less than asked for is normal; what was asked for is enough to go on. */
+	/* A call may map less than asked for. The pages that it asks for are enough to continue. */
 	if (((int)res[0] && (int)res[0] != -ENOMEM) || below(2))
 		return true;
 	if (res[0]) {
@@ -173,7 +173,7 @@ bool do_unmap(void)
 	struct spec_domain *d = &spec.domain[below(WALK_DOMAINS)];
 	u64 id = some_own_domain(), iova = some_iova(), size = some_size(), res[3], flags;
 
-	/* What is there, or nearly. */
+	/* An existing mapping, or nearly its range. */
 	if (d->is.nr && below(6)) {
 		const struct spec_map *m = &d->is.map[below(d->is.nr)];
 
@@ -230,7 +230,7 @@ bool do_replay(void)
 	return call(false, res, PKVM_IOMMU_REPLAY, some_iommu(), some_own_domain()) <= 0;
 }
 
-/* Until it is done, or it is not accepted, or @breaks_off before. */
+/* REPLAY until it is complete or refused, or sometimes less if @breaks_off. */
 bool replay_all(u64 iommu, u64 domain, bool breaks_off)
 {
 	u64 res[3];
@@ -239,7 +239,7 @@ bool replay_all(u64 iommu, u64 domain, bool breaks_off)
 	for (i = 0; i < 20000; i++) {
 		if (call(false, res, PKVM_IOMMU_REPLAY, iommu, domain) > 0)
 			return false;
-		/* One that refuses for want of memory has some the next time. */
+		/* A device that refused for want of memory may accept the next time. */
 		if ((int)res[0] == -EIO && below(8))
 			continue;
 		if (res[0] || !res[1] || (breaks_off && !below(30)))
@@ -249,8 +249,8 @@ bool replay_all(u64 iommu, u64 domain, bool breaks_off)
 }
 
 /*
- * The pool runs out at each of the pages that a call takes: empty it, call, give
- * one page, and again. What a call asks for is enough at any point.
+ * Run out of memory at each page that a call allocates: empty the pool, call, give
+ * one page, and repeat. The pages that a call asks for are always enough.
  */
 bool do_starved(void)
 {
@@ -287,10 +287,10 @@ bool do_starved(void)
 			map_rest(&a, res[1]);
 			nr = 0;
 		}
-		/* Later it asks for less, by what it has used. */
+		/* Later it asks for fewer pages, because it has used some. */
 		if (!nr)
 			asked = maps ? res[2] : res[1];
-		/* It keeps what it took, so one by one is as good. */
+		/* It keeps the pages that it took, so one page at a time is enough too. */
 		if (nr++ > asked)
 			fail("more pages than -ENOMEM asked for are not enough");
 		if (give_pages(1) <= 0)
@@ -298,7 +298,7 @@ bool do_starved(void)
 	}
 }
 
-/* More is unmapped lazily than EL2 remembers, in runs that are no neighbours. */
+/* Unmap more lazily than EL2 has room for, in runs that are not adjacent. */
 bool do_lazies(void)
 {
 	u64 id = some_own_domain(), res[3], iova = some_iova() & ~0x1fffffULL, pages, i;

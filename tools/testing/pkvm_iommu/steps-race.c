@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The step of a walk in which several CPUs meet, see runner.h and interleave.c. */
+/* The step of a walk that runs several CPUs at once, see runner.h and interleave.c. */
 #include <string.h>
 
 #include <linux/pkvm_iommu.h>
 
 #include "runner.h"
 
-/* What they meet for: few things, so that they do. */
+/* The objects that the CPUs race for: few, so that they collide. */
 struct hot {
 	u64 domain[2], iova, pfn, iommu, sid, list;
-	int allocs;		/* that there is room for */
+	int allocs;		/* DOMAIN_ALLOC calls that the specification has room for */
 };
 
 #define CALL(...)	(struct act) { .kind = ACT_CALL, .chance = noise(), .a = { __VA_ARGS__ } }
@@ -21,7 +21,7 @@ static struct act hot_map(struct hot *h)
 
 	for (i = 0; i < nr; i++)
 		a.a[4 + i] = PKVM_IOMMU_RUN((h->pfn + below(6)) * ENV_PAGE, 1 + below(2));
-	/* Each in a part of the memory that no other uses. */
+	/* Each CPU in a part of the memory that no other CPU uses. */
 	if (!below(3)) {
 		a.a[0] = PKVM_IOMMU_MAP_LIST;
 		memmove(&a.a[6], &a.a[4], nr * sizeof(a.a[0]));

@@ -7,7 +7,7 @@
 
 #include "runner.h"
 
-/* Give the pool so many pages: 1, or 0 if there are none, or -1 if EL2 has stopped. */
+/* Give @n pages to the pool. Returns 1; 0 if the host has none; -1 if EL2 has stopped. */
 int give_pages(u64 n)
 {
 	u64 res[3], pfn;
@@ -29,10 +29,10 @@ bool do_attach(bool attach)
 {
 	u64 iommu = some_iommu(), sid = some_sid(iommu), domain = some_domain(), res[6];
 
-	/* What is refused takes nothing: the specification compares. */
+	/* A refused call takes no page: the specification compares the pool. */
 	if (!below(16))
 		call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_POOL_FREE);
-	/* Where it is attached, mostly. */
+	/* Usually a stream that is attached. */
 	if (!attach && below(4) && iommu < (u64)spec.nr_iommus &&
 	    !(sid >> spec.iommu[iommu].sid_bits))
 		domain = spec_domain_of(&spec, iommu, sid);
@@ -41,7 +41,7 @@ bool do_attach(bool attach)
 		return false;
 	if (!below(16))
 		call(false, res + 3, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_POOL_FREE);
-	/* Give just what it asks for, and ask again: the specification insists. */
+	/* Give the pages that it asks for, and repeat. It must not ask again. */
 	if ((int)res[0] == -ENOMEM && attach && below(2)) {
 		int given = give_pages(res[1]);
 
@@ -50,7 +50,7 @@ bool do_attach(bool attach)
 		if (call(false, res, PKVM_IOMMU_ATTACH, iommu, sid, domain) > 0)
 			return false;
 	}
-	/* Mostly, what it asks for. */
+	/* Usually do the REPLAY that it asks for. */
 	if (attach && !res[0] && res[1] && below(8))
 		return replay_all(iommu, domain, true);
 
@@ -83,7 +83,7 @@ bool do_page(void)
 	u64 res[3];
 	int tries;
 
-	/* Mostly from a state that is right. */
+	/* Usually a page in a state that allows the transition. */
 	for (tries = 0; tries < 20; tries++) {
 		a.a[1] = some_pfn();
 		page = spec_page(&spec, a.a[1]);
@@ -127,7 +127,7 @@ static bool do_dma(void)
 	u64 iommu = below(config->nr + config->nr_virtio), sid = some_sid(iommu) & 0xffffffff, res[3];
 	struct act a = { .kind = ACT_DMA, .chance = noise(), .a = { iommu, sid } };
 
-	/* Only what this hardware can express. */
+	/* Only addresses that this hardware can express. */
 	if (!(config->nr + config->nr_virtio) || spec.iommu[iommu].dead ||
 	    (is_smmu(iommu) && sid >> config->smmu[iommu].sid_bits) ||
 	    (is_virtio(iommu) && sid >= spec.iommu[iommu].endpoints))
@@ -141,7 +141,7 @@ static bool do_dma(void)
 	return act(&a, res) <= 0;
 }
 
-/* What devices can provoke but by an address. */
+/* Events that a device can cause other than by the address of an access. */
 static bool do_strange(void)
 {
 	static const struct {
@@ -166,7 +166,7 @@ static bool do_strange(void)
 	if (!(config->nr + config->nr_virtio) || spec.iommu[iommu].dead)
 		return true;
 	if (is_virtio(iommu)) {
-		/* Reasons that there are, with an address or not; and others. */
+		/* Defined reasons, with or without an address; and undefined ones. */
 		a.a[2] = below(4);
 		a.a[3] = a.a[2] == VDEV_FAULT_DOMAIN ? PKVM_IOMMU_FAULT_BLOCKED :
 			 a.a[2] == VDEV_FAULT_MAPPING ? PKVM_IOMMU_FAULT_UNMAPPED :

@@ -1,13 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Lines and branches of the EL2 sources that a walk of all configurations
-# reaches, and the lines that it does not. Those have to be in uncovered.txt,
-# with a reason: by file, function and text, so that the list does not change
-# with the numbers of lines.
+# Coverage of the EL2 sources, lines and branches, by a walk of all configurations.
+# Lines that are not reached must be listed in uncovered.txt with a reason. The list
+# names file, function and text, so that it does not depend on line numbers.
 #
 #	make -C tools/testing/pkvm_iommu TREE=... O=... cov
-#	uncovered.sh O EL2		what it runs; STEPS= of each configuration
+#	uncovered.sh O EL2		what "make cov" runs; STEPS= of each configuration
 
 HERE=$(cd "$(dirname "$0")" && pwd)
 O=$1
@@ -39,7 +38,7 @@ find "$EL2" -name '*.c' | sort | while read -r src; do
 			sub(/.*:/, "", lines); sub(/.*:/, "", taken)
 			printf "%s\t%s\t%s\n", file, lines, taken
 		}' gcov.log >>totals
-	# A function starts where a line at the margin has a parenthesis.
+	# A line at the left margin with a parenthesis starts a function.
 	awk -v file="$name.c" '
 		/^(function|branch|call|unconditional)/ { next }
 		{

@@ -42,12 +42,12 @@ void vdev_break(int id, enum vdev_lie how)
 	struct vdev *d = vdev_of(id);
 
 	d->c.lie = how;
-	/* What it had not done, it may do in the end. */
+	/* Requests that it had not done may be done at last. */
 	if (how == HONEST && !d->c.latency && d->nr_pending)
 		vdev_tick(d);
 }
 
-/* What the model asks for, see virtio-model.h. */
+/* Functions that the model needs, see virtio-model.h. */
 
 void *vdev_memory(struct vdev *d, u64 addr, u64 size)
 {
@@ -78,7 +78,7 @@ static void check_pinned(struct vdev *d, const struct vdev_mapping *m)
 	}
 }
 
-/* At once: what EL2 says later is too late. */
+/* Check at once: a later undo by EL2 would be too late. */
 void vdev_mapped(struct vdev *d, const struct vdev_domain *domain, const struct vdev_mapping *m)
 {
 	bool must, never;
@@ -89,7 +89,7 @@ void vdev_mapped(struct vdev *d, const struct vdev_domain *domain, const struct 
 		if (env_is_ram(pa)) {
 			never = !env_host_reaches(pa / ENV_PAGE);
 		} else {
-			/* Registers, which stay what they are. */
+			/* MMIO, whose ownership does not change. */
 			smmu_range(pa, ENV_PAGE, &must, &never);
 		}
 		if (never)
@@ -98,7 +98,7 @@ void vdev_mapped(struct vdev *d, const struct vdev_domain *domain, const struct 
 	}
 }
 
-/* From the environment. */
+/* Called by the environment. */
 
 static struct vdev *at_register(u64 pa)
 {
@@ -192,7 +192,7 @@ void vdev_check_freed(u64 pa)
 	}
 }
 
-/* What was pinned is, but where a pin went. */
+/* Pinned memory stays pinned unless pins were removed: then check all. */
 void vdev_check_pinned(void)
 {
 	static u64 were;
@@ -255,7 +255,7 @@ static void check_mapping(struct vdev *d, const struct vdev_domain *domain,
 	if (!map.all || map.pa != m->phys)
 		fail("virtio %d: %#llx leads to %#llx, but is mapped elsewhere", d->id,
 		     (ull)m->start, (ull)m->phys);
-	/* A page table of stage 1, which a REPLAY reads, does not know what is only written. */
+	/* A stage 1 page table, which a REPLAY reads, has no write-only entries. */
 	if (map.write != was.write ||
 	    (map.read != was.read && (map.read || !vdev_stage1)))
 		fail("virtio %d: %#llx has other permissions: %#x", d->id, (ull)m->start, m->flags);
@@ -277,7 +277,7 @@ void vdev_check_reach(int id, bool all)
 				check_mapping(d, domain, &domain->map[i]);
 			domain->map[i].fresh = false;
 		}
-		/* No two meet, so with as much as there has to be it is all of that. */
+		/* Mappings do not overlap: the right number of bytes means that none is missing. */
 		knows = vdev_knows(id, domain->name, &mapped, &lingers);
 		if (domain->bytes > mapped + lingers)
 			fail("virtio %d: more is mapped in domain %llu than may be", id,
@@ -298,7 +298,7 @@ static struct spec_fault tell(int id, u32 sid, int reason, u32 flags, u64 addr)
 {
 	static const int reasons[] = {
 		[VDEV_FAULT_DOMAIN]	= PKVM_IOMMU_FAULT_BLOCKED,
-		/* It cannot say that only the permission is missing. */
+		/* The device does not distinguish missing permissions. */
 		[VDEV_FAULT_MAPPING]	= PKVM_IOMMU_FAULT_UNMAPPED,
 	};
 	struct vdev *d = vdev_of(id);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The software virtio-iommus of a walk (virtio-model.h), and whether what they were
- * told is allowed: the truth is what they hold, at each moment. As smmu.h is for
- * SMMUv3s; ids are those of the registry.
+ * The software virtio-iommus of a walk (virtio-model.h), and the checks that the
+ * mappings which they hold are allowed at each moment. The counterpart of smmu.h; ids
+ * are those of the registry.
  */
 #ifndef VDEV_H
 #define VDEV_H
@@ -14,9 +14,9 @@
 #define VDEV_MAX	4
 
 void vdev_add(int id, const struct vdev_config *config);
-void vdev_break(int id, enum vdev_lie how);	/* from now on; HONEST: works again */
+void vdev_break(int id, enum vdev_lie how);	/* takes effect at once; HONEST: works again */
 
-/* From the environment. */
+/* Called by the environment. */
 bool vdev_has(uint64_t pa);			/* a register */
 uint64_t vdev_mmio(uint64_t pa, bool write, uint64_t val, int size);
 void vdev_mmio_taken(uint64_t base, uint64_t size);
@@ -26,21 +26,21 @@ void vdev_check_revoked(uint64_t pfn, uint64_t nr);
 void vdev_check_freed(uint64_t pa);
 void vdev_check_pinned(void);
 
-/* From the walk. */
+/* Called by the walk. */
 void vdev_check_enabled(int id);
 void vdev_check_stream(int id, uint32_t sid, bool attached, uint64_t domain);
-/* All that devices reach through it; or what is new, which is faster. */
+/* Check all that devices reach through it, or only new mappings, which is faster. */
 void vdev_check_reach(int id, bool all);
 bool vdev_room(int id);				/* for an event */
-/* One access; a refused one is recorded, and @f what has to be read of it. */
+/* One access. A refused access is recorded, and @f set to the record to expect. */
 enum smmu_result vdev_dma(int id, uint32_t sid, uint64_t addr, bool write, uint64_t *pa,
 			  struct spec_fault *f);
-unsigned int vdev_notified(void);		/* by requests: the most of any, since last asked */
+unsigned int vdev_notified(void);		/* most requests to one since the last call */
 void vdev_strange(int id, uint32_t sid, int reason, bool has_addr, uint64_t addr, bool write);
 
 /*
- * Whether an IOMMU has to know all that is mapped in a domain, and how much that
- * is; what may linger after a lazy unmap comes on top. Set by the walk.
+ * Returns true if an IOMMU must have all mappings of a domain; sets @mapped to their
+ * bytes. Mappings that may linger after a lazy unmap are not counted. Set by the walk.
  */
 extern bool (*vdev_knows)(int id, uint64_t domain, uint64_t *mapped, uint64_t *lingers);
 /* The page tables of this boot are those of stage 1. */

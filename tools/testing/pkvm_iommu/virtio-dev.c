@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The virtio-iommu backend alone against the software device (virtio-model.h),
- * that checks what it is told and lies about the rest. TAP on stdout. "Physical"
- * addresses are this program's own.
+ * Test of the virtio-iommu backend without the core, against the software device
+ * (virtio-model.h), which checks requests and lies in its answers. TAP on stdout.
+ * "Physical" addresses are virtual addresses of this program.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The backend itself, because each boot here begins without its state. */
+/* Included, because each boot of this test clears the state of the backend. */
 #include VIRTIO_C
 
 #include "virtio-model.h"
@@ -58,7 +58,7 @@ static void ok(bool good, const char *fmt, ...)
 	printf("\n");
 }
 
-/********** what the backend calls */
+/********** functions that the backend calls */
 
 void env_bug(const char *func, const char *file, int line)
 {
@@ -88,9 +88,9 @@ void pkvm_iommu_lost_command(struct pkvm_iommu *iommu)
 	longjmp(lost, 1);
 }
 
-/********** what the device calls */
+/********** functions that the device calls */
 
-/* What it may touch lies in one of the pages. */
+/* The device may access these pages only. */
 void *vdev_memory(struct vdev *d, uint64_t addr, uint64_t size)
 {
 	int i;
@@ -184,7 +184,7 @@ static int mapped(void)
 
 #define LOST	1
 
-/* The result of a call to a device that lies from now on. */
+/* Result of a call while the device lies. */
 static int lying(enum vdev_lie lie, int (*call)(void))
 {
 	int ret = LOST;
@@ -265,7 +265,7 @@ static void test_lies(void)
 
 	for (lie = SILENT; lie <= REFUSED; lie++) {
 		for (i = 0; i < 4; i++) {
-			/* One request is used twice only if there are two. */
+			/* ID_TWICE needs at least two requests. */
 			if (lie == ID_TWICE && calls[i].call != map)
 				continue;
 			boot(HONEST);

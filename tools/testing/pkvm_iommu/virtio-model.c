@@ -31,7 +31,7 @@ enum {
 	F_INPUT_RANGE = 0, F_DOMAIN_RANGE = 1, F_MAP_UNMAP = 2, F_BYPASS = 3, F_PROBE = 4,
 	F_MMIO = 5, F_BYPASS_CONFIG = 6, F_EVENT_IDX = 29, F_VERSION_1 = 32, F_PACKED = 34,
 };
-/* Requests, and what became of them (5.13.6). */
+/* Requests and their states (5.13.6). */
 enum { T_ATTACH = 1, T_DETACH, T_MAP, T_UNMAP };
 enum { S_OK, S_IOERR, S_UNSUPP, S_DEVERR, S_INVAL, S_RANGE, S_NOENT, S_FAULT, S_NOMEM };
 enum { D_NEXT = 1, D_WRITE = 2 };
@@ -148,7 +148,7 @@ static u8 do_attach(struct vdev *d, const struct attach *req, u64 name)
 		return S_NOENT;
 	if (!d->c.no_ranges && req->domain >> d->c.tag_bits)
 		fail("virtio %d: no domain can be %u", d->id, req->domain);
-	/* Allowed (5.13.6.3.2), but nothing that a core wants. */
+	/* Allowed (5.13.6.3.2), but a core never does it. */
 	if (d->domain[req->endpoint])
 		fail("virtio %d: attach of endpoint %u, which is attached", d->id, req->endpoint);
 	domain = find_domain(d, req->domain);
@@ -223,7 +223,7 @@ static u8 do_unmap(struct vdev *d, const struct range *req)
 		fail("virtio %d: UNMAP of %#llx to %#llx", d->id, (ull)req->start, (ull)req->last);
 	if (!domain)
 		return no(d, S_NOENT, "UNMAP in no domain");
-	/* None is removed if one would have to be split (5.13.6.6.1). */
+	/* No mapping is removed if one would have to be split (5.13.6.6.1). */
 	for (i = 0, m = domain->map; i < domain->nr; i++, m++) {
 		if (m->start <= req->last && req->start <= m->last &&
 		    (m->start < req->start || m->last > req->last))
@@ -264,7 +264,7 @@ static u8 do_request(struct vdev *d, const void *req, u32 len, u64 name)
 	case T_MAP:
 		return do_map(d, &copy.range);
 	default:
-		/* Where the other one has an address, there is a reserved word. */
+		/* UNMAP has a reserved word where MAP has an address. */
 		if (copy.range.phys)
 			fail("virtio %d: UNMAP with a reserved word", d->id);
 		return do_unmap(d, &copy.range);
@@ -297,7 +297,7 @@ static void answer(struct vdev *d, u16 head, u64 name)
 	    lie == LEN_SHORT ? 3 : lie == LEN_LONG ? 5 : 4);
 }
 
-/* See what there is to do. */
+/* Look for new requests. */
 void vdev_poll(struct vdev *d)
 {
 	struct vdev_queue *q = &d->q[0];
@@ -313,7 +313,7 @@ void vdev_poll(struct vdev *d)
 	}
 }
 
-/* Do some of it, in whatever order (2.7.13 asks for none). */
+/* Do some requests, in any order (2.7.13 requires none). */
 static void work(struct vdev *d, u64 most)
 {
 	u64 done, name, i;
@@ -519,7 +519,7 @@ void vdev_write(struct vdev *d, u64 reg, u64 val, int size)
 	fail("virtio %d: write of register %#llx", d->id, (ull)reg);
 }
 
-/* What firmware leaves: unattached endpoints pass. */
+/* State after firmware: unattached endpoints bypass. */
 void vdev_init(struct vdev *d, const struct vdev_config *config)
 {
 	memset(d, 0, sizeof(*d));

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A software virtio-iommu behind virtio-mmio, written from Virtual I/O Device
- * Version 1.2 and sharing no line with the backend under test. It checks what it
- * is told, does requests in any order and at any time after it can see them, and
- * can lie about all that a driver reads.
+ * Version 1.2 and sharing no code with the backend under test. It checks requests,
+ * does them in any order and at any time after it can see them, and can lie in
+ * everything that a driver reads.
  *
- * What the program around it has to have is at the end.
+ * The functions that the program has to provide are at the end.
  */
 #ifndef VIRTIO_MODEL_H
 #define VIRTIO_MODEL_H
@@ -29,17 +29,17 @@ enum vdev_lie {
 /* A kind of hardware, and how it misbehaves. */
 struct vdev_config {
 	uint64_t base, size;		/* of its registers */
-	unsigned int endpoints;		/* stream ids below this are there */
+	unsigned int endpoints;		/* exclusive end of the stream ids that exist */
 	unsigned int input_bits;	/* of I/O virtual addresses */
 	unsigned int tag_bits;		/* of domains' ids */
-	bool no_ranges;			/* does not say so, and has no limits */
-	bool no_mmio;			/* does not know of MMIO */
-	bool incoherent;		/* says the firmware */
-	/* What a core never asks for, such as a mapping over another, is a failure. */
+	bool no_ranges;			/* does not report limits, and has none */
+	bool no_mmio;			/* without VIRTIO_IOMMU_F_MMIO */
+	bool incoherent;		/* according to the firmware */
+	/* Fail on requests that a core never makes, such as a mapping over another. */
 	bool strict;
 	bool polls;			/* does not wait for a notification */
-	unsigned int latency;		/* looks at the time until it does something */
-	unsigned int refuses;		/* one in so many MAP, for want of memory; 0: never */
+	unsigned int latency;		/* reads of the counter until it acts */
+	unsigned int refuses;		/* one per this many MAP, for want of memory; 0: never */
 	enum vdev_lie lie;
 };
 
@@ -56,15 +56,15 @@ struct vdev_config {
 struct vdev_mapping {
 	uint64_t start, last, phys;	/* the last byte, as in a request */
 	uint32_t flags;
-	bool fresh;			/* for whoever looks at it */
+	bool fresh;			/* not checked yet */
 };
 
-/* There is one while an endpoint is attached (5.13.6.3). */
+/* A domain exists while an endpoint is attached (5.13.6.3). */
 struct vdev_domain {
 	uint32_t tag;
 	uint64_t name;			/* see vdev_name() */
 	unsigned int endpoints;
-	uint64_t bytes;			/* that are mapped */
+	uint64_t bytes;			/* mapped bytes */
 	struct vdev_mapping *map;
 	int nr, max;
 	struct vdev_domain *next;
@@ -75,7 +75,7 @@ struct vdev_domain {
 
 struct vdev_queue {
 	uint32_t num, ready;
-	uint16_t served;		/* index up to which buffers were taken */
+	uint16_t served;		/* index of the first buffer not taken yet */
 	uint64_t desc, avail, used;
 };
 
@@ -89,7 +89,7 @@ struct vdev {
 	struct vdev_queue q[2];		/* requests, events */
 	struct {			/* requests that it has seen */
 		uint16_t head;
-		uint64_t name;		/* then, if it is an attach */
+		uint64_t name;		/* vdev_name() then, for an attach */
 	} pending[VDEV_QUEUE];
 	int nr_pending;
 	unsigned int wait;
@@ -105,15 +105,15 @@ void vdev_write(struct vdev *d, uint64_t reg, uint64_t val, int size);
 void vdev_poll(struct vdev *d);			/* memory may have changed */
 void vdev_tick(struct vdev *d);			/* time goes by */
 const struct vdev_mapping *vdev_find(const struct vdev_domain *domain, uint64_t addr);
-/* Tell of a fault; false if there is no buffer for it. */
+/* Report a fault. Returns false if there is no buffer for it. */
 bool vdev_event(struct vdev *d, uint8_t reason, uint32_t flags, uint32_t endpoint,
 		uint64_t address);
 bool vdev_event_room(struct vdev *d);
 
 /*
- * The program's: what is at an address that a queue or a descriptor has; the name of
- * a domain that is attached to by a request that is seen now; chance; and a look at a
- * mapping that was just made.
+ * Provided by the program: access to memory at an address from a queue or descriptor;
+ * a name for the domain of an attach request that is seen now; random numbers; and a
+ * check of a mapping that was just made.
  */
 void *vdev_memory(struct vdev *d, uint64_t addr, uint64_t size);
 uint64_t vdev_name(struct vdev *d);

@@ -4,10 +4,9 @@
  * it compiles for the build machine. The headers that the sources name are
  * either the real ones (Makefile: REAL), those of tools/include, or empty.
  *
- * What matters to the tests is here and in env.c: stores that hardware may see
- * in the middle of an update, barriers and cache maintenance go through hooks;
- * locks know their order; registers belong to the software SMMU; BUG() is
- * caught.
+ * This file and env.c replace the following for the tests. Stores that hardware may
+ * see in the middle of an update, barriers and cache maintenance call hooks. Locks
+ * check their order. Register accesses go to the software IOMMUs. BUG() is caught.
  */
 #ifndef EL2_H
 #define EL2_H
@@ -96,7 +95,7 @@ typedef u64 kvm_pte_t;
 #define ALIGN_DOWN(x, a)	((x) & ~((typeof(x))(a) - 1))
 #endif
 
-/* The kernel compares where the signs cannot differ; here they are not asked. */
+/* Without the kernel's check that both arguments have the same signedness. */
 #undef min
 #undef max
 #undef min_t
@@ -112,7 +111,7 @@ typedef u64 kvm_pte_t;
 #define max_t(type, a, b)	max((type)(a), (type)(b))
 #define clamp(v, lo, hi)	min(max(v, lo), hi)
 
-/* An EL2 that stops is a failed test, or an expected one: env.c knows. */
+/* BUG() ends the call; env.c decides if the test has failed. */
 #undef BUG
 #undef BUG_ON
 #undef WARN_ON
@@ -136,7 +135,7 @@ typedef u64 kvm_pte_t;
 #undef unreachable
 #define unreachable()		__builtin_unreachable()
 
-/* CPUs are logical: env.c and interleave.c say which one runs. */
+/* CPUs are logical: env.c and interleave.c choose the one that runs. */
 #define DEFINE_PER_CPU(type, name)	__typeof__(type) name[ENV_CPUS]
 #define this_cpu_ptr(ptr)		(&(*(ptr))[env_this_cpu])
 
@@ -285,7 +284,7 @@ static inline bool set_bit_once(unsigned long nr, volatile unsigned long *addr)
 #define __assign_bit(nr, addr, value)					\
 	((value) ? __set_bit(nr, addr) : __clear_bit(nr, addr))
 
-/* What <linux/io-pgtable.h> and the page-table library mention. */
+/* Declarations for <linux/io-pgtable.h> and the page-table library. */
 struct device;
 struct iova_bitmap;
 struct iommu_dirty_bitmap { struct iova_bitmap *bitmap; };
@@ -306,7 +305,7 @@ struct iommu_iotlb_gather { unsigned long start, end; size_t pgsize; bool queued
 #define DMA_TO_DEVICE		1
 enum dma_data_direction { DMA_NOTHING };
 
-/* What the stock driver's header mentions; none of it is used. */
+/* Declarations for the header of the stock driver; none is used. */
 enum iommu_hw_info_type { IOMMU_HW_INFO_NONE };
 enum iommu_viommu_type { IOMMU_VIOMMU_NONE };
 struct iommu_user_data;

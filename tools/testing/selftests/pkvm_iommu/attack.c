@@ -7,21 +7,21 @@
  *
  * outcome:
  *	reached	the attack worked: the secret was read, memory was changed
- *	blocked	memory is unchanged or nothing was read, and the IOMMU's record
- *		of just this access proves why. For memory that comes back to
+ *	blocked	memory is unchanged or nothing was read, and the IOMMU's fault
+ *		record of this access proves why. For memory that returns to
  *		the host: it is zero, and reachable again.
  *	refused	the hypercall failed with the documented error, or the CPU's
  *		access with a signal
  *	n/a	there is nothing to attack, as with the protection off; or pKVM
- *		stops it by itself, and the protection is off
+ *		stops it without the layer, and the protection is off
  *	fail	none of these
  *
- * The positive control (the device reads and writes host memory) runs before
- * and after each row; a row around which it breaks is a fail.
+ * The positive control (the device reads and writes host memory) runs before and
+ * after each row; the row fails if the control does.
  *
  *	attack [id ...]		only these
  *
- * First line "rows <n>", last line "end <n>": fewer is a run that died.
+ * First line "rows <n>", last line "end <n>": fewer rows mean that the run died.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -55,7 +55,7 @@ static bool run_row(const struct row *row)
 	enum outcome outcome = FAIL;
 
 	evidence[0] = '\0';
-	/* The control after the row before is the control before this one. */
+	/* The control after the previous row is also the control before this one. */
 	outcome = row->run(row);
 	if (!control()) {
 		size_t len = strlen(evidence);
@@ -64,7 +64,7 @@ static bool run_row(const struct row *row)
 			 "; DMA to host memory does not work after it");
 		outcome = FAIL;
 	}
-	/* Stopped, but not by what is being tested: that shows nothing. */
+	/* Stopped, but not by the layer, which is off: nothing is shown. */
 	if (row->stock && layer_off && (outcome == BLOCKED || outcome == REFUSED))
 		outcome = NOT_THERE;
 	printf("row %s|%s|%s|%s\n", row->id, row->text, names[outcome], evidence);

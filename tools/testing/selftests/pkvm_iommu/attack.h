@@ -11,107 +11,106 @@
 #include "testdev.h"
 #include "vm.h"
 
-/* How an attack ended. The catalogue: attack.c. */
+/* Outcome of an attack. The catalogue is described in attack.c. */
 enum outcome {
-	REACHED,	/* it worked: the secret was read, memory was changed */
-	BLOCKED,	/* nothing read, nothing changed, and something proves why */
+	REACHED,	/* the attack worked: the secret was read, memory was changed */
+	BLOCKED,	/* nothing read, nothing changed, and a record proves why */
 	REFUSED,	/* the documented error, or a fault on the CPU's access */
-	NOT_THERE,	/* there is nothing to attack here */
+	NOT_THERE,	/* this machine has nothing to attack */
 	FAIL,		/* none of these: the test proves nothing */
 };
 
 struct row {
 	const char *id, *text;
 	enum outcome (*run)(const struct row *row);
-	uint64_t arg;		/* of run */
-	bool stock;		/* pKVM stops it with our layer off too */
+	uint64_t arg;		/* argument of run */
+	bool stock;		/* pKVM stops it without the IOMMU layer too */
 };
 
 extern const struct row rows[];
 extern const size_t nr_rows;
 
-/* Bytes of a DMA attack: few, as each 4 of them may make a fault record. */
+/* Bytes of a DMA attack: few, because each 4 bytes may make a fault record. */
 #define ATTACK_LEN	64
 
 extern struct edu edu;
-/* The IOMMU that edu is behind, and the domain that the kernel has it in. */
+/* The IOMMU of edu, and the domain that the kernel has attached it to. */
 extern uint64_t iommu, home;
-/* A page of ours, which the positive control uses. */
+/* A page of this program, which the positive control uses. */
 extern uint64_t own_phys;
 
-/* Sets the evidence of the row under way. */
+/* Set the evidence of the current row. */
 void say(const char *text, ...) __attribute__((format(printf, 1, 2)));
-/* The same, of a row that could not be done: FAIL. */
+/* The same for a row that could not be run: returns FAIL. */
 enum outcome broken(const char *what);
 
 /* probe.c: */
 
 /* 0 or a negative errno. */
 int probe_init(void);
-/* Between these, what the attacker has mapped where the kernel has edu is not there. */
+/* Remove the attack's mappings from the domain of edu, and add them again. */
 void probe_leave(void);
 int probe_enter(void);
 
-/* REACHED if the hypervisor takes calls. */
+/* Returns REACHED if EL2 accepts calls. */
 enum outcome in_service(void);
-/* What a call needs that says -ENOMEM. The kernel is without these for good. */
+/* Give EL2 the pages that a call with -ENOMEM asks for. The kernel leaks them. */
 bool give_pages(uint64_t n);
-/* A page at its own address, in @domain: x1 of the calls. */
+/* Map a page at its physical address in @domain. Returns x1 of the calls. */
 int64_t map_page(uint64_t domain, uint64_t phys);
 int64_t unmap_page(uint64_t domain, uint64_t phys, uint64_t flags);
 
 /*
  * The positive control: DMA reads and writes host memory. Leaves the control's
- * pattern in the device's buffer, so that "the device did nothing" differs
- * from "the device read zeros".
+ * pattern in the device's buffer, which distinguishes a device that did nothing
+ * from one that read zeros.
  */
 bool control(void);
 
 /*
- * DMA read of ATTACK_LEN bytes. @secret is what is there, or NULL where only
- * EL2 knows: any non-zero byte is then a leak. @got (ATTACK_LEN bytes, may be
- * NULL) is what came.
+ * DMA read of ATTACK_LEN bytes. @secret is the contents of the memory, or NULL if
+ * only EL2 knows them: any non-zero byte is then a leak. @got (ATTACK_LEN bytes, may
+ * be NULL) is set to the bytes that the device read.
  */
 enum outcome dma_read(uint64_t phys, const void *secret, void *got);
 /* The same, of @len bytes up to ATTACK_LEN. */
 enum outcome dma_read_len(uint64_t phys, size_t len, const void *secret,
 			  void *got);
 
-/* By DMA: the first ATTACK_LEN bytes in a page that are not zero, or 0. */
+/* Find the first non-zero ATTACK_LEN bytes of a page by DMA. Returns 0 if there are none. */
 uint64_t dma_find(uint64_t phys);
 
 /*
  * DMA write of @data, or of a pattern if NULL, @len bytes up to ATTACK_LEN.
- * Only the caller can tell whether memory changed: it calls dma_write_result()
- * with what it found.
+ * The caller checks if memory has changed, and calls dma_write_result().
  */
 bool dma_write(uint64_t phys, const void *data, size_t len);
 enum outcome dma_write_result(bool changed);
 extern const uint8_t attack_pattern[ATTACK_LEN];
 
 /*
- * DMA of a detached stream, to and from our own page. The read wants
- * attack_pattern: look at the buffer when the stream is attached again.
+ * DMA of a detached stream, to and from our own page. The read tries to load
+ * attack_pattern: check the buffer when the stream is attached again.
  */
 enum outcome detached_write(void);
 enum outcome detached_read(void);
 bool buffer_is(const void *expected);
 
-/* CPU access through /dev/mem: 0, the signal that it got, or a negative errno. */
+/* CPU access through /dev/mem. Returns 0, the signal that was raised, or a negative errno. */
 int cpu_read(uint64_t phys, uint32_t *value);
 int cpu_write(uint64_t phys, uint32_t value);
 /* The same as an attack, with its positive control. */
 enum outcome cpu_attack(uint64_t phys);
-/* Flips bits of a register, which others of it may enable; and back again. */
+/* Flip bits of a register and restore them; @set enables the write, if it needs it. */
 enum outcome cpu_write_attack(uint64_t phys, uint32_t flip, uint32_t set);
 
 /*
- * The @n-th range of a kind (PKVM_IOMMU_TEST_RANGE_*): what the test device
- * says, else what the kernel's own tables say. ranges.c.
+ * Find the @n-th range of a kind (PKVM_IOMMU_TEST_RANGE_*) with the test device, or
+ * without it from /proc. ranges.c.
  */
 bool find_range(uint64_t kind, unsigned int n, uint64_t *start, uint64_t *size);
 
-/* attack_regs.c: what a device, or the CPU, does to the registers of an IOMMU. */
+/* attack_regs.c: accesses of a device or the CPU to the registers of an IOMMU. */
 enum outcome regs_read(uint64_t start, uint64_t size);
 enum outcome regs_write(uint64_t start, uint64_t size);
 enum outcome regs_cpu_write(uint64_t start, uint64_t size);
@@ -120,7 +119,7 @@ enum outcome regs_cpu_write(uint64_t start, uint64_t size);
 enum outcome topup_mapped(const struct row *row);
 enum outcome pool_map(const struct row *row);
 
-/* REFUSED if @res is @err, with SMCCC success. -ENODEV: NOT_THERE. */
+/* REFUSED if @res is @err, with SMCCC success; NOT_THERE if it is -ENODEV. */
 enum outcome expect_errno(struct td_res res, int err);
 
 #endif

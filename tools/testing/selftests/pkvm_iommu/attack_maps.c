@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Attacks by what a domain has mapped, which need no DMA. */
+/* Attacks by the mappings of a domain, without DMA. */
 #include <errno.h>
 
 #include "attack.h"
@@ -25,7 +25,7 @@ static bool domain_end(uint64_t domain)
 	return !err;
 }
 
-/* What a device reaches must not become EL2's while it does. */
+/* A page that a device reaches must not become EL2's. */
 enum outcome topup_mapped(const struct row *row)
 {
 	enum outcome outcome = in_service();
@@ -44,7 +44,7 @@ enum outcome topup_mapped(const struct row *row)
 	return outcome;
 }
 
-/* What was left over after boot is the host's again: the CPU reads it. */
+/* Pages left over after boot belong to the host again: the CPU can read them. */
 enum outcome pool_map(const struct row *row)
 {
 	enum outcome outcome = in_service();
@@ -62,7 +62,7 @@ enum outcome pool_map(const struct row *row)
 		bool hidden = cpu_read(at, &unused) > 0;
 		int64_t err = map_page(domain, at);
 
-		/* What the tables needed may just have been this page. */
+		/* The tables of the mapping may have used this page. */
 		if (!hidden && err == -EPERM)
 			hidden = cpu_read(at, &unused) > 0;
 		refused += hidden && err == -EPERM;

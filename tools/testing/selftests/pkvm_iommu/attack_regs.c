@@ -3,15 +3,15 @@
 #include "attack.h"
 
 /*
- * What lets streams bypass an IOMMU, and who has a domain does not notice: a change
- * is harmless for a while, and can be read back.
+ * A register bit that lets unattached streams bypass the IOMMU. Attached streams do
+ * not notice, so that the bit can be changed for a moment, read back and restored.
  */
 struct bypass {
 	uint64_t offset;
 	uint32_t flip, set;
 };
 
-/* QEMU's; what anybody maps of an SMMU is larger. */
+/* Size of QEMU's virtio-mmio window; an SMMU's is larger. */
 #define VIRTIO_WINDOW	0x200
 
 static struct bypass bypass_of(uint64_t size)
@@ -51,7 +51,7 @@ enum outcome regs_cpu_write(uint64_t start, uint64_t size)
 	return cpu_write_attack(start + b.offset, b.flip, b.set);
 }
 
-/* Registers are 32 bits wide: a longer access may well read as zero. */
+/* Registers are 32 bits wide: a longer access may read as zero. */
 enum outcome regs_read(uint64_t start, uint64_t size)
 {
 	(void)size;

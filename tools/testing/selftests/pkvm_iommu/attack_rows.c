@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The rows of the attack catalogue: attack.c says what they print. */
+/* The rows of the attack catalogue. See attack.c for their output. */
 #include <errno.h>
 #include <string.h>
 
 #include "attack.h"
 
-/* The victim: one protected VM for all rows that need a living guest. */
+/* The victim: one protected VM for all rows that need a running guest. */
 #define GUEST_PAGES	8
 enum guest_page { CODE, DATA, LENT, STALE };
-/* Where guest.S has nothing. */
+/* Offset in the code page that guest.S does not use. */
 #define CODE_SPARE	2048
 
 static struct vm vm;
@@ -27,7 +27,7 @@ static bool guest_ready(size_t page)
 	return !ret;
 }
 
-/* Words of the page that are not the secret; 0 is all well, -1 a dead guest. */
+/* Number of words of the page that differ from the secret; -1 if the guest is dead. */
 static int64_t guest_verify(size_t page)
 {
 	uint64_t wrong;
@@ -100,7 +100,7 @@ static enum outcome guest_code_write(const struct row *row)
 	return dma_write_result(before != after);
 }
 
-/* The page is the host's to read while it is shared, and not after. */
+/* The host can read the page while it is shared, and not afterwards. */
 static enum outcome guest_unshared_read(const struct row *row)
 {
 	uint8_t secret[ATTACK_LEN];
@@ -115,7 +115,7 @@ static enum outcome guest_unshared_read(const struct row *row)
 		return broken("DMA did not read the page while it was shared");
 	if (!guest_op(OP_UNSHARE, LENT))
 		return broken("the guest could not unshare");
-	/* Has the secret leave the device's buffer. */
+	/* Overwrite the secret in the device's buffer. */
 	if (!control())
 		return broken("control broken after unsharing");
 	return dma_read(vm_phys(&vm, LENT), secret, NULL);
@@ -143,7 +143,7 @@ static enum outcome guest_unshared_write(const struct row *row)
 	return dma_write_result(wrong);
 }
 
-/* Translations that the IOMMU cached while the page was the host's. */
+/* Translations that the IOMMU cached while the host owned the page. */
 static enum outcome guest_stale_read(const struct row *row)
 {
 	uint8_t filler[ATTACK_LEN], secret[ATTACK_LEN];
@@ -172,7 +172,7 @@ out:
 	return outcome;
 }
 
-/* Memory of a guest that is gone: wiped, and the host's again. */
+/* Memory of a guest that has ended: wiped, and owned by the host again. */
 static enum outcome guest_dead_read(const struct row *row)
 {
 	static const uint8_t zero[ATTACK_LEN];
@@ -206,14 +206,14 @@ static enum outcome guest_dead_read(const struct row *row)
 }
 
 /*
- * A read of zeros without a fault proves nothing: then look for memory in the
- * range that holds something. Never gets that far where reads are blocked.
+ * A read of zeros without a fault proves nothing: search the range for non-zero
+ * memory. Not reached if reads are blocked.
  */
 #define LOOKS	24
 
 static enum outcome read_range(uint64_t start, uint64_t size)
 {
-	/* EL2's carve-out has its tables behind a long stretch of zeros. */
+	/* The tables in EL2's carve-out follow many pages of zeros. */
 	uint64_t step = size > LOOKS * PAGE ? 32 * PAGE : PAGE;
 	enum outcome outcome = dma_read(start, NULL, NULL);
 	uint64_t at, found = 0;
@@ -229,9 +229,9 @@ static enum outcome read_range(uint64_t start, uint64_t size)
 }
 
 /*
- * Overwrites ATTACK_LEN bytes and restores them. Where that could bring EL2
- * down (not @spare, and not zero) the bytes that are there go back at once:
- * then only the missing fault tells.
+ * Overwrite ATTACK_LEN bytes and restore them. If that could crash EL2 (not @spare,
+ * and not zero), write the old bytes instead: then only the missing fault shows that
+ * the write was not blocked.
  */
 static enum outcome write_at(uint64_t at, bool spare)
 {
@@ -264,7 +264,7 @@ static enum outcome write_at(uint64_t at, bool spare)
 	return dma_write_result(true);
 }
 
-/* All ranges of the kind: all must be out of reach. */
+/* Attack all ranges of the kind. */
 #define RANGES_MAX	4
 
 static enum outcome each_range(uint64_t kind,
@@ -299,9 +299,9 @@ static enum outcome range_write(const struct row *row)
 }
 
 /*
- * Of the pool, what was left over after boot is the host's again: attack its
- * first page, and the last that the CPU cannot read. That is another table's
- * word than the one under test.
+ * Pages of the pool that were left over after boot belong to the host again: attack
+ * its first page, and the last page that the CPU cannot read, which holds another
+ * table.
  */
 static enum outcome write_pool(uint64_t start, uint64_t size)
 {
@@ -324,7 +324,7 @@ static enum outcome pool_write(const struct row *row)
 	return each_range(row->arg, write_pool);
 }
 
-/* The end of EL2's text is an exception table, and padding. */
+/* EL2's text ends with an exception table and padding. */
 static enum outcome write_text_end(uint64_t start, uint64_t size)
 {
 	return write_at(start + size - ATTACK_LEN, true);
@@ -405,7 +405,7 @@ static enum outcome guest_pgd_read(const struct row *row)
 	(void)row;
 	if (outcome != REACHED)
 		return outcome;
-	/* Its entries are few: the one for GUEST_RAM is near the start. */
+	/* It has few entries; the one for GUEST_RAM is near the start. */
 	for (offset = 0; offset < 2 * ATTACK_LEN; offset += ATTACK_LEN) {
 		outcome = dma_read(phys + offset, NULL, NULL);
 		if (outcome != FAIL)
@@ -432,7 +432,7 @@ static struct td_res topup(uint64_t phys)
 	return td_call(PKVM_IOMMU_TOPUP, phys / PAGE, 1, 0);
 }
 
-/* Of all domains that there can be. */
+/* Larger than the id of any domain. */
 #define NO_SUCH_DOMAIN	0xffff
 
 static enum outcome detached(const struct row *row)
@@ -456,7 +456,7 @@ static enum outcome detached(const struct row *row)
 	return outcome;
 }
 
-/* The kernel has let go of the device, and its stream; root still drives it. */
+/* The kernel has released the device and its stream; root still drives the device. */
 static enum outcome removed(const struct row *row)
 {
 	enum outcome outcome = in_service();
@@ -551,7 +551,7 @@ static enum outcome boot_late(const struct row *row)
 	return res.x0 || res.err ? FAIL : REACHED;
 }
 
-/* Gives the pool a page that holds attack_pattern. */
+/* Give the pool a page that holds attack_pattern. */
 static enum outcome pool_give(uint64_t *phys)
 {
 	struct td_res res;
@@ -571,7 +571,7 @@ static enum outcome pool_give(uint64_t *phys)
 	return expect_errno(res, 0);
 }
 
-/* Gets that very page back. Others that come first go back to the pool. */
+/* Take this page back. Other pages that come first return to the pool. */
 static bool pool_take(uint64_t phys)
 {
 	uint64_t others[64];
@@ -732,7 +732,7 @@ const struct row rows[] = {
 	  boot_late, PKVM_IOMMU_BOOT_DONATE, .stock = true },
 	{ "late-seal", "seal the registry after boot",
 	  boot_late, PKVM_IOMMU_BOOT_SEAL, .stock = true },
-	/* Last: the guest has outlived all of it. */
+	/* Last: the guest is intact after all attacks. */
 	{ "guest-intact", "DMA write of a guest's data, with the guest through all of the above",
 	  guest_data_write, 0 },
 };

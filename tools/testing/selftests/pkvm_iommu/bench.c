@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the protection costs, for QEMU's -icount shift=4: the counter advances
- * by 16 ns per guest instruction, EL2's included. Prints "bench NAME|NUMBER".
+ * Costs of the protection, for QEMU's -icount shift=4: the counter advances by 16 ns
+ * per guest instruction, EL2's included. Prints "bench NAME|NUMBER".
  */
 #include <dirent.h>
 #include <errno.h>
@@ -32,7 +32,7 @@ static double donate(int fd, uint64_t *seal_ns)
 	struct pkvm_iommu_test_bench few = { .count = ROUNDS };
 	struct pkvm_iommu_test_bench many = { .count = 2 * ROUNDS };
 
-	/* The difference is without the hypercall's own cost. */
+	/* The difference leaves out the cost of the hypercall itself. */
 	if (ioctl(fd, PKVM_IOMMU_TEST_BENCH, &few) ||
 	    ioctl(fd, PKVM_IOMMU_TEST_BENCH, &many))
 		return -1;
@@ -61,7 +61,7 @@ static int all_streams(uint64_t op)
 #define BLOCK		(512 * PAGE)
 #define GIB		(512 * BLOCK)
 
-/* Pages for the hypervisor, which the kernel loses. */
+/* Give pages to EL2. The kernel leaks them. */
 static bool topup(uint64_t n)
 {
 	while (n--)
@@ -116,7 +116,7 @@ static bool unmap(uint64_t domain, uint64_t size)
 	return true;
 }
 
-/* 4 MiB of the host's memory, or 0. Nothing is done to it. */
+/* 4 MiB of the host's memory, or 0. It is not modified. */
 static uint64_t find_memory(void)
 {
 	unsigned long long start, end, at;
@@ -151,8 +151,8 @@ static uint64_t pool_used(void)
 }
 
 /*
- * Pages of EL2's for a domain with 1 GiB mapped, the same 2 MiB again and again; 0
- * on failure. From the memory's second page on, no block is aligned.
+ * Pages that EL2 uses for a domain with 1 GiB mapped, always the same 2 MiB; 0 on
+ * failure. Without @blocks, the memory starts at its second page: no block is aligned.
  */
 static uint64_t table_pages(bool blocks)
 {

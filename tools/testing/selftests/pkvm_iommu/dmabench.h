@@ -26,7 +26,7 @@ struct map_benchmark {
 
 #define DMA_MAP_BENCHMARK	_IOWR('d', 1, struct map_benchmark)
 
-/* All return 0 or a negative errno where not said otherwise. */
+/* All functions return 0 or a negative errno unless noted. */
 int dmabench_find(void);
 /* Write to a file of the device in sysfs. */
 int dmabench_write(const char *file, const char *text);

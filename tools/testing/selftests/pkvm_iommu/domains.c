@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * DMA domains: the calls of <uapi/linux/pkvm_iommu.h> that make, map and attach
- * them, with a device that shows where DMA really goes. TAP.
+ * DMA domains: the calls of <uapi/linux/pkvm_iommu.h> that make, map and attach them,
+ * checked by DMA of a device. TAP.
  *
  *	domains		the IOMMU translates with stage 2
  *	domains stage1	with stage 1, which has no write-only permission
  *
- * Where there is no identity domain, because the hardware walks no page tables,
- * edu comes from a domain of the kernel's, mappings go as they came, and faults
- * tell less: neither a missing permission from a missing mapping, nor, as QEMU
- * reports them, the direction, nor more of a blocked stream than its number.
+ * If the IOMMU walks no page tables, there is no identity domain: the kernel has edu in
+ * another domain, mappings can only be unmapped whole, and faults tell less. They do
+ * not distinguish a missing permission from a missing mapping. QEMU's have no
+ * direction either, and of a blocked stream only its number.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -140,7 +140,7 @@ static void test_map_arguments(uint64_t phys)
 	is(UNMAP(a, X, PAGE), 0, PAGE, 0, "UNMAP of nothing");
 }
 
-/* Mapped already: also where a range only ends in something mapped. */
+/* Mapped already, also if only the end of a range is mapped. */
 static void test_exists(uint64_t phys)
 {
 	struct td_res res;
@@ -165,7 +165,7 @@ static void test_exists(uint64_t phys)
 	is(LOOKUP(a, X + PAGE), -ENOTCONN, 0, 0, "LOOKUP afterwards");
 }
 
-/* What -ENOMEM asks for is enough. */
+/* The pages that -ENOMEM asks for are enough. */
 static void test_no_memory(uint64_t phys)
 {
 	static uint64_t pages[MANY], rest[MANY];
@@ -201,7 +201,7 @@ static void test_no_memory(uint64_t phys)
 		TOPUP(rest[n_rest]);
 }
 
-/********** memory that is not the host's */
+/********** memory that the host does not own */
 
 static void test_attach(void)
 {
@@ -247,14 +247,14 @@ static void test_dma(void)
 	tap_ok(page[0] == 1, "the old page has not changed");
 	unmap_ok(a, X, PAGE, "the other page");
 
-	/* First what is refused: see SILENT. */
+	/* First the access that is refused: see SILENT. */
 	map_ok(a, X, phys, PAGE, READ, "to read");
 	dma_writes(X, page, permission, "read-only");
 	dma_reads(X, page, OK, "read-only");
 	dma_writes(X, page, SILENT, "read-only, when it is cached");
 	unmap_ok(a, X, PAGE, "it");
 	map_ok(a, X, phys, PAGE, WRITE, "to write");
-	/* Stage 1 cannot say "write, but do not read". */
+	/* Stage 1 has no write-only permission. */
 	dma_reads(X, page, stage1 ? OK : permission, "write-only");
 	dma_writes(X, page, OK, "write-only");
 	dma_reads(X, page, stage1 ? OK : SILENT, "write-only, when it is cached");
@@ -267,7 +267,7 @@ static void test_dma(void)
 	dma(top, page, unmapped, "at the top after UNMAP");
 }
 
-/* What changes while the stream is elsewhere has changed when it is back. */
+/* Changes made while the stream is detached take effect when it is attached again. */
 static void test_reattach(void)
 {
 	uint64_t phys = phys_of((void *)page);
@@ -280,7 +280,7 @@ static void test_reattach(void)
 	map_ok(a, X, phys_of((void *)other), PAGE, RW, "another");
 	is(attach(a), 0, 0, 0, "ATTACH to A");
 	dma(X, other, OK, "to the other page");
-	/* B has nothing but the window. */
+	/* Only the window is mapped in B. */
 	is(detach(a), 0, 0, 0, "DETACH from A");
 	is(attach(b), 0, 0, 0, "ATTACH to B");
 	map_ok(b, WINDOW, phys_of((void *)window), PAGE, RW, "the window in B");
@@ -333,7 +333,7 @@ static void test_cycles(void)
 
 #define MANY_DOMAINS	2000
 
-/* Each with something mapped, at the same time. */
+/* Many domains at the same time, each with a mapping. */
 static void test_many(uint64_t phys)
 {
 	static uint64_t d[MANY_DOMAINS];
@@ -356,7 +356,7 @@ static void test_many(uint64_t phys)
 		good += !unmap(d[i], X + i * PAGE, PAGE, &mapped) && mapped == PAGE &&
 			!domain_free(d[i]).err;
 	tap_ok(good == n, "DOMAIN_FREE of all of them: %d", good);
-	/* What was given for them is in the pool, but for slots of the domain table. */
+	/* Their pages are free again, except those of the domain table. */
 	after = state();
 	tap_ok(after.value[PKVM_IOMMU_INFO_POOL_TOTAL] - after.value[PKVM_IOMMU_INFO_POOL_FREE] -
 	       (before.value[PKVM_IOMMU_INFO_POOL_TOTAL] -
@@ -364,7 +364,7 @@ static void test_many(uint64_t phys)
 	       "their memory is unused again");
 }
 
-/* The kernel's shrinkers find what the pool does not need: all those domains' memory. */
+/* The kernel's shrinker takes back the free pages of the pool: those of all domains. */
 static void test_shrinker(uint64_t phys)
 {
 	uint64_t before, after;
@@ -407,12 +407,12 @@ static void test_lifetime(void)
 	is(MAP(old, X, phys, PAGE, RW), -ENXIO, 0, 0, "MAP in it");
 	is(UNMAP(old, X, PAGE), -ENXIO, 0, 0, "UNMAP in it");
 	is(LOOKUP(old, X), -ENXIO, 0, 0, "LOOKUP in it");
-	/* The stream is still the host's to use. */
+	/* The host can still use the stream. */
 	is(attach(home), 0, 0, 0, "ATTACH to where it was");
 	control("in identity again");
 	is(detach(home), 0, 0, 0, "DETACH from there");
 
-	/* No translation of the old domain may serve the new one. */
+	/* No translation of the old domain may be used for the new one. */
 	a = domain_alloc();
 	tap_ok(a != 0, "DOMAIN_ALLOC");
 	tap_note("domain %llu was %llu", (ull)a, (ull)old);
@@ -425,8 +425,8 @@ static void test_lifetime(void)
 }
 
 /*
- * Tables all over the address space take several calls to free. After the first
- * it is no domain any more, but for the next.
+ * Tables across the address space take several calls to free. After the first call,
+ * only DOMAIN_FREE finds the domain.
  */
 static void test_dying(uint64_t phys)
 {
@@ -451,7 +451,7 @@ static void test_dying(uint64_t phys)
 	is(FREE(b), -ENXIO, 0, 0, "DOMAIN_FREE of B again");
 }
 
-/* Which IOMMU has edu's stream, and in which domain. */
+/* Find the IOMMU of edu, and the domain that edu is attached to. */
 static bool find_iommu(void)
 {
 	if (!td_take_stream(edu.sid, &iommu, &home))
@@ -485,7 +485,7 @@ int main(int argc, char **argv)
 	b = domain_alloc();
 	if (!tap_ok(a && b && a != b, "two domains: %llu and %llu", (ull)a, (ull)b))
 		return tap_done();
-	/* So that no refusal is for want of memory. */
+	/* Enough pages, so that no call fails for want of memory. */
 	topup(64);
 	map_ok(a, WINDOW, phys_of((void *)window), PAGE, RW, "a window");
 	test_unknown_domain(phys);

@@ -2,7 +2,7 @@
 #ifndef DOMAINS_H
 #define DOMAINS_H
 
-/* What the files of `domains` have in common: the calls, and DMA by edu. */
+/* Interfaces between the files of `domains`: calls, and DMA by edu. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,11 +20,11 @@
 #define WRITE		PKVM_IOMMU_PROT_WRITE
 #define RW		(READ | WRITE | PKVM_IOMMU_PROT_CACHE)
 
-/* I/O virtual addresses, where no machine of ours has memory. */
+/* I/O virtual addresses at which the test machines have no memory. */
 #define WINDOW		0x10000000UL
 #define X		0x12345000UL
 #define Y		0x20000000UL	/* aligned to a block */
-#define Z		0x800000000UL	/* the same; never a page table there */
+#define Z		0x800000000UL	/* aligned to a block; a page table is never made there */
 
 #define FOR_EACH(i, a)	for (i = 0; i < sizeof(a) / sizeof((a)[0]); i++)
 
@@ -33,11 +33,11 @@ typedef unsigned long long ull;
 extern struct edu edu;
 extern uint64_t iommu, limit;
 extern bool stage1;
-/* Whether there is an identity domain; and the domain that edu comes from. */
+/* True if edu's IOMMU has an identity domain; and edu's domain before the test. */
 extern bool identity;
 extern uint64_t home;
-extern uint64_t a, b;		/* the domains; edu is in A where not said otherwise */
-/* Pages of ours: the way into and out of edu's buffer, and two to be reached. */
+extern uint64_t a, b;		/* the domains; edu is attached to A unless noted */
+/* Pages of this program: one to load and show edu's buffer, and two targets of DMA. */
 extern volatile uint32_t *window, *page, *other;
 
 #define CALL4(op, a1, a2, a3)	call(PKVM_IOMMU_##op, a1, a2, a3, 0, 0)
@@ -57,9 +57,8 @@ struct state {
 #define MANY 4096
 
 /*
- * Expectations other than enum pkvm_iommu_fault_reason. QEMU records no fault
- * where it is its cache of translations that refuses, nor beyond the reach of
- * stage 2.
+ * Expectations other than enum pkvm_iommu_fault_reason. QEMU records no fault if its
+ * cache of translations refuses the access, nor beyond the input size of stage 2.
  */
 #define OK	(-1)
 #define SILENT	(-2)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The calls that `domains` makes, and what each test is made of.
+ * Calls and checks that the tests of `domains` consist of.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,8 +13,8 @@ struct edu edu;
 uint64_t iommu, limit;
 bool stage1, identity;
 uint64_t home;
-uint64_t a, b;		/* the domains; edu is in A where not said otherwise */
-/* Pages of ours: the way into and out of edu's buffer, and two to be reached. */
+uint64_t a, b;		/* the domains; edu is attached to A unless noted */
+/* Pages of this program: one to load and show edu's buffer, and two targets of DMA. */
 volatile uint32_t *window, *page, *other;
 
 struct td_res call(uint64_t op, uint64_t arg1, uint64_t arg2, uint64_t arg3, uint64_t arg4,
@@ -79,7 +79,7 @@ bool topup(uint64_t n)
 	return true;
 }
 
-/* Take pages from the pool, up to MANY or until that at @last came. */
+/* Take pages from the pool, up to MANY, or up to the page at @last. */
 size_t drain(uint64_t pages[MANY], uint64_t last)
 {
 	struct td_res res;
@@ -96,7 +96,7 @@ size_t drain(uint64_t pages[MANY], uint64_t last)
 	return n;
 }
 
-/* Have back the page at @phys, which the pool has, and no other. */
+/* Take the page at @phys back from the pool, and no other page. */
 bool take_back(uint64_t phys)
 {
 	static uint64_t pages[MANY];
@@ -116,7 +116,7 @@ void can_donate(uint64_t phys, bool expect, const char *name)
 	struct state before = state(), after;
 	struct td_res res = TOPUP(phys);
 
-	/* Ours again before anything touches it. */
+	/* Take it back before this program accesses it. */
 	if (!res.err && !take_back(phys))
 		tap_bail("lost a page");
 	after = state();
@@ -138,7 +138,7 @@ uint64_t domain_alloc(void)
 	return res.err ? 0 : res.x2;
 }
 
-/* Errno, and how many bytes; gives memory and goes on. */
+/* Map, giving memory as needed. Returns an errno, and the bytes that are mapped. */
 int64_t map(uint64_t domain, uint64_t iova, uint64_t phys, uint64_t size, uint64_t prot,
 	    uint64_t *done)
 {
@@ -160,7 +160,7 @@ int64_t map(uint64_t domain, uint64_t iova, uint64_t phys, uint64_t size, uint64
 	return 0;
 }
 
-/* All of it in steps: errno; what was mapped. */
+/* Unmap in steps. Returns an errno, and the bytes that were mapped. */
 int64_t unmap(uint64_t domain, uint64_t iova, uint64_t size, uint64_t *mapped)
 {
 	struct td_res res;
@@ -207,7 +207,7 @@ struct td_res attach(uint64_t domain)
 	return res;
 }
 
-/* Until the bounded work of each call has freed it. */
+/* Repeat DOMAIN_FREE until the domain is freed. */
 struct td_res domain_free(uint64_t domain)
 {
 	struct td_res res;
@@ -236,7 +236,7 @@ uint64_t fault_count(void)
 	return f.count;
 }
 
-/* The device was refused: the record of it says so. */
+/* Check the fault record of a refused access. */
 bool faulted(uint64_t before, uint64_t iova, bool write, int reason)
 {
 	struct pkvm_iommu_test_faults f = { 0 };
@@ -252,7 +252,7 @@ bool faulted(uint64_t before, uint64_t iova, bool write, int reason)
 	for (i = 0; i < 200 && !td_faults(&f) && f.count == before; i++)
 		usleep(10000);
 	good = f.count > before && f.iommu == iommu;
-	/* Such hardware tells less: see domains.c. */
+	/* Such hardware reports less: see domains.c. */
 	if (!identity) {
 		if (reason == PKVM_IOMMU_FAULT_PERMISSION)
 			reason = PKVM_IOMMU_FAULT_UNMAPPED;
@@ -261,7 +261,7 @@ bool faulted(uint64_t before, uint64_t iova, bool write, int reason)
 		info = (uint64_t)reason << 32 | edu.sid;
 		f.info &= ~(write ? PKVM_IOMMU_FAULT_WRITE : 0);
 	}
-	/* Direction and address are 0 where they are not known. */
+	/* Direction and address are 0 if they are unknown. */
 	if (reason == PKVM_IOMMU_FAULT_BLOCKED)
 		good = good && (f.info | PKVM_IOMMU_FAULT_WRITE) ==
 			       (info | PKVM_IOMMU_FAULT_WRITE) &&
@@ -282,7 +282,7 @@ uint32_t marker(void)
 	return ++last;
 }
 
-/* One test: the device reads what is in @mem at @iova, or is refused. */
+/* One test: the device reads the data of @mem at @iova, or is refused. */
 void dma_reads(uint64_t iova, volatile uint32_t *mem, int expect, const char *name)
 {
 	uint64_t before = fault_count();
@@ -305,7 +305,7 @@ void dma_reads(uint64_t iova, volatile uint32_t *mem, int expect, const char *na
 	tap_ok(good, "DMA %s: read %s", name, expect == OK ? "works" : "is refused");
 }
 
-/* Without the window: what is in the buffer is not what is in memory. */
+/* Without the window: the contents of the buffer differ from those of memory. */
 void dma_store(uint64_t iova, volatile uint32_t *mem, uint32_t data, int expect,
 	       const char *name)
 {
@@ -342,7 +342,7 @@ void dma(uint64_t iova, volatile uint32_t *mem, int expect, const char *name)
 	dma_writes(iova, mem, expect, name);
 }
 
-/* Identity: no window is needed. Where it does not exist, it is refused. */
+/* The identity domain needs no window. ATTACH is refused if it does not exist. */
 void control(const char *when)
 {
 	uint32_t data = marker();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Part of `domains`: which memory can be mapped, and what becomes of it.
+ * Part of `domains`: memory that can be mapped, and changes of its owner.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@ static void refuse_map(uint64_t phys, uint64_t size, const char *what)
 	is(MAP(a, X, phys, size, READ), -EPERM, 0, 0, name);
 }
 
-/* A range that begins in host memory: up to there it may be mapped. */
+/* A range that begins in host memory: that part may be mapped. */
 static void refuse_tail(uint64_t start, uint64_t before, const char *what)
 {
 	uint64_t size = before + PAGE, done, mapped;
@@ -63,9 +63,9 @@ void test_refused_memory(void)
 		r.size += r.address % PAGE;
 		r.address -= r.address % PAGE;
 		refuse_map(r.address, PAGE, kinds[i].what);
-		/* In the middle of 3: before and behind may be the host's. */
+		/* The second of 3 pages; the host may own the first and the last. */
 		refuse_tail(r.address, PAGE, kinds[i].what);
-		/* The pool's other pages may be the host's again. */
+		/* The host may own the other pages of the pool again. */
 		if (kinds[i].kind == PKVM_IOMMU_TEST_RANGE_POOL)
 			continue;
 		snprintf(last, sizeof(last), "the end of %s", kinds[i].what);
@@ -75,7 +75,7 @@ void test_refused_memory(void)
 		refuse_tail(r.address, 2 * BLOCK, "the carve-out");
 }
 
-/* Device memory that is no IOMMU's: the console's. */
+/* MMIO that belongs to no IOMMU: the console. */
 void test_mmio(void)
 {
 	unsigned long long start, end;
@@ -117,7 +117,7 @@ void test_pins(void)
 	unmap_ok(b, X, PAGE, "in B");
 	can_donate(phys, true, "that is not mapped any more");
 
-	/* The other order: what was donated is not mapped. */
+	/* The other order: a donated page cannot be mapped. */
 	phys = td_alloc();
 	tap_ok(!TOPUP(phys).err, "TOPUP of a page");
 	is(MAP(a, X, phys, PAGE, RW), -EPERM, 0, 0, "MAP of it");
@@ -138,7 +138,7 @@ static bool guest_op(struct vm *vm, uint64_t op, size_t n)
 	return !vm_do(vm, op, n, 1, &status) && !status;
 }
 
-/* A page that the host has for the guest, and the guest not yet. */
+/* A page of the VM that the guest has not accessed yet. */
 static void test_guest_takes(struct vm *vm)
 {
 	volatile uint32_t *mem = (volatile uint32_t *)(vm->mem + TAKEN * PAGE);
@@ -149,7 +149,7 @@ static void test_guest_takes(struct vm *vm)
 	ret = vm_fill(vm, TAKEN, 1);
 	if (!tap_ok(ret == -EBUSY, "the guest does not get it: KVM_RUN: %d", ret))
 		return;
-	/* It is still the host's, for the CPU as well. */
+	/* The host still owns it: the CPU can access it too. */
 	dma(X, mem, OK, "to it");
 	unmap_ok(a, X, PAGE, "it");
 	ret = vm_resume(vm, &status);
@@ -178,14 +178,14 @@ static void test_guest_lends(struct vm *vm)
 	is(MAP(a, X, phys, PAGE, RW), -EPERM, 0, 0, "MAP of it afterwards");
 	tap_ok(!vm_fill(vm, LENT, 1) && guest_op(vm, OP_VERIFY, LENT),
 	       "the guest fills it");
-	/* Not dma(): the CPU cannot touch the page. */
+	/* Not dma(): the CPU cannot access the page. */
 	window[2] = 0;
 	if (!edu_fetch(&edu, X, 4))
 		edu_store(&edu, WINDOW + 8, 4);
 	tap_ok(!window[2] && guest_op(vm, OP_VERIFY, LENT), "DMA gets nothing of it");
 }
 
-/* The guest goes while its page is mapped: the mapping stays, with the host. */
+/* The guest ends while its page is mapped: the mapping stays, the host owns the page. */
 static void test_guest_dies(struct vm *vm)
 {
 	volatile uint32_t *mem = (volatile uint32_t *)(vm->mem + DYING * PAGE);
@@ -305,7 +305,7 @@ void test_blocks(uint8_t *huge)
 	dma(Z + 5 * PAGE, first + 5 * PAGE / 4, OK, "to that page");
 	unmap_ok(a, Z, BLOCK, "it");
 
-	/* A table is there already; a block takes its place, or pages do. */
+	/* There is a table already: a block replaces it, or pages are mapped. */
 	map_ok(a, Z + BLOCK, inside, PAGE, RW, "a page");
 	unmap_ok(a, Z + BLOCK, PAGE, "the page");
 	map_ok(a, Z + BLOCK, phys, BLOCK, RW, "a block in its place");
@@ -314,7 +314,7 @@ void test_blocks(uint8_t *huge)
 	unmap_ok(a, Z + BLOCK, BLOCK, "the block");
 	dma(Z + 2 * BLOCK - PAGE, last, PKVM_IOMMU_FAULT_UNMAPPED, "after UNMAP");
 	can_donate(inside, true, "of it");
-	/* Not aligned alike: pages, each of which can go by itself if tables are walked. */
+	/* Different alignment: pages, each of which can be unmapped if tables are walked. */
 	map_ok(a, Z + 3 * BLOCK + PAGE, phys, BLOCK, RW, "of 2 MiB as pages");
 	is(UNMAP(a, Z + 3 * BLOCK + 6 * PAGE, PAGE), identity ? 0 : -EINVAL,
 	   identity ? PAGE : 0, identity ? PAGE : 0, "UNMAP of one");
@@ -328,7 +328,7 @@ void test_blocks(uint8_t *huge)
 
 #define LARGE		(8 * BLOCK)
 
-/* 16 MiB that are the host's: whose they are does not matter, no DMA goes there. */
+/* 16 MiB of the host's memory. Its contents do not matter: there is no DMA to it. */
 static uint64_t find_large(void)
 {
 	unsigned long long start, end;
@@ -360,7 +360,7 @@ static uint64_t find_large(void)
 
 void test_large(void)
 {
-	/* Never aligned alike, so that they are all pages; and more than a run holds. */
+	/* Different alignment, so that all are mapped as pages; and longer than one run. */
 	const uint64_t base = BIT(33) + PAGE;
 	uint64_t phys = find_large(), done, mapped, holes = 0, i, wrong = 0;
 	unsigned int calls = 0;
@@ -371,7 +371,7 @@ void test_large(void)
 		return;
 	if (identity)
 		err = map(b, base, phys, LARGE, READ, &done);
-	else	/* Page by page, since they are to go so. */
+	else	/* Page by page, so that they can be unmapped so. */
 		for (done = 0; done < LARGE && !err; done += mapped)
 			err = map(b, base + done, phys + done, PAGE, READ, &mapped);
 	tap_ok(!err && done == LARGE, "MAP of it: %lld", (long long)err);
@@ -386,7 +386,7 @@ void test_large(void)
 	tap_ok(!wrong, "UNMAP of %llu pages", (ull)(holes / PAGE));
 	can_donate(phys + PAGE, false, "that is mapped");
 
-	/* From a hole to a hole; what is left is mapped up to where it says. */
+	/* Unmap from hole to hole; each call returns how far it came. */
 	for (done = mapped = 0; done < LARGE + 2 * PAGE; done += res.x2) {
 		uint64_t at = base - PAGE + done;
 
@@ -403,7 +403,7 @@ void test_large(void)
 	       "UNMAP of the rest: %#llx bytes, %#llx of them mapped, in %u calls",
 	       (ull)done, (ull)mapped, calls);
 	tap_ok(calls > 1, "the work of a call is bounded");
-	/* An address space of nothing much. */
+	/* An almost empty address space. */
 	tap_ok(!unmap(b, 0, limit, &mapped) && !mapped, "UNMAP of everything");
 }
 

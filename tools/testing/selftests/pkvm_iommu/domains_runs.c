@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Part of `domains`: many runs in one call, unmapping without waiting, and blocks
- * where there were pages.
+ * Part of `domains`: many runs in one call, lazy unmapping, and blocks that replace
+ * pages.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 
 #include "domains.h"
 
-/* Scattered memory behind neighbouring addresses, by one call. */
+/* Map scattered memory at adjacent addresses with one call. */
 void test_runs(void)
 {
 	const uint64_t w = phys_of((void *)window), p = phys_of((void *)page);
@@ -17,7 +17,7 @@ void test_runs(void)
 	struct td_res res;
 	size_t i;
 
-	/* Never neighbours in memory. */
+	/* Not adjacent in memory. */
 	FOR_EACH(i, runs)
 		runs[i] = PKVM_IOMMU_RUN(i % 2 ? w : p, 1);
 	res = td_map_runs(b, Y, RW, runs);
@@ -46,7 +46,7 @@ void test_runs(void)
 	is(LOOKUP(b, at + 2 * PAGE), 0, p, 0, "LOOKUP of the last");
 	is(UNMAP(b, at, 3 * PAGE), 0, 3 * PAGE, 3 * PAGE, "UNMAP of them");
 
-	/* What comes before the run that is refused stays; nothing behind it is mapped. */
+	/* Runs before the refused one stay mapped; nothing behind it is mapped. */
 	if (tap_ok(elsewhere && !TOPUP(elsewhere).err, "a page that is EL2's")) {
 		runs[1] = PKVM_IOMMU_RUN(elsewhere, 1);
 		is(td_map_runs(b, Y, RW, runs), -EPERM, PAGE, 0, "MAP with it in the middle");
@@ -59,7 +59,7 @@ void test_runs(void)
 	}
 	can_donate(p, true, "after all that");
 
-	/* Runs that end where the first 0 is. */
+	/* The first 0 ends the runs. */
 	runs[0] = PKVM_IOMMU_RUN(p, 1);
 	runs[1] = 0;
 	is(td_map_runs(b, Y, RW, runs), 0, PAGE, 0, "MAP of one run, others behind its end");
@@ -67,7 +67,7 @@ void test_runs(void)
 	is(UNMAP(b, Y, PAGE), 0, PAGE, PAGE, "UNMAP of it");
 }
 
-/* As a driver does it: goes on where a call stopped. Returns the last error. */
+/* Continue where a call stopped, as a driver does. Returns the last error. */
 static int64_t map_list(uint64_t nr, unsigned int *calls)
 {
 	struct td_res res = { 0 };
@@ -125,7 +125,7 @@ void test_list(void)
 	can_donate(p, false, "that a list maps");
 	is(UNMAP(b, Y, most * PAGE), 0, most * PAGE, most * PAGE, "UNMAP of all by one call");
 	can_donate(p, true, "after that");
-	/* Where hardware has to be told, a call does less. */
+	/* If the IOMMU has no page tables, a call does less. */
 	tap_ok(!map_list(most, &calls) && (calls == 1 || !identity),
 	       "MAP_LIST again, by one call: %u", calls);
 	is(UNMAP(b, Y, most * PAGE), 0, most * PAGE, most * PAGE, "UNMAP of all");
@@ -142,7 +142,7 @@ void test_list(void)
 	is(td_map_list(b, limit - 2 * PAGE, RW, 0, 4), -ERANGE, 0, 0, "across its end");
 	unchanged(before, "after all that was refused");
 
-	/* The first that is at fault ends the call, and nothing behind it is mapped. */
+	/* The first invalid run ends the call; nothing behind it is mapped. */
 	for (i = 3; i < 64; i += 60) {
 		list[i] = p;
 		res = td_map_list(b, Y, RW, 0, 64);
@@ -171,12 +171,12 @@ void test_list(void)
 	can_donate(p, true, "after all that");
 }
 
-/* More than EL2 remembers of one domain. */
+/* More runs than EL2 remembers for one domain. */
 #define LAZY_MANY	600
 
 /*
- * Edu is in A. Between UNMAP_LAZY and FLUSH, a device may or may not reach the
- * memory; what has to hold is that it stays the host's as long as one may.
+ * Edu is attached to A. Between UNMAP_LAZY and FLUSH, a device may or may not reach the
+ * memory. The host has to keep it as long as a device may.
  */
 void test_lazy(uint64_t phys)
 {
@@ -192,14 +192,14 @@ void test_lazy(uint64_t phys)
 	dma(X, page, PKVM_IOMMU_FAULT_UNMAPPED, "after FLUSH");
 	is(FLUSH(a), 0, 0, 0, "FLUSH of nothing");
 
-	/* Without a FLUSH: the change of owner is what flushes. */
+	/* Without FLUSH: the change of owner flushes. */
 	map_ok(a, X, phys, PAGE, RW, "it again");
 	dma(X, page, OK, "that IOMMUs have cached again");
 	is(UNMAP_LAZY(a, X, PAGE), 0, PAGE, PAGE, "UNMAP_LAZY");
 	can_donate(phys, true, "that was unmapped lazily");
 	dma(X, page, PKVM_IOMMU_FAULT_UNMAPPED, "after that");
 
-	/* But what is mapped elsewhere stays refused. */
+	/* A page that is mapped elsewhere too is still refused. */
 	map_ok(a, X, phys, PAGE, RW, "it in A");
 	map_ok(b, X, phys, PAGE, RW, "it in B as well");
 	is(UNMAP_LAZY(a, X, PAGE), 0, PAGE, PAGE, "UNMAP_LAZY in A");
@@ -207,7 +207,7 @@ void test_lazy(uint64_t phys)
 	is(UNMAP_LAZY(b, X, PAGE), 0, PAGE, PAGE, "UNMAP_LAZY in B");
 	can_donate(phys, true, "that both have unmapped lazily");
 
-	/* Mapped again at the same address before anybody flushed. */
+	/* Map again at the same address before a FLUSH. */
 	map_ok(a, X, phys, PAGE, RW, "it again");
 	dma(X, page, OK, "that is cached");
 	is(UNMAP_LAZY(a, X, PAGE), 0, PAGE, PAGE, "UNMAP_LAZY");
@@ -215,7 +215,7 @@ void test_lazy(uint64_t phys)
 	dma(X, other, OK, "reaches the other, and not what was there");
 	is(UNMAP_LAZY(a, X, PAGE), 0, PAGE, PAGE, "UNMAP_LAZY of that");
 
-	/* Scattered, so that each is remembered by itself. */
+	/* Scattered, so that EL2 remembers each as a run of its own. */
 	for (i = 0; i < LAZY_MANY; i++)
 		bad += map(a, Y + i * PAGE, i % 2 ? w : phys, PAGE, RW, &done) != 0;
 	for (i = 0; i < LAZY_MANY; i++)
@@ -224,7 +224,7 @@ void test_lazy(uint64_t phys)
 	dma(Y, page, PKVM_IOMMU_FAULT_UNMAPPED, "to the first of them");
 	can_donate(phys, true, "that was under half of them");
 
-	/* With the domain goes what it had left open. */
+	/* DOMAIN_FREE flushes the domain. */
 	d = domain_alloc();
 	map_ok(d, X, phys, PAGE, RW, "a page in a new domain");
 	is(UNMAP_LAZY(d, X, PAGE), 0, PAGE, PAGE, "UNMAP_LAZY in it");
@@ -233,7 +233,7 @@ void test_lazy(uint64_t phys)
 	is(FLUSH(d), -ENXIO, 0, 0, "FLUSH of it");
 }
 
-/* What pages left behind does not keep a block from being one: it needs no table. */
+/* An empty table that pages have left is replaced by a block. */
 void test_room_for_blocks(uint8_t *huge)
 {
 	const uint64_t at = Z + 8 * BLOCK;
@@ -254,7 +254,7 @@ void test_room_for_blocks(uint8_t *huge)
 	map_ok(a, at, phys, BLOCK, RW, "a block");
 	is(UNMAP(a, at, PAGE), -EINVAL, 0, 0, "UNMAP of its first page: it is one");
 	td_info(PKVM_IOMMU_INFO_POOL_FREE, &free_after);
-	/* Of three tables that the page may have needed, the last has come back. */
+	/* The page may have needed three tables. The last of them is free again. */
 	tap_ok(free_before - free_after <= 2, "the table is back: %llu pages used",
 	       (ull)(free_before - free_after));
 	dma(at + BLOCK - PAGE, last, OK, "to the block's last page");
@@ -262,7 +262,7 @@ void test_room_for_blocks(uint8_t *huge)
 	unmap_ok(a, at, BLOCK, "the block");
 	dma(at + BLOCK - PAGE, last, PKVM_IOMMU_FAULT_UNMAPPED, "after UNMAP");
 
-	/* A table with something in it stays. */
+	/* A table that is not empty stays. */
 	map_ok(a, at + 7 * PAGE, phys, PAGE, RW, "a page again");
 	is(MAP(a, at, phys, BLOCK, RW), -EEXIST, 0, 0, "MAP of a block over it");
 	is(LOOKUP(a, at + 7 * PAGE), 0, phys, 0, "LOOKUP of it");
@@ -274,8 +274,8 @@ void test_room_for_blocks(uint8_t *huge)
 #define FEW_NR		100
 
 /*
- * More small mappings than one call unmaps, each of memory that does not continue
- * the one before: a call that stops on its way does not stop within one.
+ * More small mappings than one UNMAP removes, of memory that is not contiguous: a call
+ * that stops early does not stop within a mapping.
  */
 void test_small(uint8_t *huge)
 {
@@ -293,7 +293,7 @@ void test_small(uint8_t *huge)
 	for (i = 0; i < FEW_NR; i++)
 		bad += map(a, Y + i * size, phys + (FEW_NR - i) * size, size, RW, &done) ||
 		       done != size;
-	/* And one of another size, for those who count by a power of two. */
+	/* One page first, so that the bounds of a call, powers of two, fall within mappings. */
 	bad += map(a, Y - PAGE, phys, PAGE, RW, &done) || done != PAGE;
 	tap_ok(!bad, "MAP of %d times %d pages, and one", FEW_NR, FEW);
 	dma(Y, first, OK, "into the first");

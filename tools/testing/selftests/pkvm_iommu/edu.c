@@ -65,7 +65,7 @@ static int edu_find(struct edu *edu, unsigned int nth)
 	return ret;
 }
 
-/* What a driver's probe would do: decode memory, become bus master. */
+/* Enable memory decoding and bus mastering, as the probe of a driver does. */
 static int edu_enable(struct edu *edu)
 {
 	uint16_t command;
@@ -171,7 +171,7 @@ static volatile uint64_t *edu_reg(struct edu *edu, unsigned int reg)
 	return (volatile uint64_t *)(edu->bar + reg);
 }
 
-/* While a transfer runs the device ignores its registers: wait before, too. */
+/* The device ignores its registers during a transfer: wait before it too. */
 static int edu_wait(struct edu *edu)
 {
 	int i;

@@ -6,10 +6,9 @@
 #include <stdint.h>
 
 /*
- * QEMU's "edu" PCI device as a DMA engine in the hands of host root: it has a
- * buffer of one page, which only DMA can fill or show. A transfer takes 100 ms.
- * It never reports an error: a refused read leaves zeros in the buffer, a
- * refused write nothing at all.
+ * QEMU's "edu" PCI device as a DMA engine driven by host root. Its buffer of one page
+ * can be read and written only by DMA. A transfer takes 100 ms. The device reports no
+ * errors: a refused read leaves zeros in the buffer; a refused write has no effect.
  */
 struct edu {
 	volatile uint8_t *bar;
@@ -21,15 +20,15 @@ struct edu {
 
 /* All return 0 or a negative errno. */
 int edu_open(struct edu *edu);
-/* The @nth of several, from 0. */
+/* The device with index @nth, from 0. */
 int edu_open_nth(struct edu *edu, unsigned int nth);
-/* Remove it from the kernel, but keep its registers in hand, as root can. */
+/* Remove the device from the kernel, but keep its registers mapped, as root can. */
 int edu_remove(struct edu *edu);
-/* And have it found again. */
+/* Let the kernel find the device again. */
 int edu_rescan(struct edu *edu);
-/* Memory at @phys into the buffer. */
+/* Read memory at @phys into the buffer. */
 int edu_fetch(struct edu *edu, uint64_t phys, size_t len);
-/* The buffer into memory at @phys. */
+/* Write the buffer to memory at @phys. */
 int edu_store(struct edu *edu, uint64_t phys, size_t len);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * For scripts: "COUNT STREAM REASON ADDRESS" of the faults so far and the last
- * one, the reason as enum pkvm_iommu_fault_reason has it.
+ * For scripts: prints "COUNT STREAM REASON ADDRESS", the number of faults so far and
+ * the last of them. REASON is a number of enum pkvm_iommu_fault_reason.
  */
 #include <stdio.h>
 

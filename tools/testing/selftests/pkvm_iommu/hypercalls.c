@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The hypercall contract, include/uapi/linux/pkvm_iommu.h: every operation and
- * argument at its edges, the documented error, and nothing changed by it. TAP.
+ * The hypercall contract, include/uapi/linux/pkvm_iommu.h: every operation, with its
+ * arguments at their limits, returns the documented error and changes nothing. TAP.
  *
  *	hypercalls	the layer is in service
  *	hypercalls off	pkvm_iommu=off: everything answers -ENODEV
  *
- * Where there is no identity domain, streams are attached to one of ours.
+ * If there is no identity domain, streams are attached to a domain of this program.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -21,15 +21,15 @@
 #define BIT(n)		(1ULL << (n))
 #define ALL_ONES	(~0ULL)
 #define IDENTITY	PKVM_IOMMU_DOMAIN_IDENTITY
-/* Any error will do. */
+/* Any error is right. */
 #define ANY_ERROR	1
 
 static struct edu edu;
 static bool have_edu;
 static bool edu_attached;
-static uint64_t iommu;		/* the one edu is behind, else the first */
+static uint64_t iommu;		/* the IOMMU of edu, else the first */
 static bool identity;
-static uint64_t home;		/* the domain that edu is in */
+static uint64_t home;		/* the domain that edu is attached to */
 static uint64_t dom = IDENTITY;	/* a domain for streams */
 static uint8_t *own;
 
@@ -81,7 +81,7 @@ static bool error_is(struct td_res res, int err)
 		    (err == ANY_ERROR ? res.err < 0 && res.err > -4096 :
 					res.err == err);
 
-	/* "0 where it has none": an error leaks nothing. */
+	/* x2 and x3 are 0 without a result: an error leaks nothing. */
 	if (res.err < 0 && res.err != -ENOMEM && (res.x2 || res.x3))
 		good = false;
 	if (!good)
@@ -144,7 +144,7 @@ static void test_unknown_ops(void)
 	}
 }
 
-/* Names of no IOMMU, of no stream, of no domain: each beside good ones. */
+/* Invalid ids of IOMMUs, streams and domains, each next to valid ones. */
 static const uint64_t no_iommu[] = {
 	PKVM_IOMMU_MAX - 1, PKVM_IOMMU_MAX, 0x8000, BIT(31), BIT(32), BIT(63),
 	ALL_ONES,
@@ -159,8 +159,8 @@ static const uint64_t no_domain[] = { 1001, 1002, BIT(31), BIT(32), ALL_ONES };
 #define FOR_EACH(i, a) for (i = 0; i < sizeof(a) / sizeof((a)[0]); i++)
 
 /*
- * -ENOMEM is always allowed, if it says how much to give. The pages stay in the
- * pool: the kernel leaks them.
+ * -ENOMEM is always allowed if it returns the number of pages to give. They stay in
+ * the pool: the kernel leaks them.
  */
 static struct td_res attach(uint64_t sid)
 {
@@ -174,7 +174,7 @@ static struct td_res attach(uint64_t sid)
 	return td_attach(iommu, sid, dom);
 }
 
-/* What the core told the backend, where that is the software one. */
+/* Check the calls that the core made to the software backend. */
 static void backend_knows(uint64_t sid, bool attached, uint64_t invalidations)
 {
 	struct td_res stream = td_call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_STREAM, iommu, sid);
@@ -203,7 +203,7 @@ static void test_streams(void)
 		REFUSE(ATTACH, iommu, no_stream[i], dom, -EINVAL);
 		REFUSE(DETACH, iommu, no_stream[i], dom, -EINVAL);
 	}
-	/* The high half counts, too. */
+	/* The upper 32 bits are checked too. */
 	REFUSE(ATTACH, iommu, BIT(32) | sid, dom, -EINVAL);
 	FOR_EACH(i, no_domain) {
 		REFUSE(ATTACH, iommu, none, no_domain[i], -ENXIO);
@@ -229,7 +229,7 @@ static void test_streams(void)
 		return;
 	backend_knows(spare, true, 0);
 	REFUSE(ATTACH, iommu, spare, dom, -EBUSY);
-	/* While a stream is attached, memory that goes is invalidated. */
+	/* While a stream is attached, memory that the host loses is invalidated. */
 	td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0);
 	backend_knows(spare, true, 1);
 	res = td_call(PKVM_IOMMU_DETACH, iommu, spare, dom);
@@ -246,7 +246,7 @@ static void test_streams(void)
 	}
 }
 
-/* @kind's first page as memory for the pool. */
+/* Offer the first page of a range of @kind to the pool. */
 static void refuse_range(uint64_t kind, const char *what)
 {
 	struct pkvm_iommu_test_range r;
@@ -268,7 +268,7 @@ static void test_topup_refused(uint64_t phys)
 		0, PKVM_IOMMU_TOPUP_MAX + 1, BIT(32), BIT(32) + 1, BIT(52),
 		BIT(63), ALL_ONES,
 	};
-	/* Beyond the physical address space, and where a shift wraps. */
+	/* Beyond physical addresses, and numbers that wrap when shifted. */
 	static const uint64_t bad_pfn[] = {
 		BIT(52) - 1, BIT(52), BIT(52) + 1, BIT(63), ALL_ONES,
 	};
@@ -281,7 +281,7 @@ static void test_topup_refused(uint64_t phys)
 		REFUSE(TOPUP, phys / PAGE, bad_pages[i], 0, -EINVAL);
 	FOR_EACH(i, bad_pfn)
 		REFUSE(TOPUP, bad_pfn[i], 1, 0, -EINVAL);
-	/* Page 0 is no memory on any machine of ours; all ones wraps. */
+	/* Page 0 is not memory on the test machines; all ones wraps. */
 	REFUSE(TOPUP, 0, 1, 0, -EPERM);
 	REFUSE(TOPUP, ALL_ONES, 2, 0, -EINVAL);
 
@@ -303,7 +303,7 @@ static void test_topup_refused(uint64_t phys)
 	tap_ok(!res.x0 && !res.err, "unshare it");
 }
 
-/* A range whose first page is good and whose second is not: all or nothing. */
+/* A range whose second page is refused: no page is taken. */
 static void test_topup_partial(void)
 {
 	struct pkvm_iommu_test_range r;
@@ -319,7 +319,7 @@ static void test_topup_partial(void)
 	       "TOPUP across the carve-out's start: EPERM");
 }
 
-/* A stream far from all others may need memory that the pool has not. */
+/* A stream far from all others may need memory that the pool lacks. */
 #define FAR_STREAM	0x4000
 
 static void test_attach_empty(void)
@@ -338,7 +338,7 @@ static void test_attach_empty(void)
 		       (ull)res.x2);
 		res = attach(FAR_STREAM);
 	}
-	/* Hardware that is told of streams knows which there are. */
+	/* Hardware without page tables knows the streams that exist. */
 	if (!identity) {
 		tap_ok(!res.x0 && res.err == -EIO, "ATTACH of stream %#x: EIO", FAR_STREAM);
 		return;
@@ -351,7 +351,7 @@ static void test_attach_empty(void)
 
 #define MANY 4096
 
-/* Empty the pool, see it empty, fill it again. */
+/* Empty the pool, check that it is empty, fill it again. */
 static void test_reclaim_all(void)
 {
 	static uint64_t pfn[MANY];
@@ -409,7 +409,7 @@ static void test_pool(void)
 	tap_ok(shadow(phys) == 0, "the shadow does not map it");
 	REFUSE(TOPUP, phys / PAGE, 1, 0, -EPERM);
 	test_reclaim_all();
-	/* Which page comes back is EL2's choice: the kernel leaks this one. */
+	/* EL2 chooses the page that it returns; the kernel leaks this one. */
 	td_free(phys);
 	control("after reclaim");
 }
@@ -421,7 +421,7 @@ static void test_fault(void)
 
 	FOR_EACH(i, no_iommu)
 		REFUSE(FAULT, no_iommu[i], 0, 0, -ENOENT);
-	/* The kernel's own log is as quick: either is right. */
+	/* The kernel may have taken the record already: both results are right. */
 	res = td_call(PKVM_IOMMU_FAULT, iommu, 0, 0);
 	tap_ok(!res.x0 && (!res.err || res.err == -EAGAIN), "FAULT: %lld",
 	       (long long)res.err);
@@ -453,7 +453,7 @@ static void test_info(void)
 	REFUSE(INFO, PKVM_IOMMU_INFO_IDENTITY, ALL_ONES, 0, -ENOENT);
 	REFUSE(REPLAY, PKVM_IOMMU_MAX, 0, 0, -ENOENT);
 	REFUSE(REPLAY, 0, 0, 0, -ENXIO);
-	/* Arguments that an operation does not name are ignored. */
+	/* Arguments that an operation does not have are ignored. */
 	res = td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_LIMIT, ALL_ONES, ALL_ONES);
 	tap_ok(!res.err && res.x2 == s.value[PKVM_IOMMU_INFO_LIMIT] && !res.x3,
 	       "INFO ignores further arguments");
@@ -471,7 +471,7 @@ static void test_test_ops(void)
 	REFUSE(TEST, PKVM_IOMMU_TEST_GUEST_PGD, ALL_ONES, 0, -ENOENT);
 	REFUSE(TEST, PKVM_IOMMU_TEST_STREAM, ALL_ONES, 0, ANY_ERROR);
 	REFUSE(TEST, PKVM_IOMMU_TEST_INVALIDATIONS, ALL_ONES, 0, ANY_ERROR);
-	/* Without an IOMMU that walks it there is none. */
+	/* Without an IOMMU that walks page tables there is no shadow. */
 	tap_ok(shadow(phys_of(own)) == identity, "the shadow maps host memory");
 	tap_ok(shadow(ALL_ONES) != 1, "the shadow does not map the end");
 	for (kind = PKVM_IOMMU_TEST_RANGE_MMIO;
@@ -480,7 +480,7 @@ static void test_test_ops(void)
 			tap_skip("none here", "shadow of range %llu", (ull)kind);
 			continue;
 		}
-		/* The end of the pool may be the host's again. */
+		/* The host may own the end of the pool again. */
 		last = kind == PKVM_IOMMU_TEST_RANGE_POOL ? PAGE : r.size;
 		tap_ok(!shadow(r.address) && !shadow(r.address + last - 1),
 		       "the shadow does not map range %llu", (ull)kind);
@@ -512,7 +512,7 @@ static void test_off(void)
 	for (op = PKVM_IOMMU_ATTACH; op <= PKVM_IOMMU_INFO; op++) {
 		struct td_res res = td_call(op, 0, edu.sid, 0);
 
-		/* The pool can be had back even so: it may just be empty. */
+		/* RECLAIM works without the layer too; the pool may be empty. */
 		if (op == PKVM_IOMMU_RECLAIM && res.err == -ENOMEM)
 			tap_ok(!res.x0 && !res.x2, "op %llu: ENOMEM", (ull)op);
 		else
@@ -522,7 +522,7 @@ static void test_off(void)
 	control("without the layer");
 }
 
-/* Which IOMMU has edu's stream, and in which domain; changes nothing for good. */
+/* Find the IOMMU and the domain of edu. Nothing has changed on return. */
 static void find_iommu(void)
 {
 	uint64_t n;

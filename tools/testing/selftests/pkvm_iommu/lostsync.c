@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The one legal panic: stop the IOMMU behind EL2's back, then make EL2 revoke a
- * page. It must not go on. Prints "not ok" if it does.
+ * The panic after a lost command: stop the IOMMU without EL2's knowledge, then make EL2
+ * revoke a page. EL2 must not continue. Prints "not ok" if it does.
  *
  *	lostsync		an SMMUv3, with a stream attached: stop its command
  *				queue, donate a page

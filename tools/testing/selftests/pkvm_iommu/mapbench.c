@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What mapping for DMA costs: the kernel's dma_map_benchmark on the edu device,
- * for QEMU's -icount shift=4: 16 ns per guest instruction, EL2's included.
- * Prints "bench NAME|NUMBER". The device has to be in a DMA domain. The argument
- * chooses one line.
+ * Costs of mapping for DMA: the kernel's dma_map_benchmark on the edu device, for
+ * QEMU's -icount shift=4: 16 ns per guest instruction, EL2's included. Prints "bench
+ * NAME|NUMBER". The device has to be in a DMA domain. The argument selects one line.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -19,9 +18,9 @@
 #define PIPE_PAGES	256
 
 /*
- * Leave the kernel with free pages that have no free neighbours: what two pipes
- * took in turns, and one of them gives back. So each page of a scatter list is a
- * segment of its own, whatever the boot has left behind.
+ * Leave the kernel with free pages that have no free neighbours: two pipes take pages
+ * in turns, and one of them frees its pages. So each page of a scatter list is a
+ * segment of its own, whatever pages are free after boot.
  */
 static int scatter(void)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Mapping against donation, on several CPUs: while some threads map and unmap a
- * page in domains of their own, another gives the page to EL2 and takes it back.
- * While EL2 has it, nobody may have it mapped; while it is mapped, EL2 may not
- * get it. And a list of runs that changes while EL2 reads it. TAP.
+ * Mapping against donation, on several CPUs: some threads map and unmap a page in
+ * domains of their own, while another gives the page to EL2 and takes it back. The page
+ * must not be mapped while EL2 owns it, and EL2 must not get it while it is mapped. And
+ * a list of runs that changes while EL2 reads it. TAP.
  *
  *	maprace [seconds]
  */
@@ -67,7 +67,7 @@ static void *run_mapper(void *arg)
 	return NULL;
 }
 
-/* Takes pages back until the target is among them; gives the others again. */
+/* Take pages back until the target is among them; give the others again. */
 static bool take_back(void)
 {
 	static uint64_t others[POOL_MAX];
@@ -91,7 +91,7 @@ static bool take_back(void)
 #define LISTED		16ULL
 #define TURNS		2000
 
-/* One of the runs leads to a page of EL2 every other moment. */
+/* Alternate one of the runs between a page of the host and a page of EL2. */
 static void *run_writer(void *arg)
 {
 	volatile uint64_t *run = arg;
@@ -103,7 +103,7 @@ static void *run_writer(void *arg)
 	return NULL;
 }
 
-/* EL2 maps what it has checked, whatever is in the list by then. */
+/* EL2 maps the runs that it has checked, even if the list has changed since. */
 static void list_race(uint64_t domain)
 {
 	const uint64_t rw = PKVM_IOMMU_PROT_READ | PKVM_IOMMU_PROT_WRITE, place = LISTED / 2;
@@ -158,7 +158,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < MAPPERS; i++) {
 		res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, 0);
 		mappers[i].domain = res.x2;
-		/* Its tables, and the page's count. */
+		/* Tables of the domain, and counts of the page. */
 		res = map(res.x2, IOVA, target, PAGE);
 		tap_ok(!res.err, "domain %llu maps it: %lld",
 		       (unsigned long long)mappers[i].domain, (long long)res.err);
@@ -178,7 +178,7 @@ int main(int argc, char **argv)
 			continue;
 		}
 		given++;
-		/* EL2 has it: in no domain may it be mapped, now or later. */
+		/* EL2 owns the page: it cannot be mapped in any domain. */
 		for (i = 0; i < 2 * MAPPERS; i++)
 			wrong += td_call(PKVM_IOMMU_LOOKUP, mappers[i % MAPPERS].domain,
 					 IOVA, 0).err != -ENOTCONN;

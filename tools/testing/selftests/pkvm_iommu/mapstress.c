@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Whether the kernel's dma_map_benchmark works on the edu device, and what it
- * leaves behind. TAP.
+ * Run the kernel's dma_map_benchmark on the edu device, and check that it leaves no
+ * pages of EL2 behind. TAP.
  *
- *	mapstress TYPE...	in domains of these types, as sysfs has them
+ *	mapstress TYPE...	in domains of these types, as named in sysfs
  *
- * Between them, the device is in the identity domain; where there is none, in a
- * domain in which nothing is mapped: to ask for the type DMA always makes a new one.
+ * Between the types, the device is in the identity domain. If there is none, it is in
+ * an empty domain: writing DMA to sysfs always makes a new domain.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,14 +33,14 @@ static int64_t pool_used(void)
 	return total - unused;
 }
 
-/* An empty domain takes pages, each the same, and gives back all of them. */
+/* Each empty domain uses the same number of pages, and frees all of them. */
 static void stress_domains(int nr, char **types)
 {
 	bool good, used_more = true, identity = !strcmp(rest, "identity");
 	int64_t used;
 	int i;
 
-	/* The first also needs a place in the list of domains, which stays. */
+	/* The first domain also needs a page of the domain table, which is kept. */
 	good = !dmabench_write("iommu_group/type", types[0]) &&
 	       !dmabench_write("iommu_group/type", rest);
 	used = pool_used();
@@ -54,7 +54,7 @@ static void stress_domains(int nr, char **types)
 	       (long long)pool_used());
 }
 
-/* Records of the kernel's log since the last call that tell of an error. */
+/* Number of errors in the kernel's log since the last call. */
 static int log_errors(int log)
 {
 	char record[8192];
@@ -85,7 +85,7 @@ static void stress_one(int fd, const char *type, uint32_t granule, uint8_t mode)
 		uint32_t seconds;
 		int ret = 0;
 
-		/* Averages are 0 if nothing was ever mapped, as on a machine that is busy. */
+		/* Averages are 0 if nothing was mapped, which may happen on a busy machine. */
 		for (seconds = 1; !ret && !map.avg_map_100ns && seconds <= 4; seconds *= 2) {
 			map = (struct map_benchmark) {
 				.threads = 4, .seconds = seconds, .node = -1, .dma_bits = 32,
@@ -115,7 +115,7 @@ int main(int argc, char **argv)
 	tap_ok(!dmabench_write("iommu_group/type", rest), "%s domain", rest);
 	stress_domains(nr, types);
 	used = pool_used();
-	/* Counts of pins stay, two bytes for each page that ever was mapped. */
+	/* Counts of pins are kept: two bytes for each page that has been mapped. */
 	counts = sysconf(_SC_PHYS_PAGES) * 2 / PAGE + 4;
 
 	for (i = 0; i < nr; i++) {

@@ -28,7 +28,7 @@
 #define CSTS_FATAL	2
 #define CMBMSC_ENABLE	3ULL			/* registers and memory space */
 
-/* The device's own address of its buffer: beyond what any device can reach. */
+/* Address at which the device finds its own buffer, beyond all DMA addresses. */
 #define CMB		(1ULL << 60)
 #define CMB_BAR		2
 #define CMB_SIZE	0x100000
@@ -38,7 +38,7 @@
 
 #define SET_FEATURES	0x09
 #define GET_FEATURES	0x0a
-#define TIMESTAMP	0x0e			/* in ms; QEMU lets it go on from there */
+#define TIMESTAMP	0x0e			/* in ms; QEMU continues to count from it */
 
 static const char *devices = "/sys/bus/pci/devices";
 
@@ -106,7 +106,7 @@ static int nvme_put(struct nvme *nvme, const char *file, const char *text)
 	return ret;
 }
 
-/* What a driver's probe would do: decode memory, become bus master. */
+/* Enable memory decoding and bus mastering, as the probe of a driver does. */
 static int nvme_enable(struct nvme *nvme)
 {
 	uint16_t command;
@@ -201,7 +201,7 @@ int nvme_start(struct nvme *nvme, volatile void *cq, uint64_t iova)
 	return 0;
 }
 
-/* The phase tag of an entry changes with each round; ours are told by it. */
+/* The phase tag of new entries flips with each round of the queue. */
 static enum nvme_result nvme_command(struct nvme *nvme, uint8_t opcode, uint64_t address)
 {
 	unsigned int slot = nvme->slot % ENTRIES;
@@ -221,7 +221,7 @@ static enum nvme_result nvme_command(struct nvme *nvme, uint8_t opcode, uint64_t
 	__sync_synchronize();
 	*reg32(nvme, DOORBELL_SQ) = (slot + 1) % ENTRIES;
 	for (i = 0; !!(done[3] & 1 << 16) != phase; i++) {
-		/* Registers are slow to read, and the device waits for that. */
+		/* Register reads are slow, and stop the device meanwhile: do few. */
 		if (i % 1000 != 999)
 			continue;
 		if (*reg32(nvme, CSTS) & CSTS_FATAL)

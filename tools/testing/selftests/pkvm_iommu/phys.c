@@ -19,7 +19,7 @@ void *phys_alloc(size_t pages)
 
 	if (p == MAP_FAILED)
 		return NULL;
-	/* Only a written page is our own rather than the zero page. */
+	/* Only a written page is allocated; others are the zero page. */
 	memset(p, 0, pages * PAGE);
 	return p;
 }

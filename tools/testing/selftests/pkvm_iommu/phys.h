@@ -7,10 +7,10 @@
 
 #define PAGE 4096UL
 
-/* Anonymous memory that is present and stays where it is; NULL on failure. */
+/* Allocate present, locked anonymous memory; NULL on failure. */
 void *phys_alloc(size_t pages);
 void phys_free(void *mem, size_t pages);
-/* Physical address behind @p; 0 if it has none or we may not know. */
+/* Physical address of @p; 0 if it has none, or this user may not read it. */
 uint64_t phys_of(const void *p);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What an attack is made of, and how its outcome is proved. */
+/* Operations of attacks, and the proof of their outcome. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -14,16 +14,16 @@ struct edu edu;
 uint64_t iommu, home;
 
 /*
- * edu is in a domain other than the identity, and reaches what is mapped there. So
- * an attack first asks EL2 to map its target, at its own address.
+ * edu is not in the identity domain, and reaches only mapped memory. So an attack first
+ * asks EL2 to map its target, at its physical address.
  */
 static bool mapped_only;
-/* The IOMMU walks no tables: its faults tell less, see domains.c. */
+/* The IOMMU walks no page tables: its faults tell less, see domains.c. */
 static bool vague;
 
 uint64_t own_phys;
 
-static uint8_t *own;		/* a page of ours for the device */
+static uint8_t *own;		/* page of this program for the device */
 
 static uint8_t control_pattern[ATTACK_LEN];
 const uint8_t attack_pattern[ATTACK_LEN] = { [0 ... ATTACK_LEN - 1] = 0xbd };
@@ -67,7 +67,7 @@ enum outcome in_service(void)
 int probe_enter(void)
 {
 	if (in_service() != REACHED)
-		return 0;	/* nobody keeps edu from anything */
+		return 0;	/* edu is not restricted */
 	if (!td_take_stream(edu.sid, &iommu, &home) ||
 	    td_attach(iommu, edu.sid, home).err)
 		return -ENXIO;
@@ -99,8 +99,8 @@ int probe_init(void)
 typedef int (*dma_fn)(struct edu *edu, uint64_t phys, size_t len);
 
 /*
- * DMA at an address that is the attack's. What EL2 has mapped for it is unmapped
- * lazily: the IOMMU may still know it when the memory is about to be another's.
+ * DMA at the address of the attack. The mapping that EL2 made for it is unmapped
+ * lazily: the IOMMU may still have it cached when the memory changes its owner.
  */
 static int transfer(dma_fn dma, uint64_t phys, size_t len, int64_t *asked)
 {
@@ -114,7 +114,7 @@ static int transfer(dma_fn dma, uint64_t phys, size_t len, int64_t *asked)
 	return ret;
 }
 
-/* What is in the device's buffer. */
+/* Read the device's buffer. */
 static bool show_buffer(void *to, size_t len)
 {
 	memset(own, 0xee, ATTACK_LEN);
@@ -139,10 +139,10 @@ bool control(void)
 	       !memcmp(got, control_pattern, ATTACK_LEN);
 }
 
-/* The attack that is under way, for its fault record. */
+/* The current attack, to identify its fault record. */
 static struct {
 	uint64_t phys, len, faults;
-	int64_t asked;		/* what EL2 answers when asked to map it */
+	int64_t asked;		/* answer of EL2 to the mapping of it */
 	bool write;
 	bool detached;
 } aim;
@@ -171,15 +171,15 @@ static const char *reason(uint64_t info)
 	return n < sizeof(names) / sizeof(names[0]) ? names[n] : "?";
 }
 
-/* Is the last fault recorded the attack's own? */
+/* Check that the last fault record is that of the attack. */
 static bool fault_matches(const struct pkvm_iommu_test_faults *f)
 {
 	if (f->count <= aim.faults ||
 	    (f->info & PKVM_IOMMU_FAULT_SID) != edu.sid)
 		return false;
 	/*
-	 * Of a stream that it blocks as a whole, hardware need not record the
-	 * address and the direction (IHI 0070: F_STREAM_DISABLED, C_BAD_STE).
+	 * Hardware need not record the address and the direction if it blocks the
+	 * whole stream (IHI 0070: F_STREAM_DISABLED, C_BAD_STE).
 	 */
 	if (aim.detached)
 		return (f->info & PKVM_IOMMU_FAULT_REASON) ==
@@ -189,7 +189,7 @@ static bool fault_matches(const struct pkvm_iommu_test_faults *f)
 	       (vague || !!(f->info & PKVM_IOMMU_FAULT_WRITE) == aim.write);
 }
 
-/* BLOCKED if a record proves it. Records take a while to arrive. */
+/* Returns BLOCKED if a record proves it. Waits for the record. */
 static enum outcome proved_by_fault(void)
 {
 	struct pkvm_iommu_test_faults f = { 0 };
@@ -256,7 +256,7 @@ enum outcome dma_read_len(uint64_t phys, size_t len, const void *secret,
 
 	say("read %#llx: %016llx %016llx", (unsigned long long)phys,
 	    (unsigned long long)words[0], (unsigned long long)words[1]);
-	/* Something that is not the secret: a stale or a wrong page. */
+	/* Other data than the secret: a stale or a wrong page. */
 	if (secret && memcmp(seen, secret, len))
 		return FAIL;
 	return REACHED;
@@ -299,8 +299,8 @@ enum outcome dma_write_result(bool changed)
 }
 
 /*
- * While its stream is detached the device can neither be loaded nor show what
- * it has: its buffer holds the control's pattern from before.
+ * While its stream is detached, the device's buffer can be neither loaded nor read: it
+ * holds the control's pattern from before.
  */
 enum outcome detached_write(void)
 {
@@ -379,7 +379,7 @@ int cpu_write(uint64_t phys, uint32_t value)
 	return cpu_access(phys, &value, true);
 }
 
-/* What a signal, or its absence, says of an access. */
+/* Outcome of a CPU access that raised @sig, or none. */
 static enum outcome cpu_refused(uint64_t phys, int sig)
 {
 	if (sig == SIGSEGV || sig == SIGBUS) {
@@ -413,7 +413,7 @@ enum outcome cpu_attack(uint64_t phys)
 	enum outcome outcome;
 	uint32_t value, marker = 0x600df00d;
 
-	/* The control: our own memory can be read this way. */
+	/* The control: memory of this program can be read this way. */
 	memcpy(own, &marker, sizeof(marker));
 	if (cpu_read(own_phys, &value) || value != marker) {
 		say("/dev/mem does not work");

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Life of protected VMs: start, run, share, unshare, end, many times over, with
- * nothing lost. TAP.
+ * Lifetime of protected VMs: start, run, share, unshare, end, many times, without
+ * losing memory. TAP.
  *
  *	pvm		protected VMs work
- *	pvm busy	the same, while others use memory and domains: what is lost
- *			cannot be told
+ *	pvm busy	the same, while other programs use memory and domains: lost
+ *			memory cannot be measured
  *	pvm refused	protected VMs are refused with EPERM, others work: the
  *			machine has devices that could not be isolated
  */
@@ -20,11 +20,11 @@
 
 #define CYCLES	100
 #define PAGES	16
-#define SHARED	2	/* the page that goes to the host and back */
+#define SHARED	2	/* the page that is shared with the host and unshared */
 
 #define WARM_UP		10
 
-/* A leak of a page in each cycle takes as much from every batch. */
+/* Less than a leak of one page per cycle takes from each batch. */
 #define NOISE_KIB	(CYCLES * 4 - 1)
 #define BATCHES		3
 
@@ -49,8 +49,8 @@ static long sum_keys(const char *file, const char * const *keys, long unit)
 }
 
 /*
- * Memory that is free, or that somebody accounts for: what comes and goes with
- * caches. The count of /proc/zoneinfo is that of the CPUs' lists of free pages.
+ * Free memory, and memory of caches that come and go. /proc/zoneinfo has the counts of
+ * the CPUs' lists of free pages.
  */
 static long mem_free_kib(void)
 {
@@ -74,7 +74,7 @@ static bool check(struct vm *vm, bool good, const char *what)
 	return good;
 }
 
-/* What the guest wrote in the shared page is what the host reads. */
+/* The host reads the data that the guest wrote to the shared page. */
 static bool host_reads_secret(struct vm *vm)
 {
 	const uint64_t *p = (const uint64_t *)(vm->mem + SHARED * PAGE);
@@ -98,7 +98,7 @@ static bool do_ok(struct vm *vm, uint64_t op, size_t page, size_t pages)
 	return false;
 }
 
-/* One life; @protected VMs share a page for a while. */
+/* Start and end a VM. A @protected VM shares a page for a while. */
 static bool live(bool protected, uint32_t seed)
 {
 	struct vm vm;
@@ -132,7 +132,7 @@ static bool pool(uint64_t v[2])
 	       !td_info(PKVM_IOMMU_INFO_POOL_TOTAL, &v[1]);
 }
 
-/* CYCLES lives; returns how many went well, and the free memory they took. */
+/* Run CYCLES VMs. Returns the number that worked, and sets the free memory lost. */
 static int batch(long *lost)
 {
 	long before = mem_free_kib();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * DMA against pages on their way from the host to guests and back: one thread
- * has the device read them, others start protected VMs that take, fill, verify
- * and give back pages. No secret may ever turn up in the device. TAP.
+ * DMA to pages that change their owner between the host and guests: one thread has the
+ * device read them; others start protected VMs that take, fill, verify and return
+ * pages. The device must never read a secret. TAP.
  *
- *	race [pages]	at least so many pages, default 10000
+ *	race [pages]	at least this many pages, default 10000
  */
 #include <errno.h>
 #include <pthread.h>
@@ -21,7 +21,7 @@
 
 #define THREADS		3
 #define VM_PAGES	256
-/* Short: each 4 bytes that are refused may make a fault record. */
+/* Short: each 4 refused bytes may make a fault record. */
 #define READ_LEN	256
 /* Upper half of a word of a secret, less the VM's number. */
 #define SECRET		0x5ec20000
@@ -60,7 +60,7 @@ static void one_vm(unsigned int thread, unsigned int n)
 	}
 	for (i = 1; i < VM_PAGES; i++)
 		target[thread][i] = vm_phys(&vm, i);
-	/* A page at a time: the device meets all stages of the VM. */
+	/* One page at a time, so that DMA hits all stages of the VM. */
 	for (i = 1; i < VM_PAGES && !ret; i++)
 		ret = vm_fill(&vm, i, 1);
 	if (!ret)
@@ -70,7 +70,7 @@ static void one_vm(unsigned int thread, unsigned int n)
 	else
 		atomic_fetch_add(&donated, VM_PAGES);
 	atomic_fetch_add(&wrong, bad);
-	/* The targets stay: pages in teardown, and after, are targets, too. */
+	/* Pages stay targets during and after the teardown of the VM. */
 	vm_stop(&vm);
 }
 
@@ -84,7 +84,7 @@ static void *guests(void *arg)
 	return NULL;
 }
 
-/* Reads one page by DMA: 1 if a secret came, 0 if not, or a negative errno. */
+/* Read one page by DMA. Returns 1 if it had a secret, 0 if not, or a negative errno. */
 static int steal(uint64_t phys)
 {
 	const uint64_t *words = (const uint64_t *)own;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where EL2's things are. Without our code in the kernel (nothing protects them
- * then) root still finds most of them in /proc.
+ * Find the memory and registers of EL2. Without our code in the kernel, which leaves
+ * them unprotected, root finds most of them in /proc.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -74,7 +74,7 @@ bool find_range(uint64_t kind, unsigned int n, uint64_t *start, uint64_t *size)
 	}
 	if (n)
 		return false;
-	/* The kernel lists only windows that have a device; there is no other. */
+	/* /proc/iomem lists only windows with a device, of which there is one. */
 	if (kind == PKVM_IOMMU_TEST_RANGE_MMIO &&
 	    (iomem("smmu", start, &end) || iomem("virtio_mmio", start, &end))) {
 		*size = end + 1 - *start;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Runs EL2's own table of what becomes of a page (hyp/nvhe/iommu/selftest.c): from
- * every state every step, one row each. Needs an IOMMU of the test type, which
- * counts invalidations. TAP.
+ * Run EL2's table of page ownership (hyp/nvhe/iommu/test-self.c): every transition from
+ * every state, one row each. Needs an IOMMU of the test type, which counts
+ * invalidations. TAP.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +43,7 @@ static const char *const failures[] = {
 
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* Two blocks; never given back to the kernel, in case EL2 keeps something. */
+/* Two blocks, never returned to the kernel, because EL2 may keep pages. */
 static uint8_t *blocks(void)
 {
 	FILE *f = fopen("/proc/sys/vm/nr_hugepages", "w");
@@ -61,7 +61,7 @@ static uint8_t *blocks(void)
 	return p;
 }
 
-/* The IOMMU of the test type: the only one with a number of invalidations. */
+/* Find the IOMMU of the test type: only it has a count of invalidations. */
 static bool find_iommu(uint64_t *iommu)
 {
 	for (*iommu = 0; *iommu < PKVM_IOMMU_MAX; ++*iommu)
@@ -86,7 +86,7 @@ static int run(int fd, uint64_t state, uint64_t step, uint64_t phys, uint64_t vm
 	return (int64_t)call.res[1];
 }
 
-/* Wrong arguments are answers, too. */
+/* Wrong arguments return errors. */
 static void arguments(int fd, uint64_t phys, uint64_t vm, uint64_t domain)
 {
 	const struct {
@@ -140,7 +140,7 @@ int main(void)
 		for (step = 0; step < COUNT(steps); step++) {
 			err = run(fd, state, step, phys_of(mem), phys_of(mem + BLOCK), domain,
 				  res);
-			/* Not a row of the table. */
+			/* The table has no such row. */
 			if (err == -ENOENT)
 				continue;
 			rows++;

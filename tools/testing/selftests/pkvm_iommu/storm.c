@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Devices that do nothing but fault must not stall the host. TAP.
+ * Devices that fault continuously must not stall the host. TAP.
  *
- * Every edu device writes to memory of EL2's without a break, while a disk is
- * read. In identity domains; the disk is the first NVMe namespace.
+ * Every edu device, in the identity domain, writes to memory of EL2 without a pause,
+ * while a disk is read: the first NVMe namespace.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -47,7 +47,7 @@ static void *attacker(void *arg)
 
 struct work {
 	unsigned long reads;
-	double longest;		/* seconds without a read that ended */
+	double longest;		/* longest time between two completed reads, in s */
 };
 
 /* Read the disk for @seconds. */
@@ -88,7 +88,7 @@ static unsigned int messages(int log)
 	return found;
 }
 
-/* What edu reads at @page is what we wrote there. */
+/* Check that edu reads the data that this program wrote to @page. */
 static bool dma_works(struct edu *edu, volatile uint32_t *page)
 {
 	page[0] = 0x600d600d;
@@ -139,7 +139,7 @@ int main(void)
 	tap_ok(after.count - before.count >= 1000 && after.address - target < EDU_MAX &&
 	       (after.info & PKVM_IOMMU_FAULT_REASON) >> 32 == PKVM_IOMMU_FAULT_UNMAPPED,
 	       "the devices fault all the time");
-	/* QEMU itself is slower then: one of its threads plays all the devices. */
+	/* QEMU is slower during the storm: one of its threads runs all devices. */
 	tap_ok(stormy.reads / SECONDS >= calm.reads / 2 / 20,
 	       "the disk is read at a twentieth of its speed, or faster");
 	tap_ok(stormy.longest < 0.5, "and never pauses for half a second");

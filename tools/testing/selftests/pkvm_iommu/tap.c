@@ -58,6 +58,6 @@ int tap_done(void)
 	printf("1..%u\n# passed %u failed %u skipped %u\n", count,
 	       count - failed - skipped, failed, skipped);
 	fflush(stdout);
-	/* A run in which nothing was tested has not passed. */
+	/* A run in which all tests were skipped has not passed. */
 	return failed || count == skipped;
 }

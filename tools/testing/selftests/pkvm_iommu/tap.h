@@ -9,11 +9,11 @@
 /* One test: "ok" or "not ok" with a printf name. Returns @good. */
 bool tap_ok(bool good, const char *name, ...)
 	__attribute__((format(printf, 2, 3)));
-/* One test that could not be run. Readers must not count it as a pass. */
+/* One test that could not be run. Readers must not count it as passed. */
 void tap_skip(const char *reason, const char *name, ...)
 	__attribute__((format(printf, 2, 3)));
 void tap_note(const char *text, ...) __attribute__((format(printf, 1, 2)));
-/* "Bail out!" and exit: nothing after this can be run. */
+/* "Bail out!" and exit: no further test can be run. */
 void tap_bail(const char *text, ...)
 	__attribute__((format(printf, 1, 2), noreturn));
 /* The plan, at the end because rows may be skipped; returns the exit status. */

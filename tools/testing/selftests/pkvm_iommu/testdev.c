@@ -39,7 +39,7 @@ struct td_res td_call(uint64_t op, uint64_t a, uint64_t b, uint64_t c)
 	const uint64_t args[17] = { op, a, b, c };
 	struct td_res res = td_raw(PKVM_IOMMU_TEST_FN_CALL, args);
 
-	/* x1 means nothing then: callers look at one number only. */
+	/* x1 is undefined then; callers check one number only. */
 	if (res.x0)
 		res.err = TD_BROKEN;
 	return res;
@@ -111,7 +111,7 @@ bool td_has_identity(uint64_t iommu)
 	return !res.err && res.x2;
 }
 
-/* More domains than any test has. */
+/* More domains than any test makes. */
 #define DOMAINS_MAX	4096
 
 bool td_take_stream(uint32_t sid, uint64_t *iommu, uint64_t *domain)
@@ -129,7 +129,7 @@ struct td_res td_attach(uint64_t iommu, uint64_t sid, uint64_t domain)
 {
 	struct td_res res = td_call(PKVM_IOMMU_ATTACH, iommu, sid, domain), more = { 0 };
 
-	/* One stream to a domain, so each is its first. */
+	/* Each domain has one stream, so this ATTACH is its first. */
 	if (res.err || res.x2 == td_has_identity(iommu))
 		return res;
 	if (res.x2) {

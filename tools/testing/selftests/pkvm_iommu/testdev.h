@@ -8,9 +8,9 @@
 
 /* /dev/pkvm_iommu_test: root plays the hostile host kernel. */
 
-/* SMCCC's answer in x0 when a function does not exist, or not now. */
+/* x0 if a function does not exist, or not in this state (SMCCC). */
 #define SMCCC_NOT_SUPPORTED	(-1)
-/* td_call() when the hypercall could not even be tried. */
+/* Result of td_call() if the hypercall could not be made. */
 #define TD_BROKEN		(-100000)
 
 struct td_res {
@@ -27,32 +27,32 @@ bool td_present(void);
 struct td_res td_raw(uint64_t fn, const uint64_t args[17]);
 /* __pkvm_iommu_call(@op, ...). */
 struct td_res td_call(uint64_t op, uint64_t a, uint64_t b, uint64_t c);
-/* PKVM_IOMMU_MAP of runs, the first 0 ends them; td_map() of as much as a call can. */
+/* PKVM_IOMMU_MAP of runs, up to the first 0. td_map() maps as much as one call can. */
 struct td_res td_map_runs(uint64_t domain, uint64_t iova, uint64_t prot,
 			  const uint64_t runs[PKVM_IOMMU_RUNS]);
 struct td_res td_map(uint64_t domain, uint64_t iova, uint64_t phys, uint64_t size, uint64_t prot);
 /*
- * PKVM_IOMMU_MAP_LIST of @nr runs from the @at-th of td_list(), which has TD_LIST, and
- * all of which EL2 reads from this page. td_list() is NULL if there is none.
+ * PKVM_IOMMU_MAP_LIST of @nr runs from index @at of td_list(), a page of TD_LIST runs
+ * that is shared with EL2. td_list() is NULL if there is no such page.
  */
 #define TD_LIST		512
 volatile uint64_t *td_list(void);
 struct td_res td_map_list(uint64_t domain, uint64_t iova, uint64_t prot, uint64_t at, uint64_t nr);
 /* enum pkvm_iommu_info; returns x1. */
 int64_t td_info(uint64_t which, uint64_t *value);
-/* Whether streams of this IOMMU can be attached to the identity domain. */
+/* Check that streams of this IOMMU can be attached to the identity domain. */
 bool td_has_identity(uint64_t iommu);
-/* Block a stream: which IOMMU has it, and to which domain it was attached. */
+/* Block a stream. Sets its IOMMU, and the domain that it was attached to. */
 bool td_take_stream(uint32_t sid, uint64_t *iommu, uint64_t *domain);
 /*
- * PKVM_IOMMU_ATTACH, and the replay where there is no identity, that is where the
- * hardware walks no page tables. x2 is 0 where just those ask for one.
+ * PKVM_IOMMU_ATTACH, and PKVM_IOMMU_REPLAY if the IOMMU has no page tables. x2 is 0
+ * if REPLAY was asked for by exactly such an IOMMU.
  */
 struct td_res td_attach(uint64_t iommu, uint64_t sid, uint64_t domain);
 int td_faults(struct pkvm_iommu_test_faults *f);
-/* The @n-th range of a kind; false if there is none. */
+/* Find the @n-th range of a kind; false if there is none. */
 bool td_range(uint64_t kind, unsigned int n, struct pkvm_iommu_test_range *r);
-/* A page of kernel memory; its physical address, 0 on failure. */
+/* Allocate a page of kernel memory. Returns its physical address; 0 on failure. */
 uint64_t td_alloc(void);
 void td_free(uint64_t phys);
 

@@ -19,7 +19,7 @@
 #define REG_PC	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | \
 		 offsetof(struct kvm_regs, regs.pc) / sizeof(__u32))
 
-/* Pages that a protected VM was given count as locked. */
+/* Pages that are given to a protected VM count as locked memory. */
 static void allow_locked_memory(void)
 {
 	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
@@ -120,8 +120,8 @@ int vm_start(struct vm *vm, bool protected, size_t pages, uint32_t seed)
 }
 
 /*
- * Dropping the last reference destroys the VM and has the guest's pages given
- * back, wiped: only then may the mapping of them go.
+ * Dropping the last reference destroys the VM, and EL2 wipes and returns the guest's
+ * pages. Only then may their mapping be removed.
  */
 void vm_destroy(struct vm *vm)
 {
@@ -146,7 +146,7 @@ void vm_stop(struct vm *vm)
 	vm->mem = NULL;
 }
 
-/* Answers the guest's reads until it reports or stops. */
+/* Answer the guest's reads until it writes a result or stops. */
 static int vm_command(struct vm *vm, uint64_t op, uint64_t addr, uint64_t size)
 {
 	struct kvm_run *run = vm->run;
@@ -179,7 +179,7 @@ static int vm_command(struct vm *vm, uint64_t op, uint64_t addr, uint64_t size)
 	return 0;
 }
 
-/* The guest reports, and goes on to where it waits for the next command. */
+/* Take the guest's result, and run it until it waits for the next command. */
 static int vm_result(struct vm *vm, uint64_t *result)
 {
 	struct kvm_run *run = vm->run;

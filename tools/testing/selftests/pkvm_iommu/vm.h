@@ -2,9 +2,9 @@
 #ifndef VM_H
 #define VM_H
 
-/* What vm.c and guest.S agree on. */
+/* Interface between vm.c and guest.S. */
 #define GUEST_RAM	0x80000000	/* page 0 holds the code */
-#define GUEST_MMIO	0x10000000	/* nothing there: an access ends KVM_RUN */
+#define GUEST_MMIO	0x10000000	/* not backed: an access ends KVM_RUN */
 
 /* Offsets from GUEST_MMIO: the guest reads a command, writes its result. */
 #define GUEST_OP	0
@@ -29,8 +29,8 @@
 #include "phys.h"
 
 /*
- * A small VMM: one VM, one vCPU, a few pages of anonymous memory, and a guest
- * that obeys. Through a whole VM one thread at a time.
+ * A small VMM: one VM, one vCPU, a few pages of anonymous memory, and a guest that
+ * runs commands. Only one thread at a time uses a VM.
  */
 struct vm {
 	int kvm, fd, vcpu;
@@ -39,27 +39,27 @@ struct vm {
 	uint8_t *mem;
 	size_t pages;
 	uint32_t seed;
-	const char *step;	/* the last step that was begun */
+	const char *step;	/* the last step that was started */
 };
 
-/* The guest's code, guest.S: what is at the start of page 0. */
+/* The guest's code, guest.S, which is loaded at the start of page 0. */
 extern const uint8_t guest_start[], guest_end[];
 
-/* What the host leaves in a page before the guest touches it. */
+/* Byte that the host fills guest memory with before the guest accesses it. */
 #define VM_FILLER	0xa5
 
-/* 0 or a negative errno; @vm->step says where. Then the guest is running. */
+/* Start the guest. Returns 0 or a negative errno; @vm->step is then the step that failed. */
 int vm_start(struct vm *vm, bool protected, size_t pages, uint32_t seed);
-/* End the VM, keep its memory, which is then the host's again. */
+/* End the VM and keep its memory, which the host owns again. */
 void vm_destroy(struct vm *vm);
-/* End the VM if there still is one, and free its memory. */
+/* End the VM, if it still exists, and free its memory. */
 void vm_stop(struct vm *vm);
 /* Run one command: 0 or a negative errno. */
 int vm_do(struct vm *vm, uint64_t op, size_t page, size_t pages,
 	  uint64_t *result);
-/* After a command for which KVM_RUN failed: the guest tries again. */
+/* Resume the guest after a command for which KVM_RUN failed. */
 int vm_resume(struct vm *vm, uint64_t *result);
-/* What the guest reads at @offset of its memory. */
+/* Let the guest read the word at @offset of its memory. */
 int vm_load(struct vm *vm, size_t offset, uint64_t *word);
 /* PSCI SYSTEM_OFF: 0 if KVM reported the shutdown. */
 int vm_off(struct vm *vm);
@@ -73,7 +73,7 @@ static inline int vm_fill(struct vm *vm, size_t page, size_t pages)
 
 /* Word @i of page @page as OP_FILL writes it. */
 uint64_t vm_secret(const struct vm *vm, size_t page, size_t i);
-/* Physical address of a guest page: known to the host, which owned it. */
+/* Physical address of a guest page, which the host has owned before. */
 uint64_t vm_phys(const struct vm *vm, size_t page);
 #endif
 

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A hostile host at random: calls with arguments at their edges while pages change
- * hands, each answer judged by the specification (spec/spec.c) that the runner on the
- * build machine (tools/testing/pkvm_iommu) uses too, and by what a real device
- * reaches. TAP.
+ * Random walk of a hostile host: calls with arguments at their limits, while pages
+ * change their owner. Each answer is checked by the specification (spec/spec.c), which
+ * the build-machine runner (tools/testing/pkvm_iommu) uses too, and by DMA of a device.
+ * TAP.
  *
  *	walk [SEED [CALLS [THREADS [SECONDS]]]]
  *
- * With one thread, everything is checked, and the same seed makes the same calls.
- * With several, each has pages, domains, streams and a device of its own, of
- * which it knows all; of what they share (walk_shared.c), and of how much the
- * pool has, less can be said. A seed of 0, or none, is a new one.
- * SECONDS ends it early, where several CPUs in QEMU are slow.
+ * With one thread, everything is checked, and the same seed makes the same calls. With
+ * several threads, each has pages, domains, streams and a device of its own, which are
+ * checked exactly. Shared objects (walk_shared.c) and the size of the pool are checked
+ * less strictly. A seed of 0, or none, chooses a new one. SECONDS ends the walk early,
+ * because several CPUs are slow in QEMU.
  *
- * Each thread needs an NVMe controller; and where there is no identity domain an edu,
- * and all together one more, because there the hardware knows which streams exist.
+ * Each thread needs an NVMe controller. If there is no identity domain, each also needs
+ * an edu, and all together one more, because such hardware knows the streams that exist.
  *
- * PKVM_IOMMU_FAULT is left to the kernel, which takes the faults away, but for
- * IOMMUs that do not exist.
+ * PKVM_IOMMU_FAULT is called only for IOMMUs that do not exist, because the kernel takes
+ * the records of the others.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@
 
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 #define IDENTITY	PKVM_IOMMU_DOMAIN_IDENTITY
-/* Calls between two looks at physical truth. */
+/* Calls between two checks by DMA. */
 #define DMA_EVERY	60
 
 static struct walker walkers[THREADS];
@@ -43,7 +43,7 @@ uint64_t page_of(struct walker *w, unsigned int block, unsigned int page)
 	return w->phys[block] + page * PAGE;
 }
 
-/* Where the program has @phys, if it is the thread's and the host may touch it. */
+/* Pointer to @phys, if it belongs to the thread and the host may access it. */
 void *memory_at(struct walker *w, uint64_t phys)
 {
 	unsigned char *page = spec_page(&w->spec, phys / PAGE);
@@ -57,13 +57,13 @@ void *memory_at(struct walker *w, uint64_t phys)
 	return NULL;
 }
 
-/* The pages that change hands: few, so that they are met again. */
+/* The pages that change their owner: few, so that they are used repeatedly. */
 static uint64_t some_page(struct walker *w)
 {
 	return page_of(w, !!below(w, 3), below(w, 4) ? below(w, 8) : below(w, CQ_PAGE));
 }
 
-/* One for the pool, or 0. */
+/* A page for the pool, or 0. */
 uint64_t some_feed(struct walker *w)
 {
 	unsigned int n, i = below(w, BLOCK_PAGES - POOL_PAGES);
@@ -98,7 +98,7 @@ bool feed(struct walker *w, uint64_t nr)
 	return !nr;
 }
 
-/********** arguments at their edges */
+/********** arguments at their limits */
 
 uint64_t some_iova(struct walker *w)
 {
@@ -137,7 +137,7 @@ static uint64_t some_size(struct walker *w)
 	return (1 + below(w, 12)) * PAGE;
 }
 
-/* What cannot be mapped or given: EL2's, registers, nowhere. */
+/* An address that cannot be mapped or given: of EL2, of registers, of nothing. */
 static uint64_t forbidden(struct walker *w)
 {
 	switch (below(w, 4)) {
@@ -158,9 +158,9 @@ static uint64_t some_run(struct walker *w, uint64_t iova)
 	case 0:
 		return forbidden(w) | (below(w, 3) ? 1 : below(w, 4096));
 	case 1:
-		return some_page(w);			/* of no pages */
+		return some_page(w);			/* a run of no pages */
 	case 2:
-		return 0x9000000 | 1;			/* MMIO, of the host's */
+		return 0x9000000 | 1;			/* MMIO of the host */
 	case 3 ... 7:
 		return w->phys[0] | BLOCK_PAGES;
 	case 8 ... 9:
@@ -173,7 +173,7 @@ static uint64_t some_sid(struct walker *w)
 {
 	static const uint64_t few[] = { 0, 1, 7, 8, 62, 63 };
 	uint64_t end = 1ULL << machine.sid_bits;
-	/* A bus that there is not, also where 16 bits of an id are looked at. */
+	/* A bus that does not exist, even if only 16 bits of the id are used. */
 	uint64_t own = end / 2 + (machine.identity ? 0 : 0x8000) + w->nr * 64;
 
 	if (w->has_nvme && below(w, 2))
@@ -260,13 +260,13 @@ static void step_detach(struct walker *w)
 	uint64_t res[3], iommu = below(w, 30) ? 0 : w->spec.nr_iommus;
 	uint64_t sid = some_sid(w), domain = some_domain(w);
 
-	/* Where it is attached, mostly. */
+	/* Usually a stream that is attached. */
 	if (!(sid >> machine.sid_bits) && below(w, 4))
 		domain = spec_domain_of(&w->spec, 0, sid);
 	call(w, res, PKVM_IOMMU_DETACH, iommu, sid, domain, 0);
 }
 
-/* Ids in use, by all threads: each is one domain's only. */
+/* Ids in use by all threads, to check that each is given out once. */
 static unsigned char domain_used[0x10000];
 
 static void step_alloc(struct walker *w)
@@ -297,7 +297,7 @@ static int64_t domain_free(struct walker *w, uint64_t id)
 	return err;
 }
 
-/* Unmap all of it, and detach its streams. */
+/* Unmap everything in a domain, and detach its streams. */
 static void drain(struct walker *w, uint64_t id)
 {
 	struct spec_domain *d;
@@ -365,7 +365,7 @@ static void step_map(struct walker *w)
 	unsigned int i, n = below(w, 3) ? 1 + below(w, 2) : 1 + below(w, PKVM_IOMMU_RUNS);
 	struct spec_domain *d = &w->spec.domain[below(w, SPEC_DOMAINS)];
 
-	/* Behind, or upon, what there is. */
+	/* Behind an existing mapping, or over it. */
 	if (d->id && d->is.nr && !below(w, 3)) {
 		const struct spec_map *m = &d->is.map[below(w, d->is.nr)];
 
@@ -432,15 +432,15 @@ static void step_lookup(struct walker *w)
 }
 
 /*
- * Changes of owner: each stops all CPUs, in QEMU for some milliseconds where there
- * are several.
+ * Changes of the owner are rare with several CPUs: each stops all CPUs, which takes
+ * QEMU some milliseconds.
  */
 static bool is_dear(struct walker *w)
 {
 	return machine.weak && below(w, 16);
 }
 
-/* The host shares a page with EL2, or takes that back; or gives it to EL2 and back. */
+/* Share a page with EL2, or unshare it; or give a page to EL2, or take it back. */
 static void step_page(struct walker *w)
 {
 	uint64_t phys = some_page(w), res[3];
@@ -482,7 +482,7 @@ static void step_topup(struct walker *w)
 
 	switch (below(w, 4)) {
 	case 0:
-		/* Refused, for one reason or another. */
+		/* A call that is refused. */
 		phys = below(w, 2) ? forbidden(w) : some_page(w);
 		if (memory_at(w, phys) && !spec_pinned(&w->spec, phys / PAGE) &&
 		    *spec_page(&w->spec, phys / PAGE) == SPEC_HOST)
@@ -523,7 +523,7 @@ static void step_reclaim(struct walker *w)
 		;
 }
 
-/* What only asks. */
+/* Calls that change nothing. */
 static void step_ask(struct walker *w)
 {
 	uint64_t res[3], op;
@@ -601,7 +601,7 @@ static void step(struct walker *w)
 	}
 }
 
-/* Everything as it was: nothing is mapped, attached, shared or pinned. */
+/* Undo everything, and check that nothing is mapped, attached, shared or pinned. */
 static void finish(struct walker *w)
 {
 	uint64_t res[3], id, phys;
@@ -634,7 +634,7 @@ static void finish(struct walker *w)
 				wrong(w, "page %#llx is lost", (ull)phys);
 			if (*spec_page(&w->spec, args[0]) == SPEC_HOST_SHARED)
 				call_raw(w, PKVM_IOMMU_TEST_FN_UNSHARE_HYP, res, args);
-			/* Of several threads, only what was used most: see is_dear(). */
+			/* With several threads, check only the pages used most: see is_dear(). */
 			if ((p < 8 || !machine.weak) &&
 			    call_raw(w, PKVM_IOMMU_TEST_FN_CALL, res, donate))
 				wrong(w, "page %#llx is pinned, but not mapped", (ull)phys);

@@ -12,13 +12,13 @@
 #include "testdev.h"
 
 /*
- * The random walk of walk.c: what each of its threads has. The files:
+ * Interfaces between the files of the random walk, and the state of its threads:
  *
  *	walk.c		steps: a hostile host, and its memory
- *	walk_call.c	calls, judged by the specification; chance; failures
- *	walk_setup.c	what comes before
- *	walk_dma.c	physical truth
- *	walk_shared.c	what all threads fight over
+ *	walk_call.c	calls, checked by the specification; random numbers; failures
+ *	walk_setup.c	setup of the machine and the threads
+ *	walk_dma.c	DMA, and checks of the memory that it reaches
+ *	walk_shared.c	objects that all threads use at the same time
  */
 #define BLOCK		0x200000UL
 #define BLOCK_PAGES	(BLOCK / PAGE)
@@ -28,45 +28,45 @@
 
 typedef unsigned long long ull;
 
-/* A call as it was made: to be told if something goes wrong. */
+/* A call that was made, for the message of a failure. */
 struct walk_call {
 	uint64_t fn, args[ARGS], res[3];
 };
 
 /*
- * A thread's memory is two blocks of 2 MiB: one to be mapped as a whole, and pages.
- * In the second lie, from its start: those that are mapped and change hands, the
- * completion queue, and, in the upper half, those for EL2's pool.
+ * A thread's memory is two blocks of 2 MiB. The first is mapped as a whole. The second
+ * has, from its start, the pages that are mapped and change their owner, the completion
+ * queue, and in the upper half the pages for EL2's pool.
  */
 struct walker {
-	unsigned int nr;		/* of the thread */
+	unsigned int nr;		/* index of the thread */
 	pthread_t thread;
-	uint64_t chance;		/* state of the generator */
-	uint64_t todo;			/* calls */
+	uint64_t chance;		/* state of the random numbers */
+	uint64_t todo;			/* number of calls left */
 	struct spec spec;
-	uint8_t *mem;			/* two blocks, not next to each other for devices */
+	uint8_t *mem;			/* two blocks, not adjacent in physical memory */
 	uint64_t phys[2];		/* their addresses */
 	struct nvme nvme;
 	bool has_nvme, ready;		/* the device; its queue is set up */
-	uint32_t spare;			/* another device's stream, or 0 */
+	uint32_t spare;			/* stream of a device that is not used otherwise, or 0 */
 	uint64_t calls, works, shared;
-	uint64_t digest;		/* of all calls and answers */
+	uint64_t digest;		/* digest of all calls and answers */
 	uint64_t reached, refused, faults;
 	struct walk_call trace[TRACE];
 };
 
-/* What the machine is like, constant once the threads run. */
+/* Properties of the machine, constant once the threads run. */
 struct machine {
 	uint64_t seed;
 	unsigned int threads;
-	bool weak;			/* several threads: one pool, nobody knows all of it */
+	bool weak;			/* several threads: the pool is known in part */
 	unsigned int limit, reach, sid_bits;	/* reach: of physical addresses */
 	bool identity;
-	/* Without it, the IOMMU refuses streams of no device: there is none from here on. */
+	/* Exclusive end of the streams that exist, if the IOMMU refuses all others; or 0. */
 	uint64_t endpoints;
-	uint64_t el2[32];		/* addresses that are EL2's */
+	uint64_t el2[32];		/* addresses that EL2 owns */
 	unsigned int nr_el2;
-	uint64_t regs, regs_size;	/* of the IOMMU */
+	uint64_t regs, regs_size;	/* registers of the IOMMU */
 	uint64_t ram_end;
 	char replay[128];
 };
@@ -75,18 +75,18 @@ extern struct machine machine;
 
 #define CQ_PAGE		64	/* in the second block */
 #define POOL_PAGES	256	/* from there to its end */
-#define WINDOW		(11ULL << 30)	/* where the device has its queue */
+#define WINDOW		(11ULL << 30)	/* I/O virtual address of the device's queue */
 
 /* walk_call.c */
 uint64_t below(struct walker *w, uint64_t n);
 uint64_t chance(struct walker *w);
-/* A call; the specification judges it. Returns x1. */
+/* A call, checked by the specification. Returns x1. */
 int64_t call(struct walker *w, uint64_t res[3], uint64_t op, uint64_t a1, uint64_t a2,
 	     uint64_t a3, uint64_t a4);
 int64_t call_args(struct walker *w, uint64_t res[3], const uint64_t args[ARGS]);
-/* One whose answer the caller judges. */
+/* A call whose answer the caller checks. */
 int64_t call_raw(struct walker *w, uint64_t fn, uint64_t res[3], const uint64_t args[ARGS]);
-/* Say what went wrong and what led to it, and end. */
+/* Print the failure and the last calls, and end. */
 void wrong(struct walker *w, const char *fmt, ...)
 	__attribute__((noreturn, format(printf, 2, 3)));
 
@@ -96,20 +96,20 @@ void *memory_at(struct walker *w, uint64_t phys);
 uint64_t some_iova(struct walker *w);
 uint64_t some_feed(struct walker *w);
 bool feed(struct walker *w, uint64_t nr);
-/* When all pages are in use: end a domain other than this. */
+/* If all pages are in use: end a domain other than this one. */
 void end_another(struct walker *w, uint64_t domain);
 /* Attach a stream of the IOMMU to one of the thread's domains. */
 void attach(struct walker *w, uint64_t sid);
-/* Tell an IOMMU all of what is mapped in a domain. */
+/* Pass all mappings of a domain to an IOMMU. */
 void replay(struct walker *w, uint64_t iommu, uint64_t domain);
 
 /* walk_setup.c */
 /* Blocks of 2 MiB, which are never given back to the kernel: EL2 may keep some. */
 uint8_t *setup_memory(unsigned int nr);
 bool setup_machine(void);
-/* The stream of the @nth device that is there for nothing else, blocked; or 0. */
+/* Block the stream of the @nth device that nothing else uses. Returns it, or 0. */
 uint32_t setup_spare(unsigned int nth);
-/* The kernel's unused pages are the kernel's again: then all in the pool is ours. */
+/* Have the kernel take its unused pages back: the pool then has only ours. */
 void setup_pool(void);
 void setup_walker(struct walker *w, uint8_t *mem, uint64_t calls);
 
@@ -118,10 +118,10 @@ void dma_open(struct walker *w);
 void dma_step(struct walker *w);
 
 /* walk_shared.c */
-/* Whose pages nobody else uses. */
+/* Open the shared domain; @phys is memory that nothing else uses. */
 bool shared_open(uint64_t phys);
 void shared_step(struct walker *w);
-/* When all threads have ended: NULL, or what is wrong. */
+/* Check the shared state after all threads have ended. Returns NULL or a message. */
 const char *shared_close(struct walker *w);
 void pool_open(struct walker *w);
 bool pool_give(struct walker *w);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The random walk: calls, judged, and what becomes of a wrong answer. */
+/* The random walk: checked calls, random numbers, and failures. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,7 +57,7 @@ void wrong(struct walker *w, const char *fmt, ...)
 	va_list ap;
 	uint64_t i;
 
-	/* The others may go on, but say nothing any more. */
+	/* Other threads may continue, but print nothing any more. */
 	pthread_mutex_lock(&once);
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
@@ -97,7 +97,7 @@ int64_t call_args(struct walker *w, uint64_t res[3], const uint64_t args[ARGS])
 	const char *what;
 
 	if (machine.weak) {
-		/* The other threads use the pool, too. */
+		/* The other threads use the pool too. */
 		w->spec.free_min = 0;
 		w->spec.free_max = 1ULL << 40;
 		w->spec.total = 1ULL << 40;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The random walk: physical truth. A thread's device reads and writes where the
- * specification says that it may or may not; memory and the log of faults say
- * what became of it. What was unmapped lazily may be reached or not: nothing is
- * expected there until the flush.
+ * The random walk: checks by DMA. A thread's device reads and writes at addresses that,
+ * by the specification, it may reach or must not reach. The contents of memory and the
+ * fault log show the result. Nothing is expected at lazily unmapped addresses until
+ * the flush.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -14,9 +14,9 @@
 static pthread_mutex_t dma_lock = PTHREAD_MUTEX_INITIALIZER;
 
 struct expect {
-	bool may, must_not;	/* neither: nothing is known */
-	uint64_t phys;		/* where it leads, if it may */
-	int reason;		/* of the fault; -1: there may be none */
+	bool may, must_not;	/* both false: any result is right */
+	uint64_t phys;		/* physical address, if it may */
+	int reason;		/* reason of the fault; -1: maybe no record */
 };
 
 static bool attached(struct walker *w)
@@ -35,11 +35,11 @@ static struct expect expect(struct walker *w, uint64_t iova, bool write)
 	if (!attached(w)) {
 		e.must_not = true;
 		e.reason = PKVM_IOMMU_FAULT_BLOCKED;
-		/* Where bypass would lead. */
+		/* Address of a device that bypasses the IOMMU. */
 		e.phys = iova;
 		return e;
 	}
-	/* QEMU does not record what is beyond the reach of stage 2. */
+	/* QEMU records no fault beyond the input size of stage 2. */
 	if (iova >> machine.limit) {
 		e.must_not = true;
 		e.reason = -1;
@@ -50,19 +50,19 @@ static struct expect expect(struct walker *w, uint64_t iova, bool write)
 		e.phys = iova;
 		return e;
 	}
-	/* The device may still see what was there before, if anything. */
+	/* The device may still use an old translation. */
 	if (spec_may_linger(&w->spec, domain, iova))
 		return e;
 	m = spec_mapped(&w->spec, domain, iova, 1, &all);
-	/* Nor that the IOMMU has been told of all. */
+	/* The IOMMU may not have all mappings yet. */
 	if (m && !machine.identity && !spec_knows(&w->spec, 0, domain, &mapped, &lingers))
 		return e;
 	if (m) {
 		e.may = m->prot & (write ? PKVM_IOMMU_PROT_WRITE : PKVM_IOMMU_PROT_READ);
-		/* Stage 1 does not know what is only written. */
+		/* Stage 1 has no write-only entries. */
 		e.must_not = write && !e.may;
 		e.phys = iova - m->iova + m->phys;
-		/* Nor does QEMU record what its cache of translations refuses. */
+		/* QEMU records no fault if its cache of translations refuses. */
 		e.reason = -1;
 		return e;
 	}
@@ -70,7 +70,7 @@ static struct expect expect(struct walker *w, uint64_t iova, bool write)
 	return e;
 }
 
-/* Somewhere, with some room behind it in the page. */
+/* A random address, with room for the data in its page. */
 static uint64_t target(struct walker *w, uint64_t domain)
 {
 	struct spec_domain *d;
@@ -89,19 +89,19 @@ static uint64_t target(struct walker *w, uint64_t domain)
 	return (some_iova(w) & ~(PAGE - 1)) + offset;
 }
 
-/* The device was refused, and the log says so. */
+/* Check the log for the fault of a refused access. */
 static void faulted(struct walker *w, uint64_t before, uint64_t iova, int reason)
 {
 	struct pkvm_iommu_test_faults f = { 0 };
-	/* Of a blocked stream, hardware without page tables does not say why. */
+	/* Hardware without page tables reports no reason for a blocked stream. */
 	uint64_t info = (uint64_t)(reason == PKVM_IOMMU_FAULT_BLOCKED && !machine.identity ?
 				   PKVM_IOMMU_FAULT_UNKNOWN : reason) << 32 | w->nvme.sid;
 	bool found = false;
 	int i;
 
 	/*
-	 * One for each beat of 4 bytes. The kernel takes them in its own time, on
-	 * another CPU perhaps.
+	 * One record for each 4 bytes. The kernel takes them later, maybe on another
+	 * CPU.
 	 */
 	for (i = 0; i < 4000 && !found; i++) {
 		if (i)
@@ -128,7 +128,7 @@ static void check(struct walker *w, uint64_t iova, bool write)
 
 	if (e.phys)
 		mem = memory_at(w, e.phys);
-	/* Only our own memory is safe to write, whatever comes. */
+	/* Write only to memory of this thread, which is always safe. */
 	if (e.may && !mem)
 		return;
 	td_faults(&f);
@@ -163,7 +163,7 @@ static void check(struct walker *w, uint64_t iova, bool write)
 	w->refused += e.must_not;
 }
 
-/* The device's queue has to be reachable where it is. */
+/* Map the device's queue and start the device. */
 static bool prepare(struct walker *w, uint64_t domain)
 {
 	uint64_t cq = page_of(w, 1, CQ_PAGE), iova = cq, res[3], args[ARGS] = {
@@ -187,7 +187,7 @@ static bool prepare(struct walker *w, uint64_t domain)
 		if (err)
 			return false;
 	}
-	/* Not attached, it is reset the next time. */
+	/* If it is not attached, it is reset the next time. */
 	if (attached(w) && (!w->ready || w->nvme.cq_iova != iova)) {
 		if (nvme_start(&w->nvme, memory_at(w, cq), iova))
 			wrong(w, "the device does not start");
@@ -197,8 +197,8 @@ static bool prepare(struct walker *w, uint64_t domain)
 }
 
 /*
- * What the device has just used it may have cached: unmap that, in either way, and
- * look again.
+ * The IOMMU may have cached the translation that was just used: unmap it, lazily or
+ * not, and check again.
  */
 static void again_unmapped(struct walker *w, uint64_t domain)
 {
@@ -210,7 +210,7 @@ static void again_unmapped(struct walker *w, uint64_t domain)
 
 	for (d = w->spec.domain; d < w->spec.domain + SPEC_DOMAINS && d->id != domain; d++)
 		;
-	/* The window is not to go. */
+	/* Keep the window mapped. */
 	for (tries = 0; tries < 8 && (!m || m->iova == WINDOW); tries++)
 		m = &d->is.map[below(w, d->is.nr)];
 	if (m->iova == WINDOW)
@@ -225,7 +225,7 @@ static void again_unmapped(struct walker *w, uint64_t domain)
 	check(w, iova, below(w, 2));
 }
 
-/* The same of a page that EL2 gets: with what is unmapped lazily it has to end itself. */
+/* The same with a page that is given to EL2, which flushes lazily unmapped pages. */
 static void again_given(struct walker *w, uint64_t domain)
 {
 	uint64_t phys = machine.weak ? 0 : some_feed(w), iova = phys, res[3], args[ARGS] = {
@@ -255,13 +255,13 @@ void dma_step(struct walker *w)
 	if (!w->has_nvme)
 		return;
 	pthread_mutex_lock(&dma_lock);
-	/* With no identity to be in, it would be blocked most of the time. */
+	/* Without an identity domain, it would be blocked most of the time. */
 	if (!machine.identity && !attached(w) && below(w, 2))
 		attach(w, w->nvme.sid);
 	domain = spec_domain_of(&w->spec, 0, w->nvme.sid);
 	if (prepare(w, domain)) {
 		iova = target(w, domain);
-		/* Not where the device itself writes. */
+		/* Not the page of the queue, to which the device writes. */
 		if ((iova & ~(PAGE - 1)) != WINDOW)
 			check(w, iova, below(w, 2) || !attached(w));
 		if (attached(w) && domain != PKVM_IOMMU_DOMAIN_IDENTITY)

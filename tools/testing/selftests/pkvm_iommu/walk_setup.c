@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The random walk: what the machine is like, and the memory of each thread. */
+/* The random walk: properties of the machine, and memory of each thread. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -51,7 +51,7 @@ static void el2_range(struct walker *w, const struct pkvm_iommu_test_range *r)
 	}
 }
 
-/* What a thread knows at the start: whose the memory is, and the IOMMUs. */
+/* Initial state of a thread's specification: ownership of memory, and the IOMMUs. */
 static void describe(struct walker *w)
 {
 	static const uint64_t kinds[] = {
@@ -127,13 +127,13 @@ uint32_t setup_spare(unsigned int nth)
 	return edu.sid;
 }
 
-/* Stream ids that exist: DETACH of one that does not says so. */
+/* Find the range of stream ids: DETACH fails for ids beyond it. */
 bool setup_machine(void)
 {
 	uint64_t id, limit, i;
 	struct td_res res;
 
-	/* For tables, records and counts that stay EL2's; more than they need. */
+	/* More than enough pages for tables, records and counts that EL2 keeps. */
 	for (i = 0; i < 64; i++)
 		td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0);
 	res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, 0);
@@ -141,7 +141,7 @@ bool setup_machine(void)
 	if (res.err || td_info(PKVM_IOMMU_INFO_LIMIT, &limit))
 		return false;
 	machine.limit = limit;
-	/* An IOMMU without page tables may reach further than what is mapped for it. */
+	/* An IOMMU without page tables may reach more than the addresses that can be mapped. */
 	machine.reach = limit;
 	while (machine.reach < 52 &&
 	       td_call(PKVM_IOMMU_TOPUP, 1ULL << machine.reach >> 12, 1, 0).err == -EPERM)
@@ -176,7 +176,7 @@ void setup_walker(struct walker *w, uint8_t *mem, uint64_t calls)
 		w->phys[i] = phys_of(mem + i * BLOCK);
 	describe(w);
 	dma_open(w);
-	/* From here on it is ours; the kernel has it attached, or not. */
+	/* This program uses the stream from here on; the kernel may have it attached. */
 	if (w->has_nvme)
 		td_take_stream(w->nvme.sid, &iommu, &domain);
 	w->spare = setup_spare(w->nr);

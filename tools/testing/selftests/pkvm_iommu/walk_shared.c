@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The random walk: what all threads fight over. One domain, one stream and a few
- * pages belong to nobody: whoever calls knows only which answers are possible at
- * all. What must hold is that a mapping leads to one of the pages, that each call
- * ends, and that in the end, when all are quiet, nothing is left behind: no
- * mapping, no pin, no stream.
+ * The random walk: objects that all threads use at the same time. One domain, one
+ * stream and a few pages belong to no thread; of their calls, only the set of possible
+ * answers is checked. A mapping must lead to one of the pages, each call must end, and
+ * after all threads have ended nothing may be left: no mapping, no pin, no stream.
  *
- * And the pool, with several threads: who takes a page back may get another's. So
- * its pages belong to all, and an account says which of them EL2 has.
+ * Also the pool, with several threads: a thread that takes a page back may get a page
+ * of another. So its pages are common, and a list tells which of them EL2 has.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,7 +21,7 @@
 
 static uint64_t shared_phys, shared_domain, shared_sid;
 
-/* One of these, or success. */
+/* Check that @err is success or one of @errors. */
 static bool is_one_of(int64_t err, const int *errors)
 {
 	if (err == TD_BROKEN)
@@ -102,7 +101,7 @@ static void try_stream(struct walker *w)
 		feed(w, res[1]);
 }
 
-/* Of what others have attached meanwhile, or have not. */
+/* REPLAY; other threads may attach or detach the stream meanwhile. */
 static void try_replay(struct walker *w)
 {
 	static const int errors[] = { -ENOTCONN, 0 };
@@ -201,7 +200,7 @@ const char *shared_close(struct walker *w)
 		uint64_t r[3];
 
 		call_raw(w, PKVM_IOMMU_TEST_FN_UNSHARE_HYP, r, args);
-		/* What is left unmapped lazily must not stand in the way. */
+		/* EL2 flushes lazily unmapped pages to get the page. */
 		if (td_call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_DONATE, args[0], 1).err)
 			return "a pin is left on a shared page";
 	}
@@ -233,7 +232,7 @@ void pool_open(struct walker *w)
 	}
 }
 
-/* Give EL2 a page, whichever. */
+/* Give any page to EL2. */
 bool pool_give(struct walker *w)
 {
 	uint64_t res[3], args[ARGS] = { PKVM_IOMMU_TOPUP, 0, 1 };
@@ -256,7 +255,7 @@ bool pool_give(struct walker *w)
 	return true;
 }
 
-/* Take one back, whichever. */
+/* Take any page back. */
 bool pool_take(struct walker *w)
 {
 	const uint64_t args[ARGS] = { PKVM_IOMMU_RECLAIM };

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
-# Sourced by run.sh: what the protection costs. Under -icount shift=4 the
-# guest's clock ticks 16 ns per instruction, EL2 included, and reads the same in
-# every run. One CPU only.
+# Sourced by run.sh: the costs of the protection. Under -icount shift=4, the guest's
+# clock advances 16 ns per instruction, EL2 included, and is the same in every run.
+# One CPU only.
 # shellcheck shell=sh
 
 SIZES="4K 64K 1M 2M sg-16 sg-256"	# of mapbench, in its order
-# At most so many times the native driver's instructions, or, beside, those of the
-# native driver of a virtio-iommu: mode, size, map, unmap, both added.
+# Limits, as multiples of the instructions of the native SMMUv3 or virtio-iommu
+# driver: mode, size, map, unmap, both added.
 TARGETS="strict 4K 1.60 1.00 1.10
 strict 64K - - 1.00
 strict 1M - - 1.00
@@ -20,9 +20,9 @@ beside sg-16 1.00 1.00 1.00
 beside sg-256 1.00 1.00 1.00"
 SMMU=9050000				# its registers on QEMU's machine
 
-# measure NAME MEM APPEND [PROGRAM [QEMU-ARGS [MACHINE]]]: boots the program, `bench`
-# if none is given. Unpacking the initramfs beside the seal would keep the timer
-# interrupt pending, and QEMU's clock then runs ahead of the instructions.
+# measure NAME MEM APPEND [PROGRAM [QEMU-ARGS [MACHINE]]]: boot the program, `bench`
+# if none is given. If the initramfs were unpacked during the seal, the timer interrupt
+# would stay pending, and QEMU's clock would run ahead of the instructions.
 measure() {
 	MEM=$2
 	(MACHINE=${6:-$MACHINE} && boot "bench-$1" "-icount shift=4,sleep=off ${5:-}" \
@@ -43,22 +43,22 @@ value() {
 	sed -n "s/^bench $2|//p" "$LOGS/bench-$1.tap"
 }
 
-# readable NAME WHAT: that there is one such number.
+# readable NAME WHAT: check that there is exactly one such number.
 readable() {
 	case $(value "$1" "$2") in
 	'' | *[!0-9]*)	die "no figure for $2: $LOGS/bench-$1.tap" ;;
 	esac
 }
 
-# line TEXT OFF ON LIMIT: LIMIT is for ON - OFF, and must be kept.
+# line TEXT OFF ON LIMIT: print a line; fails if ON - OFF is above LIMIT.
 line() {
 	awk -v text="$1" -v off="$2" -v on="$3" -v limit="$4" 'BEGIN {
 		printf "%-58s %9d %9d %9d %9d%s\n", text, off, on, on - off, limit,
 			(on - off > limit) ? "  <== MUST BE KEPT" : "" }'
 }
 
-# map_table MODE OFF ON [OFF-TEXT ON-TEXT]: what mapping costs in two boots, and what
-# it is to cost.
+# map_table MODE OFF ON [OFF-TEXT ON-TEXT]: costs of mapping in two boots, and the
+# targets.
 map_table() {
 	printf '%-14s %15s   %15s   %23s   %s\n' "DMA, $1" "${4:-native}" "${5:-pKVM}" \
 		"times ${4:-native}" "at most"
@@ -84,7 +84,7 @@ map_table() {
 	done
 }
 
-# The plugin that counts; without one, $COUNT stays empty.
+# Build the plugin count.c; if that fails, $COUNT stays empty.
 build_count() {
 	COUNT=
 	bc_addr="$("${CROSS_COMPILE}nm" "$OBJ/vmlinux" | awk '
@@ -156,8 +156,8 @@ count_table() {
 	done
 }
 
-# chart FILE TITLE NAME TEXT [NAME TEXT...]: the figures of these boots as SVG; the
-# targets are for the second.
+# chart FILE TITLE NAME TEXT [NAME TEXT...]: the figures of these boots as SVG, with
+# the targets of the second.
 chart() {
 	ch_file=$1
 	{
@@ -186,7 +186,7 @@ chart() {
 
 KINDS='/\(smmu-v3\|virtio\)\.c$'	# the files for one kind of IOMMU
 
-# sources DIR: its C files but those for tests.
+# sources DIR: its C files except those for tests.
 sources() {
 	find "$1" -name '*.c' | grep -v '/[^/]*test[^/]*\.c$' | sort
 }
@@ -198,7 +198,7 @@ count_lines() {
 }
 
 report() {
-	SMP=1			# for boot; more CPUs mean nothing under icount
+	SMP=1			# for boot; icount has no use for more CPUs
 	measure off 1G pkvm_iommu=off
 	measure on 1G ""
 	measure on-more 2G ""
@@ -224,7 +224,7 @@ report() {
 		"the same, mapped by 2 MiB" "$(value on table-bytes-blocks)"
 	echo
 
-	# Symbols have to be where nm says; and so each run has the same addresses.
+	# Symbols have the addresses that nm prints, and the same in each run.
 	b_append="nokaslr iommu.passthrough=0"
 	build_count
 	measure map-off 1G "pkvm_iommu=off $b_append" mapbench "$(count map-off $SMMU)"
@@ -284,8 +284,8 @@ virtio_boots() {
 	vb_machine=virt,virtualization=on,gic-version=3
 	MEM=1G
 	vb_tree=$(MACHINE=$vb_machine && device_tree bench-virtio virtio-iommu)
-	# Without ioeventfd QEMU answers before the guest goes on: else how long it polls
-	# depends on the machine.
+	# Without ioeventfd, QEMU answers before the guest continues. With it, the time that
+	# the guest polls depends on the machine.
 	vb_qemu="$VIRTIO_IOMMU -global virtio-mmio.ioeventfd=off -dtb $vb_tree"
 	measure virtio-off 1G "pkvm_iommu=off $b_append" mapbench \
 		"$vb_qemu $(count virtio-off 0)" "$vb_machine"
@@ -293,8 +293,8 @@ virtio_boots() {
 		"$vb_qemu $(count virtio-on 0)" "$vb_machine"
 }
 
-# What mapping costs is for people to judge; a limit that must be kept fails, and so
-# does what cannot be measured.
+# Fails if a limit is exceeded or a figure cannot be measured. The costs of mapping are
+# only printed.
 bench() {
 	report >"$LOGS/bench.txt"
 	echo "Targets missed: $(grep -c '<==.*missed' "$LOGS/bench.txt" || :)" >>"$LOGS/bench.txt"

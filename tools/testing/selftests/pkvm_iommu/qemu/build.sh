@@ -4,15 +4,15 @@
 # Builds the kernel in the cache and leaves build/Image and build/config in the
 # checkout. The configuration is allnoconfig plus kernel.config.
 #
-# With VARIANT=el2-debug, a second kernel: CONFIG_NVHE_EL2_DEBUG, which makes EL2
-# check more, and itself at boot; build/Image-el2-debug. It starts from the first
-# one's objects, so only what differs is compiled.
+# With VARIANT=el2-debug, a second kernel, build/Image-el2-debug: CONFIG_NVHE_EL2_DEBUG
+# makes EL2 check more, and test itself at boot. It starts from the objects of the first
+# kernel, so that only the differences are compiled.
 
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 export CCACHE_DIR="$CACHE/ccache" CCACHE_BASEDIR="$CACHE"
-# The date and the builder are part of the image: keep them out of ccache's way.
+# The date and the builder are part of the image. Constants let ccache hit.
 export KBUILD_BUILD_TIMESTAMP="@0" KBUILD_BUILD_USER=pkvm KBUILD_BUILD_HOST=iommu
 # Make variables of our caller must not reach the kernel's make.
 unset MAKEFLAGS MFLAGS MAKELEVEL KERNEL 2>/dev/null || :
@@ -37,8 +37,8 @@ kmake() {
 		CROSS_COMPILE="ccache $CROSS_COMPILE" HOSTCC="ccache gcc" "$@"
 }
 
-# conf leaves an unchanged .config alone, so doing this always costs a second
-# and cannot miss a changed Kconfig file.
+# conf does not touch an unchanged .config. Running it always costs a second, and
+# cannot miss a changed Kconfig file.
 configure() {
 	kmake KCONFIG_ALLCONFIG="$FRAGMENT" allnoconfig
 }
@@ -52,7 +52,7 @@ check_config() {
 		die "kernel.config asks for what this kernel cannot have: $(tr '\n' ' ' <"$LOGS/unset")"
 }
 
-# Kernel make in the background, and every ten seconds what it has done.
+# Run the kernel's make in the background, and print its progress every ten seconds.
 compile() {
 	log=$LOGS/kernel-build.log
 	t0=$(now)
@@ -73,14 +73,14 @@ compile() {
 	wait $pid || rc=$?
 	trap - INT TERM
 	if [ $rc -ne 0 ]; then
-		# The first error is what matters; -j lets others follow it.
+		# Show the first error; with -j others may follow it.
 		grep -E -m 20 'error:|Error [0-9]|undefined' "$log" >&2 || :
 		tail -n 30 "$log" >&2
 		die "the kernel does not build; the whole log: $log"
 	fi
 	say "$(printf '%5d s  kernel built, %d objects' $(($(now) - t0)) \
 		"$(grep -cE '^  ([A-Z]*CC|[A-Z]*AS) ' "$log" || :)")"
-	# Warnings in a log that nobody reads are lost.
+	# Show warnings, which are only in the log otherwise.
 	grep -E 'warning:' "$log" >&2 || :
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# The chart of bench.sh: a group of bars for each size, one bar for each series,
+# Draws the chart of bench.sh: a group of bars for each size, one bar for each series,
 # map below unmap, relative to the first series. Input:
 #	TITLE
 #	series|NAME ...

@@ -76,7 +76,7 @@ static void store(unsigned int cpu, uint32_t info, uint64_t vaddr, void *data)
 	prod = reg == CMDQ_BASE ? 0 : val;
 }
 
-/* What EL2 adds to the addresses of the image is random. Found before userspace is. */
+/* Offset of EL2's addresses to those of the image, which is random. Found before userspace runs. */
 static bool find_el2(uint64_t va)
 {
 	if (!found && (va - arg[VECTOR]) % LOAD_ALIGN == 0)

@@ -1,22 +1,23 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Which lines of the EL2 code (arch/arm64/kvm/hyp/nvhe/iommu) run in QEMU. Nothing
-# is instrumented: QEMU's log prints each block of instructions that it translates,
-# and it translates what is about to run. KASLR is off for that.
+# Coverage of the EL2 code (arch/arm64/kvm/hyp/nvhe/iommu) by the tests in QEMU, in
+# lines. The code is not instrumented: QEMU logs each block of instructions when it
+# translates it, before it runs for the first time. KASLR is off.
 #
-# A line counts as run if an instruction that the compiler's line table says is its
-# own was translated. So a line that is inlined in several places has run if it has
-# in one, one whose instructions were merged with another's runs with it, and one
-# that was optimised away does not count. A block ends at a branch, so what follows
-# an untaken exit does not count; but what an exception cut off does.
+# A line counts as run if an instruction was translated that belongs to it by the
+# compiler's line table. A line that is inlined in several places counts if one of them
+# ran. A line whose instructions were merged with another line counts with that line.
+# A line that was optimised away is not listed. A block ends at a branch, so lines
+# behind a branch count only if they are reached; lines behind an instruction that
+# takes an exception count always.
 #
 #   coverage.sh [name...]	boots these configurations, else all but the slow ones
 #
-# Prints for each file the share of lines that ran, and those that never did.
-# GCOV=DIR adds the lines that run on the build machine: the directory of the *.gcov
-# files, which `make TREE=... O=DIR cov` in tools/testing/pkvm_iommu leaves in DIR/cov.
-# The logs stay in the cache; KEEP=1 starts from the ones that are there.
+# Prints the share of lines that ran for each file, and the lines that did not.
+# GCOV=DIR adds the lines that run on the build machine. DIR has the *.gcov files; `make
+# TREE=... O=X cov` in tools/testing/pkvm_iommu writes them to X/cov.
+# The logs stay in the cache; KEEP=1 uses the existing ones.
 
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -25,7 +26,7 @@ EL2=arch/arm64/kvm/hyp/nvhe/iommu
 ASM=$CACHE/coverage
 OBJDUMP=${CROSS_COMPILE}objdump
 
-# What says little for its time: races, disks and networks, other kernels.
+# Slow configurations that add little: races, disks and networks, other kernels.
 default_configs() {
 	awk -F '|' '/^(#|[ \t]*$)/ { next }
 		{ name = $1; gsub(/[ \t]/, "", name) }
@@ -56,7 +57,7 @@ instructions() {
 	$2 == "-" && $3 ~ /^0x/ { print low($3), "-" }'
 }
 
-# The addresses that ran, of EL2: the log has user space as well, elsewhere.
+# Addresses of EL2 that ran. The log also has user space, at other addresses.
 executed() {
 	cat "$ASM"/*.asm | awk '
 	function low(hex,   i, n) {
@@ -76,7 +77,7 @@ lines() {
 	[ -s "$ASM/instructions" ] || die "no line numbers in $OBJ/vmlinux: run 'make image'"
 	executed >"$ASM/executed"
 	[ -s "$ASM/executed" ] || die "no EL2 code in the logs in $ASM"
-	# What ran belongs to the last line number that starts at or before it.
+	# An address belongs to the last line number that starts at or before it.
 	{
 		sed 's/$/ 0/' "$ASM/instructions"
 		sed 's/$/ - 1/' "$ASM/executed"
@@ -105,7 +106,7 @@ gcov_lines() {
 
 report() {
 	lines | sort -u | awk -v src="$ROOT/$EL2" '
-	# The tests themselves do not count, nor what others wrote.
+	# Without the tests, and without files of the kernel.
 	{
 		split($2, at, ":")
 		name = at[1]
@@ -147,7 +148,7 @@ report() {
 if [ -z "${KEEP:-}" ]; then
 	rm -rf "$ASM"
 	mkdir -p "$ASM"
-	# A failed test fails here, too, but what ran has run.
+	# A failed test makes this script fail too, but its coverage counts.
 	# shellcheck disable=SC2046
 	[ $# -gt 0 ] || set -- $(default_configs)
 	rc=0

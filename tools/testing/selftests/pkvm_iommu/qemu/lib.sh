@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# Sourced by the other scripts: where things are, and how progress is shown.
+# Sourced by the other scripts: paths, and output of progress.
 # Progress goes to stderr, so that stdout is left to results.
 #
 # The scripts work in a checkout of pkvm-iommu only. `make install` copies them into
@@ -35,8 +35,8 @@ mkdir -p "$DL" "$LOGS"
 
 now() { date +%s; }
 
-# step TEXT COMMAND...: one line with the time it took; the command's output
-# goes to a log whose tail is shown if it fails.
+# step TEXT COMMAND...: run a command and print one line with its time. Its output
+# goes to a log, whose tail is printed if it fails.
 step() {
 	step_text=$1
 	shift
@@ -53,7 +53,7 @@ step() {
 	say "$(printf '%5d s  %s' $(($(now) - step_t0)) "$step_text")"
 }
 
-# One setup or build at a time in one cache.
+# Only one setup or build at a time uses a cache.
 lock() {
 	exec 9>"$CACHE/lock"
 	flock -n 9 || { say "waiting for another run in $CACHE"; flock 9; }
@@ -68,7 +68,7 @@ version_of() {
 				v["SUBLEVEL"], v["EXTRAVERSION"] }' "$1/Makefile"
 }
 
-# check_version TREE: refuse anything but the series, by name.
+# check_version TREE: fail unless it is a kernel of the series.
 check_version() {
 	check_v=$(version_of "$1")
 	case $check_v in

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Makes the guest's initramfs: busybox, our init, and every program that
-# tools/testing/selftests/pkvm_iommu builds, static, in the tree in our cache, where
-# the kernel's lib.mk is. The kernel brings /dev/console.
-# A second one, which few boots need, has the kernel's own selftests/vfio.
+# tools/testing/selftests/pkvm_iommu builds, static, in the tree in the cache, which has
+# the kernel's lib.mk. The kernel provides /dev/console.
+# A second initramfs, which few boots need, has the kernel's selftests/vfio.
 
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Boots guests and judges what they print.
+# Boots guests and checks their output.
 #
 #   run.sh demo			every attack, protection off and on, as a table
 #   run.sh test [name...]	all checks, the demo and all configurations, or only
@@ -19,16 +19,16 @@ MACHINE=${MACHINE:-virt,virtualization=on,gic-version=3,iommu=smmuv3}
 CPU=${CPU:-max}
 SMP=${SMP:-1}
 MEM=${MEM:-512M}
-# Identity groups: what an attacker who is root would ask for.
+# All groups in the identity domain, which an attacker with root would choose.
 APPEND=${APPEND:-iommu.passthrough=1}
 IMAGE=${IMAGE:-$ROOT/build/Image}
-# In the last of the machine's slots for virtio-mmio devices.
+# It is in the last of the machine's slots for virtio-mmio devices.
 VIRTIO_IOMMU="-global virtio-mmio.force-legacy=false
 	-device virtio-iommu-device,primary-bus=pcie.0"
 # Words on the console that fail a boot.
 COMPLAINTS='Kernel panic|did not complete a command|Oops|BUG:|WARNING:|hyp panic|Internal error:|Call trace:'
 
-# guest TIMEOUT SERIAL 'qemu args' 'append': what all boots have in common.
+# guest TIMEOUT SERIAL 'qemu args' 'append': run QEMU with the common arguments.
 # --foreground: Ctrl-C reaches QEMU too.
 guest() {
 	# The last two are lists of words.
@@ -42,14 +42,14 @@ guest() {
 }
 
 # boot NAME 'qemu args' 'append' TIMEOUT: console to logs/NAME.console, the
-# programs' output to logs/NAME.tap, QEMU's own words to logs/NAME.qemu.
+# programs' output to logs/NAME.tap, messages of QEMU to logs/NAME.qemu.
 # Returns QEMU's status, 124 if it had to be killed.
 boot() {
 	b_t0=$(now)
 	b_rc=0
 	b_log=
 	rm -f "$LOGS/$1.console" "$LOGS/$1.raw"
-	# Above where programs and firmware are, below the kernel.
+	# Above the addresses of programs and firmware, below the kernel.
 	[ -z "${COVERAGE:-}" ] || b_log="-d in_asm -D $COVERAGE/$1.asm
 		-dfilter 0x1000000000..0xfffffffffffff"
 	guest "$4" "file:$LOGS/$1.console" "-device virtio-serial-pci
@@ -78,8 +78,8 @@ powered_off() {
 
 ########## demo
 
-# attack_boots NAME 'qemu args' TIMEOUT: both boots, side by side; fails if one of
-# them did not go as it should.
+# attack_boots NAME 'qemu args' TIMEOUT: both boots, in parallel; fails if one of them
+# is not complete.
 attack_boots() {
 	bad=0
 	boot "$1-off" "$2" "pkvm_test=attack pkvm_iommu=off" "$3" &
@@ -111,9 +111,9 @@ demo() {
 	return $bad
 }
 
-# table OFF ON [TEST [IDS]]: both runs side by side, or as rows of a test that begin
-# with TEST; fails unless every attack came out as it should. Those in IDS (separated
-# by commas) have no target here.
+# table OFF ON [TEST [IDS]]: print both runs side by side, or as rows of a test that
+# begin with TEST. Fails unless every attack has the expected outcome. The attacks in
+# IDS (separated by commas) have no target on this machine.
 table() {
 	awk -F '|' -v least=20 -v tap="${3:-}" -v none=",${4:-}," '
 	function pad(s, n)	{ return sprintf("%-" n "s", s) }
@@ -131,7 +131,7 @@ table() {
 			twice[id] = 1
 		outcome[side, id] = $3
 		if ($4 != "")
-			evidence[id] = $4	# that of the second run
+			evidence[id] = $4	# of the second run
 	}
 	END {
 		if (w_id < 2) w_id = 2
@@ -168,8 +168,8 @@ table() {
 			count["on blocked"], count["on refused"], count["on n/a"], bad
 		if (n < least)
 			printf (tap ? "# " : "") "Too few: at least %d are expected.\n", least
-		# Where nothing is reached with the protection off, nothing was
-		# shown.
+		# If no attack works with the protection off, the run shows
+		# nothing.
 		exit bad || n < least || !count["off reached"]
 	}' "$1" "$2"
 }
@@ -185,7 +185,7 @@ number() {
 		what = /^not/ ? "not ok" : "ok"
 		sub(/^(not )?ok - /, "")
 		if (what == "not ok") failed++
-		# An expected failure shows no more than a skip does.
+		# An expected failure counts as skipped.
 		else if (/ # (SKIP|XFAIL|TODO)/) skipped++
 		else passed++
 		print what " " ++n " - " $0
@@ -218,7 +218,7 @@ row() {
 	fi
 }
 
-# The same for long ones, whose progress is to be seen while they run.
+# The same for long commands, whose output is printed while they run.
 loud_row() {
 	row_text=$1
 	shift
@@ -278,7 +278,7 @@ judge() {
 		print what " - " conf ": " cur ": " $0
 		next
 	}
-	# Explanations, but not without end; the log has them all.
+	# Explanations, up to a number of lines; the log has them all.
 	/^#/ && !/^# (RUN|  *OK) / && ++comments[cur] <= 100 { print }
 	END {
 		leave()
@@ -292,12 +292,12 @@ judge() {
 	}' | sed 's/: whole1\.\.0/: whole program/'
 }
 
-# clean_boot NAME STATUS EXPECT: what the console says.
+# clean_boot NAME STATUS EXPECT: check the console.
 clean_boot() {
 	cb_rc=0
 	cb_file=$LOGS/$1.complaints
 	complaints "$1" >"$cb_file"
-	# A trace belongs to what is expected, if anything is.
+	# A stack trace belongs to an expected complaint.
 	[ -z "$3" ] || sed -i '/Call trace:/d' "$cb_file"
 	for cb_word in $(echo "$3" | tr ',' ' '); do
 		cb_word=$(echo "$cb_word" | tr '_' ' ')
@@ -333,8 +333,8 @@ trim() {
 	echo "$1" | sed 's/^[ 	]*//; s/[ 	]*$//'
 }
 
-# real_devices NAME: what `devices` tests: fresh disks and three networks, whose
-# TFTP server has something to fetch.
+# real_devices NAME: devices for `devices`: new disks, and three networks with a file on
+# their TFTP server.
 real_devices() {
 	rm -rf "$LOGS/$1.tftp"
 	mkdir -p "$LOGS/$1.tftp"
@@ -357,7 +357,7 @@ real_devices() {
 		"-device igb,netdev=net-igb,romfile="
 }
 
-# What `storm` tests: a disk, and devices to fault (one more is always there).
+# Devices for `storm`: a disk, and edu devices that fault (one more is always there).
 storm_devices() {
 	echo "-drive if=none,id=null,driver=null-co,size=64M,read-zeroes=on" \
 		"-device nvme,serial=pkvm,drive=null"
@@ -366,7 +366,7 @@ storm_devices() {
 	done
 }
 
-# nvme_devices N: what `walk` has for DMA, one for each thread, and other streams.
+# nvme_devices N: devices for `walk`: one per thread for DMA, and other streams.
 nvme_devices() {
 	nd=0
 	while [ $nd -lt "$1" ]; do
@@ -384,11 +384,11 @@ device_tree() {
 	case $2 in
 	small-registers)	# an SMMUv3 without its second register page
 		fdtput -t x "$dt" /smmuv3@9050000 reg 0 9050000 0 10000 ;;
-	other-iommu)		# an IOMMU that nobody knows
+	other-iommu)		# an IOMMU without a driver
 		fdtput -c "$dt" /unknown-iommu
 		fdtput -t s "$dt" /unknown-iommu compatible example,unknown
 		fdtput -t x "$dt" /unknown-iommu '#iommu-cells' 1 ;;
-	virtio-iommu)		# which devices are behind it; QEMU does not say
+	virtio-iommu)		# the devices behind it, which QEMU does not describe
 		fdtput -t x "$dt" /virtio_mmio@a003e00 '#iommu-cells' 1
 		fdtput -t x "$dt" /virtio_mmio@a003e00 phandle 9000
 		fdtput -t x "$dt" /pcie@10000000 iommu-map 0 9000 0 10000 ;;
@@ -468,7 +468,7 @@ attack_rows() {
 
 config_lines() { grep -Ev '^(#|[[:space:]]*$)' "$TOOLS/configs"; }
 
-# work QUEUE: what a line of it says, one after the other, until there is none. The
+# work QUEUE: run the lines of the queue one after the other, until it is empty. The
 # rows of a configuration stay together.
 work() {
 	while
@@ -507,7 +507,7 @@ test_rows() {
 		[ "$want" != demo ] || continue
 		grep -q "^${want}[ 	|]" "$LOGS/configs" || echo "not ok - no configuration is named $want"
 	done
-	# Guests with one CPU two at a time, the others by themselves.
+	# Guests with one CPU two at a time, the others one at a time.
 	: >"$LOGS/singles"
 	: >"$LOGS/others"
 	while read -r line; do

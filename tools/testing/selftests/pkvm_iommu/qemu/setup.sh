@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Everything that a bare Debian 12 or 13 lacks: packages, a QEMU that can nest
+# Installs everything that a plain Debian 12 or 13 lacks: packages, a QEMU that can nest
 # SMMUv3 stages, the kernel source, and a static arm64 busybox for the guest.
 # Each piece is made under a temporary name and renamed when it is complete, so
-# that an interrupted run is repaired by the next one.
+# that the next run repairs an interrupted one.
 #
 #   setup.sh			all of it
-#   setup.sh packages	only what needs root
+#   setup.sh packages	only the part that needs root
 #   setup.sh remove		remove the cache
 
 # shellcheck source=lib.sh
@@ -22,8 +22,8 @@ APT=$CACHE/apt
 
 release() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
 
-# The mirror that this machine already uses, whatever the format of its
-# sources; it is asked of apt, never written down here.
+# The Debian mirror of this machine, as apt prints it, whatever the format of its
+# sources.
 mirror() {
 	if [ -n "${DEBIAN_MIRROR:-}" ]; then
 		echo "$DEBIAN_MIRROR"
@@ -156,7 +156,7 @@ extract() {
 	*.tar.gz|*.tgz)	tar -xzf "$1" -C "$2" --strip-components=1 ;;
 	*)		echo "$1: not a directory, .deb, .tar.xz or .tar.gz"; false ;;
 	esac || return 1
-	# A pipe hides a failure on its left: look for the end of the tree.
+	# A pipe hides a failure of its left side: check that the tree is complete.
 	[ -d "$2/virt" ]
 }
 
@@ -167,7 +167,7 @@ newest_deb() {
 }
 
 setup_kernel() {
-	# Extract again only when another source is asked for.
+	# Extract again only if the source has changed.
 	if [ -s "$CACHE/tree" ] && [ -d "$(tree)" ]; then
 		[ -n "${KERNEL_SRC:-}" ] || return 0
 		[ "$KERNEL_SRC" != "$(cat "$CACHE/tree.from" 2>/dev/null)" ] || return 0

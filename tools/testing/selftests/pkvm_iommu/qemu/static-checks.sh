@@ -25,7 +25,7 @@ check_kernel_doc() {
 	(cd "$ROOT" && "$(tree)/scripts/kernel-doc" -none -Werror $(cat "$LOGS/files"))
 }
 
-# style FILES-PATTERN TYPES: checkpatch but for these message types.
+# style FILES-PATTERN TYPES: checkpatch without these message types.
 style() {
 	our_c_files | grep -E "$1" >"$LOGS/files"
 	[ -s "$LOGS/files" ] || { echo "no files"; return 1; }
@@ -35,8 +35,8 @@ style() {
 		--ignore "$2" -f $(cat "$LOGS/files")
 }
 
-# Macros that stand for what EL2 lacks ignore or repeat their arguments; a
-# broken invariant of EL2 has no recovery but BUG.
+# Macros that replace functions which EL2 lacks ignore or repeat their arguments. BUG
+# is the only answer to a broken invariant of EL2.
 check_style() {
 	style '^(arch|drivers|include)/' MACRO_ARG_UNUSED,MACRO_ARG_REUSE,AVOID_BUG
 }
@@ -64,7 +64,7 @@ check_shell() {
 	return $csh_rc
 }
 
-# Files without a licence tag in their first lines.
+# Fails for files without a licence tag in their first lines.
 check_spdx() {
 	cd "$ROOT" || return 1
 	find . \( -path ./.git -o -path ./build \) -prune -o -type f \
@@ -76,8 +76,7 @@ check_spdx() {
 	[ ! -s "$LOGS/spdx" ]
 }
 
-# A small tree with just the files that the patches touch, as the kernel has
-# them.
+# Make a small tree of the files that the patches change, in their original state.
 small_tree() {
 	rm -rf "$1"
 	mkdir -p "$1"
@@ -85,7 +84,7 @@ small_tree() {
 	[ ! -d "$(tree)/.pkvm-iommu/orig" ] || cp -R "$(tree)/.pkvm-iommu/orig/." "$1/"
 }
 
-# snapshot DIR: names, contents and times, to see whether anything changed.
+# snapshot DIR: names, contents and times, to detect any change.
 snapshot() {
 	(cd "$1" && find . -type f -printf '%p %T@\n' | sort &&
 		find . -type f -exec cksum {} + | sort)
@@ -102,15 +101,15 @@ check_install() {
 	snapshot "$LOGS/small" >"$LOGS/snap1"
 	"$TOOLS/tree.sh" install "$LOGS/small" || return 1
 	snapshot "$LOGS/small" | diff "$LOGS/snap1" - || return 1
-	# Nor does it in a tree whose owner used patch(1).
+	# The same in a tree whose owner used patch(1).
 	rm -rf "$LOGS/small/.pkvm-iommu"
 	"$TOOLS/tree.sh" install "$LOGS/small" || return 1
 	snapshot "$LOGS/small" | grep -v pkvm-iommu/ >"$LOGS/snap2"
 	grep -v pkvm-iommu/ "$LOGS/snap1" | diff - "$LOGS/snap2"
 }
 
-# refused TEXT: the small tree is refused with TEXT in the message, and stays
-# as it is.
+# refused TEXT: check that the small tree is refused with TEXT in the message, and
+# does not change.
 refused() {
 	snapshot "$LOGS/small" >"$LOGS/snap1"
 	if "$TOOLS/tree.sh" install "$LOGS/small" >"$LOGS/refused" 2>&1; then
@@ -130,7 +129,7 @@ check_refuse_version() {
 
 check_refuse_changed() {
 	small_tree "$LOGS/small"
-	# A kernel whose code around the last patch is different.
+	# Change the code around the last patch.
 	for cr in "$ROOT/patches/$SERIES"/*.patch; do :; done
 	cr=$(sed -n 's|^--- a/||p' "$cr" | head -n 1)
 	[ -n "$cr" ] || { echo "no patches"; return 1; }
@@ -138,7 +137,7 @@ check_refuse_changed() {
 	refused 'does not apply'
 }
 
-# Whoever adds an attack or a mutant says which protection it is about.
+# Every attack and mutant has to be listed with the protection that it tests.
 check_evidence() {
 	ce_docs=$ROOT/Documentation/virt/kvm/arm
 	ce_rc=0
@@ -199,6 +198,40 @@ check_sizes() {
 	check_size 500 $(find "$ROOT/drivers/iommu/pkvm" -name '*.c')
 }
 
+# The two test trees must not have files of the same name, so that a name in a message
+# or a document means one file.
+check_test_names() {
+	cd "$ROOT/tools/testing" || return 1
+	find pkvm_iommu selftests/pkvm_iommu -name build -prune -o -type f \
+		! -name Makefile ! -name .gitignore -print >"$LOGS/files"
+	[ -s "$LOGS/files" ] || { echo "no files"; return 1; }
+	sed 's|.*/||' "$LOGS/files" | sort | uniq -d >"$LOGS/names"
+	grep -F -f "$LOGS/names" "$LOGS/files"
+	[ ! -s "$LOGS/names" ]
+}
+
+# A comment begins with the thing that it describes, not with a relative clause.
+check_comments() {
+	our_c_files >"$LOGS/files"
+	cd "$ROOT" || return 1
+	find tools/testing/pkvm_iommu -name build -prune -o -name '*.[chS]' -print >>"$LOGS/files"
+	# shellcheck disable=SC2046
+	awk '{
+		text = ""
+		if (opened)
+			text = $0
+		opened = $0 ~ /^[ \t]*\/\*+[ \t]*$/
+		if (match($0, /(\/\*+|\/\/)[ \t]*[A-Za-z]/))
+			text = substr($0, RSTART + RLENGTH - 1)
+		sub(/^[ \t]*\*?[ \t]*/, "", text)
+		text = tolower(text)
+		if (text ~ /^((of )?what|whether|those|that which|the one that)([^a-z]|$)/)
+			print FILENAME ":" FNR ": " $0
+	}' $(cat "$LOGS/files") >"$LOGS/comments"
+	cat "$LOGS/comments"
+	[ ! -s "$LOGS/comments" ]
+}
+
 check_rows() {
 	row "calls between the files of the EL2 core run one way" check_one_way || :
 	row "a call upwards in the EL2 core is noticed" check_one_way_fails || :
@@ -214,6 +247,8 @@ check_rows() {
 	row "checkpatch --strict on the patches" check_patch_style || :
 	row "shell scripts parse" check_shell || :
 	row "SPDX tags" check_spdx || :
+	row "no two test files have the same name" check_test_names || :
+	row "comments begin with the thing that they describe" check_comments || :
 	row "every attack and mutant belongs to a protection" check_evidence || :
 	rm -rf "$LOGS/small" "$LOGS/one-way"
 }

@@ -3,21 +3,21 @@
 #
 # Puts the overlay and patches/7.3 into a kernel tree.
 #
-#   tree.sh install DIR	somebody's own tree
-#   tree.sh check DIR	only say whether it would fit
-#   tree.sh sync	the tree in our cache
+#   tree.sh install DIR	into this tree
+#   tree.sh check DIR	only check that it would fit
+#   tree.sh sync	into the tree in the cache
 #
 # Everything is prepared and checked in a scratch directory first: a refusal
-# leaves the tree as it was. A file is written only when its content changes,
-# so that the kernel's make rebuilds just what it has to.
+# leaves the tree unchanged. A file is written only if its content changes, so that the
+# kernel's make rebuilds only what depends on it.
 #
-# DIR/.pkvm-iommu remembers what was put in:
+# DIR/.pkvm-iommu records the installed files:
 #   overlay	list of our files
 #   orig/F	the kernel's own F, before the patches
 #   new/F	F with the patches
-# A file that equals new/F is ours and starts again from orig/F; any other is
-# taken as the owner of the tree left it. So an interrupted run, a newer series
-# of patches and an updated tree need no special case.
+# A file that equals new/F was written by this script: the patches apply to orig/F
+# instead. Any other file is taken as it is. So an interrupted run, a newer series of
+# patches and an updated tree need no special case.
 
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -47,7 +47,7 @@ patch_list() {
 	done
 }
 
-# put FROM TO: replace TO at once, if the content differs.
+# put FROM TO: replace TO atomically, if the content differs.
 put() {
 	! cmp -s "$1" "$2" || return 0
 	mkdir -p "$(dirname "$2")"
@@ -67,8 +67,8 @@ take_base() {
 		fi
 		[ ! -f "$b" ] || cp -p "$b" "$SCRATCH/new/$f"
 	done <"$SCRATCH/patched"
-	# A tree whose owner applied the patches by hand: take back, last one
-	# first, those that are in.
+	# If the owner of the tree applied patches by hand: revert them, the
+	# last one first.
 	patch_list | sort -r | while read -r p; do
 		try_patch -R "$p" && run_patch -R "$p"
 		:
@@ -76,7 +76,7 @@ take_base() {
 	cp -a "$SCRATCH/new/." "$SCRATCH/base"
 }
 
-# Without fuzz: a context that changed needs a person to look at it.
+# Without fuzz: a person has to look at changed context.
 run_patch() {
 	patch -p1 -s -f -F0 --no-backup-if-mismatch -d "$SCRATCH/new" "$1" -i "$2"
 }
@@ -96,7 +96,7 @@ apply_patches() {
 	done <"$SCRATCH/patches"
 }
 
-# Our files are new files; what the kernel already has is changed by a patch.
+# Our files must not exist in the kernel; existing files are changed by patches.
 check_overlay() {
 	overlay_files >"$SCRATCH/overlay"
 	touch "$SCRATCH/old"
@@ -128,7 +128,7 @@ write_patched() {
 	done <"$SCRATCH/patched"
 	rm -rf "$STATE/next"
 
-	# What the patches no longer touch goes back.
+	# Restore the files that the patches no longer touch.
 	[ -d "$STATE/new" ] || return 0
 	(cd "$STATE/new" && find . -type f | sed 's|^\./||' | sort) |
 		comm -23 - "$SCRATCH/patched" | while read -r f; do

@@ -13,7 +13,7 @@ static const char *boot_register(struct spec *s, const u64 *args, const u64 *res
 	int i;
 
 	if_so(&a, s->state != SPEC_OPEN, EBUSY);
-	/* All pages that it touches. */
+	/* All pages that the registers touch. */
 	size = args[3] ? (end + PAGE - 1) / PAGE * PAGE - base : 0;
 	if (type > PKVM_IOMMU_TYPE_VIRTIO || end < args[2] || end > ~0ULL - PAGE ||
 	    (!size && type != PKVM_IOMMU_TYPE_TEST) ||
@@ -70,12 +70,12 @@ static const char *boot_donate(struct spec *s, const u64 *args, const u64 *res)
 	if (id == PKVM_IOMMU_RUN_LIST) {
 		if_so(&a, !s->nr_iommus, ENOENT);
 		if_so(&a, s->nr_runs, EBUSY);
-		/* It need not be within the reach of devices. */
+		/* It may be beyond the addresses of devices. */
 		cannot_give(s, &a, pfn, nr, PKVM_IOMMU_DONATE_MAX);
 	} else if (id != PKVM_IOMMU_POOL && id >= (u64)s->nr_iommus) {
 		if_so(&a, true, ENOENT);
 	} else {
-		/* The registry is empty: there is no pool either. */
+		/* Without an IOMMU there is no pool. */
 		if_so(&a, !s->nr_iommus, ENOENT);
 		cannot_give(s, &a, pfn, nr, PKVM_IOMMU_DONATE_MAX);
 		if (id != PKVM_IOMMU_POOL) {
@@ -155,7 +155,7 @@ static const char *boot_seal(struct spec *s, const u64 *args, const u64 *res)
 		return res[1] != PKVM_IOMMU_REFUSE_TIMEOUT || !(s->timeouts & (1ULL << res[2])) ?
 			"blames another" : NULL;
 	case ENODEV:
-		/* With no IOMMU that isolates, the others serve tests. */
+		/* IOMMUs that do not isolate are in service for tests. */
 		s->state = s->nr_iommus ? SPEC_SEALED : SPEC_FAILED;
 		return no_results(res);
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The executable specification, see spec.h: domains and what is mapped in them. */
+/* The executable specification, see spec.h: domains and mappings. */
 #include "spec-priv.h"
 
 static struct spec_domain *domain_of(struct spec *s, u64 id)
@@ -124,7 +124,7 @@ static void map_add(struct spec_maps *l, u64 iova, u64 phys, u64 size, u64 prot)
 
 	if (!size)
 		return;
-	/* Mostly it goes on where the last one ended. */
+	/* Usually it continues the last one. */
 	m = l->nr && !l->runs ? l->map + l->nr - 1 : NULL;
 	if (m && m->iova + m->size == iova && m->phys + m->size == phys && m->prot == prot) {
 		m->size += size;
@@ -138,8 +138,8 @@ static void map_add(struct spec_maps *l, u64 iova, u64 phys, u64 size, u64 prot)
 }
 
 /*
- * What is from @start to @end by its I/O address, or by its physical one, goes
- * from @l to @to, or away. Returns how much that was.
+ * Move the mappings of the range from @start to @end, an I/O virtual or a physical one,
+ * from @l to @to, or delete them if it is NULL. Returns their bytes.
  */
 static u64 map_del(struct spec_maps *l, bool phys, u64 start, u64 end, struct spec_maps *to)
 {
@@ -157,7 +157,7 @@ static u64 map_del(struct spec_maps *l, bool phys, u64 start, u64 end, struct sp
 		was += until - from;
 		if (to)
 			map_add(to, m.iova + from, m.phys + from, until - from, m.prot);
-		/* The last takes its place; what is left of it is not there. */
+		/* Replace it by the last mapping, then add its parts outside the range. */
 		l->map[i--] = l->map[--l->nr];
 		map_add(l, m.iova, m.phys, from, m.prot);
 		map_add(l, m.iova + until, m.phys + until, m.size - until, m.prot);
@@ -166,7 +166,7 @@ static u64 map_del(struct spec_maps *l, bool phys, u64 start, u64 end, struct sp
 	return was;
 }
 
-/* A page has another owner: what lingered cannot any more. */
+/* A page has another owner: no translation of it can linger any more. */
 void flushed(struct spec *s, u64 pfn)
 {
 	struct spec_domain *d;
@@ -208,7 +208,7 @@ bool is_connected(struct spec *s, int iommu, u64 domain)
 	return false;
 }
 
-/* @replay: ATTACH asks for it. Only a first one can end what is known. */
+/* @replay: ATTACH asked for REPLAY, so the IOMMU does not have all mappings yet. */
 void attached(struct spec *s, int iommu, u64 id, bool replay)
 {
 	struct spec_domain *d = domain_of(s, id);
@@ -225,7 +225,7 @@ void detached(struct spec *s, int iommu, u64 id)
 		d->knows &= ~(1U << iommu);
 }
 
-/* Whether one that has to be told, or one of those that may refuse, has a stream of it. */
+/* Check if an IOMMU without page tables, or a @fickle one, has a stream of the domain. */
 static bool is_told(struct spec *s, u64 id, bool fickle)
 {
 	int i;
@@ -260,7 +260,7 @@ bool spec_knows(struct spec *s, int iommu, u64 id, u64 *mapped, u64 *lingers)
 	return d && d->knows >> iommu & 1;
 }
 
-/* Whether @iova lies within a run: 1; or 2, if EL2 may have cut it there. */
+/* Returns 1 if @iova lies within a run; 2 if EL2 may have split the run there. */
 static int in_run(const struct spec_domain *d, struct spec *s, u64 iova)
 {
 	const struct spec_map *m = map_at(&d->is, iova);
@@ -325,12 +325,12 @@ const char *domain_free(struct spec *s, const u64 *args, const u64 *res)
 		}
 	}
 	may_be(&a, !a.nr, EAGAIN);
-	/* Also where another is just ending it, and everybody else finds it gone. */
+	/* Also while another FREE is under way: it uses the domain, other calls do not find it. */
 	may_be(&a, race_may_use(s, args[1]), EBUSY);
 	wrong = judge(&a, res, &ok);
 	if (wrong)
 		return wrong;
-	/* Pages come back. */
+	/* Pages return to the pool. */
 	if (ok || (int)res[0] == -EAGAIN) {
 		s->free_max = s->total;
 		d->dying = true;
@@ -344,7 +344,7 @@ const char *domain_free(struct spec *s, const u64 *args, const u64 *res)
 	return no_results(res);
 }
 
-/* The checks that calls on a range have in common. */
+/* Checks that all calls with a range have in common. */
 static struct spec_domain *map_args(struct spec *s, struct allowed *a, u64 id, u64 iova, u64 size)
 {
 	struct spec_domain *d = domain_of(s, id);
@@ -356,7 +356,7 @@ static struct spec_domain *map_args(struct spec *s, struct allowed *a, u64 id, u
 	return d;
 }
 
-/* The most pages that one call takes from the pool: the contract has no number. */
+/* Most pages that one call takes from the pool. The contract does not define it. */
 #define MAP_PAGES(nr)	(96 + 2 * (nr))
 
 const u64 *runs_of(struct spec *s, const u64 *args, u64 *nr)
@@ -373,7 +373,7 @@ const u64 *runs_of(struct spec *s, const u64 *args, u64 *nr)
 	return args + 4;
 }
 
-/* What is wrong with pages behind @iova, which are mapped, or are not. */
+/* Returns the error of mapping pages at @iova, or NULL if they can be mapped. */
 static const char *map_done(struct spec *s, struct spec_domain *d, u64 iova, u64 phys, u64 size,
 			    u64 prot)
 {
@@ -387,10 +387,10 @@ static const char *map_done(struct spec *s, struct spec_domain *d, u64 iova, u64
 		return "maps what the host may not reach";
 	if (spec_mapped(s, d->id, iova, size, &all))
 		return "maps over what is mapped";
-	/* No IOMMU may have two at a time: what lingered there has been flushed. */
+	/* An IOMMU must not have two translations of an address: the old one is flushed. */
 	if (!race_may_unmap(s, d->id))
 		map_del(&d->was, false, iova, iova + size, NULL);
-	/* None extends beyond a multiple of 2 MiB, where that matters. */
+	/* Runs are split at multiples of 2 MiB, which matters without page tables. */
 	for (pos = 0; pos < size; pos += here) {
 		here = d->is.runs ? (1 << 21) - (iova + pos) % (1 << 21) : size;
 		here = here < size - pos ? here : size - pos;
@@ -412,7 +412,7 @@ static void map_not_done(struct spec *s, u64 id, u64 iova, u64 phys, u64 size, u
 	spec_range(s, phys, size, &must, &never);
 	*perm |= never;
 	*exist |= !!spec_mapped(s, id, iova, size, &all);
-	/* This call has pins of its own meanwhile, and others may wait to be flushed. */
+	/* This call has pins of its own, and other pins may wait for a flush. */
 	for (pos = phys; !*busy && pos < phys + size; pos += PAGE) {
 		u64 nr = runs;
 
@@ -422,7 +422,7 @@ static void map_not_done(struct spec *s, u64 id, u64 iova, u64 phys, u64 size, u
 	}
 }
 
-/* Of all runs, what was mapped (@verdict false), or what is wrong with the rest. */
+/* Apply the runs that were mapped (@verdict false), or find the error of the rest. */
 static const char *map_runs(struct spec *s, struct spec_domain *d, const u64 *args, u64 done,
 			    bool verdict, bool *perm, bool *exist, bool *busy)
 {
@@ -460,17 +460,17 @@ const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdi
 
 		empty |= !len;
 		range |= phys + len < phys || phys + len > 1ULL << s->limit;
-		/* In a list, what comes before the first that is at fault can be mapped. */
+		/* Of a list, the runs before the first invalid one can be mapped. */
 		if (list && args[2] < 1ULL << s->limit)
 			range |= size + len > (1ULL << s->limit) - args[2];
 		if (list && (empty || range))
 			break;
 		size += len;
 	}
-	/* Each run has a page, or should have. */
+	/* Each run has at least one page. */
 	if (!list && args[2] < 1ULL << s->limit)
 		range |= nr * PAGE > (1ULL << s->limit) - args[2];
-	/* Of a list it is known that it has so many pages, at least. */
+	/* A list has at least one page per run. */
 	d = map_args(s, &a, args[1], args[2], list ? nr * PAGE : size);
 	if_so(&a, !runs || (!list && empty) || prot >> 5 || !(prot & 3), EINVAL);
 	if_so(&a, (!list && range) || args[2] >> s->limit, ERANGE);
@@ -491,7 +491,7 @@ const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdi
 	if_so(&a, busy, EBUSY);
 	if_so(&a, is_told(s, d->id, true), EIO);
 	if_so(&a, s->free_min < MAP_PAGES(nr), ENOMEM);
-	/* What was unmapped lazily is in the way, is flushed, and is there again. */
+	/* A concurrent lazy unmap may need a flush at the same address again and again. */
 	a.maybe = done || race_may_unmap(s, args[1]);
 	wrong = judge(&a, res, &ok);
 	if (wrong)
@@ -499,7 +499,7 @@ const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdi
 	if (ok && !done && !race_may_unmap(s, args[1]))
 		return "no progress and no error";
 	if ((int)res[0] == -ENOMEM) {
-		/* It may take more than one TOPUP to give them: a page for each run, and more. */
+		/* It may need more than one TOPUP: a page for each run, and tables. */
 		if (!res[2] || res[2] > 2 * PKVM_IOMMU_TOPUP_MAX)
 			return "-ENOMEM asks for a strange number of pages";
 	}
@@ -539,7 +539,7 @@ const char *unmap(struct spec *s, const u64 *args, const u64 *res)
 	}
 	if (done % PAGE || done > size)
 		return "an impossible size";
-	/* Could there be a block that lies in the range in part only? */
+	/* Check for a block that is only partly in the range. */
 	for (block = 1ULL << 21; done < size && block <= 1ULL << 30; block <<= 9) {
 		start = (iova + done) & ~(block - 1);
 		if (start >= iova + done && start + block <= iova + size)
@@ -550,7 +550,7 @@ const char *unmap(struct spec *s, const u64 *args, const u64 *res)
 			break;
 		}
 	}
-	/* A run, for those that have to be told; that matters to others only if it may. */
+	/* Runs must not be split for an IOMMU without page tables that has the domain. */
 	if (any_no_tables(s)) {
 		int ends = in_run(d, s, iova) | in_run(d, s, iova + size);
 
@@ -564,7 +564,7 @@ const char *unmap(struct spec *s, const u64 *args, const u64 *res)
 	if (ok && !done)
 		return "no progress and no error";
 
-	/* Of two that overlap, which one it was that unmapped something is not known. */
+	/* If two UNMAP overlap, either may have been the one that unmapped a page. */
 	lazy |= race_may_unmap(s, args[1]);
 
 	return map_del(&d->is, false, iova, iova + done, lazy ? &d->was : NULL) != res[2] ?
@@ -626,7 +626,7 @@ const char *replay_maps(struct spec *s, const u64 *args, const u64 *res)
 	wrong = judge(&a, res, &ok);
 	if (wrong)
 		return wrong;
-	/* Those that walk page tables need not be told. */
+	/* IOMMUs with page tables need no REPLAY. */
 	if (!ok || !iommu->no_tables)
 		return no_results(res);
 	if (res[1] > 1 || res[2])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the specification and the build-machine runner (tools/testing/pkvm_iommu)
- * have to agree on: the changes of a page's owner, and the runner's only guest.
+ * Interface between the specification and the build-machine runner
+ * (tools/testing/pkvm_iommu): the changes of page ownership, and the runner's guest.
  */
 #ifndef SPEC_ENV_H
 #define SPEC_ENV_H
@@ -9,7 +9,7 @@
 #define ENV_GUEST	1		/* handle of the only guest, and its root table */
 #define ENV_GUEST_PGD	0x40008000ULL
 
-/* Changes of a page's owner that the environment of EL2 can be asked for. */
+/* Changes of page ownership that the environment of EL2 offers. */
 enum env_op {
 	ENV_SHARE_HYP,		/* host shares with EL2, and back */
 	ENV_UNSHARE_HYP,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the parts of the specification have in common, see spec.h. */
+/* Interfaces between the files of the specification, see spec.h. */
 #ifndef SPEC_PRIV_H
 #define SPEC_PRIV_H
 
@@ -17,11 +17,11 @@ typedef uint32_t u32;
 
 #define PAGE	4096ULL
 
-/* The answers that are allowed: errors whose reason is given, or success. */
+/* The allowed answers: errors whose condition holds, or success. */
 struct allowed {
 	int err[8];
 	int nr;
-	bool maybe;		/* ... and success all the same */
+	bool maybe;		/* success is allowed too */
 };
 
 static inline void if_so(struct allowed *a, bool condition, int err)
@@ -30,7 +30,7 @@ static inline void if_so(struct allowed *a, bool condition, int err)
 		a->err[a->nr++] = err;
 }
 
-/* The same, but it need not be. */
+/* The same, but success stays allowed. */
 static inline void may_be(struct allowed *a, bool condition, int err)
 {
 	if (condition && !a->nr)
@@ -62,12 +62,12 @@ void detached(struct spec *s, int iommu, u64 domain);
 bool is_connected(struct spec *s, int iommu, u64 domain);
 const char *replay_maps(struct spec *s, const u64 *args, const u64 *res);
 
-/* What a MAP or MAP_LIST is to map; NULL if the latter is beyond what there is. */
+/* The runs of a MAP or MAP_LIST; NULL if they are beyond the shared memory. */
 const u64 *runs_of(struct spec *s, const u64 *args, u64 *nr);
-/* A MAP in two steps, in any order: what it maps, and what it says of the rest. */
+/* The two steps of a MAP, in any order: map its part, and check the error for the rest. */
 const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdict);
 
-/* spec-race.c: what another event may be doing during this one. */
+/* spec-race.c: possible effects of concurrent events on this one. */
 bool race_may_pin(struct spec *s, u64 pfn);
 bool race_may_unmap(struct spec *s, u64 domain);	/* lazily */
 bool race_may_use(struct spec *s, u64 domain);

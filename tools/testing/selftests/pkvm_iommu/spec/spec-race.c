@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Calls at the same time, see spec.h. Their answers are right if there is an order
- * in which they would have been given one after the other, and in which nothing
- * comes before what had ended when it began. What is not that strict:
+ * Concurrent calls, see spec.h. Their answers are right if the same calls, made one
+ * after the other in some order, may have these answers. In that order, a call comes
+ * after all calls that had ended when it began. Exceptions:
  *
- * - A MAP takes two steps: what it maps, and what it says of the rest.
- * - Memory may be busy for a donation because a call that overlaps is about to
- *   map it and fails, or has unmapped something and not yet unpinned it. Any
- *   UNMAP, FLUSH or DOMAIN_FREE that overlaps counts as the latter.
- * - A FLUSH may have come before a lazy UNMAP that overlaps, and then what that
- *   unmapped lingers, even if another order is found.
- * - A MAP may have come to nothing, without an error, if a lazy UNMAP overlaps.
- * - What an UNMAP unmapped may linger if a lazy one overlaps, which may have been it.
- * - A REPLAY may have come before an ATTACH that overlaps and asks for another.
- * - A domain may be in use because a call that overlaps names it.
- * - The pool may be empty at any moment, and its counts are not looked at.
+ * - A MAP is two steps: the part that it maps, and the error for the rest.
+ * - A donation may find memory busy because a concurrent call is about to map it and
+ *   fails, or has unmapped it and not yet unpinned it. Any concurrent UNMAP, FLUSH or
+ *   DOMAIN_FREE counts as the latter.
+ * - A FLUSH may have come before a concurrent lazy UNMAP, whose translations then
+ *   linger, even if another order is found.
+ * - A MAP may map nothing, without an error, if there is a concurrent lazy UNMAP.
+ * - Translations of an UNMAP may linger if there is a concurrent lazy UNMAP, which may
+ *   have been the one that unmapped them.
+ * - A REPLAY may have come before a concurrent ATTACH that asks for another.
+ * - A domain may be in use because a concurrent call names it.
+ * - The pool may be empty at any moment. Its counts are not checked.
  *
  * All orders are tried, depth first, each from a copy of the state.
  */
@@ -130,7 +131,7 @@ static struct spec *spec_copy(const struct spec *from)
 	struct spec *to = malloc(sizeof(*to));
 	int i;
 
-	/* All but what it has room for and does not use, which is most of it. */
+	/* Copy only the used part, which is small. */
 	memcpy(to, from, offsetof(struct spec, iommu));
 	memcpy(to->iommu, from->iommu, from->nr_iommus * sizeof(*from->iommu));
 	memcpy(&to->nr_iommus, &from->nr_iommus,
@@ -171,7 +172,7 @@ static bool is_map(const struct spec_event *e)
 	       (e->args[0] == PKVM_IOMMU_MAP && ret != -EINVAL && ret != -ERANGE && ret != -ENXIO);
 }
 
-/* What is still to be done of an event. */
+/* Steps of an event that are not done yet. */
 #define STEP	1
 #define VERDICT	2
 
@@ -197,7 +198,7 @@ static const char *take(struct spec *s, const struct spec_event *e, int part)
 static const char *reason;
 static int nodes, deepest;
 
-/* Whether an order explains what is left; @s is then as it is in the end. */
+/* Find an order that explains the remaining events; @s is then the final state. */
 static bool explain(struct spec *s, const struct spec_event *e, unsigned char *left, int nr,
 		    int depth)
 {
@@ -223,7 +224,7 @@ static bool explain(struct spec *s, const struct spec_event *e, unsigned char *l
 				return false;
 			next = spec_copy(s);
 			wrong = take(next, &e[i], part);
-			/* Of all attempts, the one that came farthest says most. */
+			/* Report the message of the order that came farthest. */
 			if (wrong && depth >= deepest) {
 				deepest = depth;
 				reason = wrong;

@@ -92,12 +92,12 @@ void spec_range(struct spec *s, u64 pa, u64 size, bool *must, bool *never)
 				*never = true;
 		}
 	}
-	/* The rest is MMIO, which is the host's. */
+	/* The rest is MMIO, which the host owns. */
 	if (other)
 		*must = true;
 }
 
-/* [@pfn, @pfn + @nr) cannot be given to EL2. */
+/* Find the errors of giving [@pfn, @pfn + @nr) to EL2. */
 void cannot_give(struct spec *s, struct allowed *a, u64 pfn, u64 nr, u64 max)
 {
 	bool wrong = false, in = false, out = false, edge = false;
@@ -131,9 +131,9 @@ void cannot_give(struct spec *s, struct allowed *a, u64 pfn, u64 nr, u64 max)
 			out = true;
 		}
 	}
-	/* No physical address: the contract does not say which of the two it is. */
+	/* Beyond physical addresses: the contract allows both errors. */
 	edge |= (pfn + nr - 1) >> (s->cpu_bits - 12);
-	/* A page that is partly memory is an end of memory, too. */
+	/* Memory also ends at a page that is only partly memory. */
 	for (m = s->mem; m < s->mem + s->nr_mem; m++)
 		edge |= (pfn < m->first && pfn + nr >= m->first) ||
 			(pfn <= m->end && pfn + nr > m->end);
@@ -147,7 +147,7 @@ void give(struct spec *s, u64 pfn, u64 nr, enum spec_page to)
 		*spec_page(s, pfn++) = to;
 }
 
-/* Page ownership, as far as it is not the layer's. */
+/* Transitions of page ownership outside the layer. */
 
 static const struct {
 	enum spec_page from, to;
@@ -173,7 +173,7 @@ const char *spec_page_op(struct spec *s, int op, u64 pfn, int ret)
 	const char *wrong;
 	bool ok;
 
-	/* That EL2 reads is what keeps it shared. */
+	/* EL2 has pinned the runs of MAP_LIST: they stay shared. */
 	if (op == ENV_UNSHARE_HYP && page && *page == SPEC_RUNS)
 		if_so(&a, true, EBUSY);
 	else
@@ -226,7 +226,7 @@ uint64_t spec_domain_of(struct spec *s, int iommu, u32 sid)
 	return stream(s, iommu, sid)->domain;
 }
 
-/* What ATTACH and DETACH have in common; NULL if there is no such stream. */
+/* Common checks of ATTACH and DETACH. Returns NULL if there is no such stream. */
 static struct spec_stream *stream_args(struct spec *s, const u64 *args, struct allowed *a)
 {
 	u64 iommu = args[1], sid = args[2];
@@ -260,8 +260,8 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 		if_so(&a, refused, EIO);
 		if_so(&a, i->no_tables && args[3] == PKVM_IOMMU_DOMAIN_IDENTITY, EOPNOTSUPP);
 		/*
-		 * Only a pool that has fewer pages than was asked for runs out. That comes
-		 * before the hardware is asked for the stream.
+		 * -ENOMEM needs a pool with fewer pages than the last call asked for. It is
+		 * found before the hardware refuses the stream.
 		 */
 		if ((!a.nr || (a.nr == 1 && refused && !i->dead)) &&
 		    (!s->enough || s->free_min < s->enough)) {
@@ -281,7 +281,7 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 	} else if (!ok && no_results(res)) {
 		return no_results(res);
 	}
-	/* It may have taken pages, even if it ran out of them. */
+	/* It may have used pages even if it ran out of memory. */
 	if (ok || (int)res[0] == -ENOMEM || ((int)res[0] == -EIO && refused)) {
 		u64 most = s->enough ? s->enough : s->free_min;
 
@@ -432,7 +432,7 @@ static const char *fault(struct spec *s, const u64 *args, const u64 *res)
 		return no_results(res);
 
 	reason = (res[1] & PKVM_IOMMU_FAULT_REASON) / (PKVM_IOMMU_FAULT_SID + 1);
-	/* An error of its own has no stream; when it comes is not said. */
+	/* An error of the IOMMU itself has no stream, and may come at any time. */
 	if (i->errors && reason == PKVM_IOMMU_FAULT_HARDWARE && res[2] == i->errors) {
 		if (res[1] & PKVM_IOMMU_FAULT_SID)
 			return "an error of the IOMMU's own has a stream";
@@ -446,7 +446,7 @@ static const char *fault(struct spec *s, const u64 *args, const u64 *res)
 	    !!(res[1] & PKVM_IOMMU_FAULT_WRITE) != f->write || res[2] != f->addr)
 		return "another fault than the oldest";
 	if (res[1] & PKVM_IOMMU_FAULT_LOST) {
-		/* Of some hardware, all that anybody knows is that there was no room. */
+		/* Some hardware reports no loss: it is known only that there was no room. */
 		if (!i->loss && !(i->no_tables && i->nr_faults >= 64))
 			return "says that records were lost";
 		i->loss = false;
@@ -478,7 +478,7 @@ static const char *info(struct spec *s, const u64 *args, const u64 *res)
 	switch (args[1]) {
 	case PKVM_IOMMU_INFO_POOL_FREE:
 	case PKVM_IOMMU_INFO_POOL_TOTAL:
-		/* Pages are under way. */
+		/* Concurrent calls may hold pages. */
 		if (s->race)
 			break;
 		if (args[1] == PKVM_IOMMU_INFO_POOL_TOTAL) {
@@ -515,7 +515,7 @@ static const char *info(struct spec *s, const u64 *args, const u64 *res)
 	return res[2] ? "a second result" : NULL;
 }
 
-/* Only what does not break anything. */
+/* Only tests that do not break hardware. */
 static const char *test(struct spec *s, const u64 *args, const u64 *res)
 {
 	struct allowed a = {};
@@ -532,7 +532,7 @@ static const char *test(struct spec *s, const u64 *args, const u64 *res)
 		for (i = 0, walked = false; i < s->nr_iommus; i++)
 			walked |= !s->iommu[i].no_tables;
 		value = walked && must && !(s->limit < 64 && args[2] >> s->limit);
-		/* It takes 0 for "no answer", which the contract does not say. */
+		/* Page 0 is not compared: the contract does not define it. */
 		if (!args[2])
 			value = res[1];
 		break;
@@ -554,13 +554,13 @@ static const char *test(struct spec *s, const u64 *args, const u64 *res)
 	case PKVM_IOMMU_TEST_DONATE:
 		page = spec_page(s, args[2]);
 		if_so(&a, !page || *page != SPEC_HOST, EPERM);
-		/* Not memory, or not all of it; or no physical address. */
+		/* Not memory, only partly memory, or beyond physical addresses. */
 		if_so(&a, !page || args[2] >> (s->cpu_bits - 12), EINVAL);
 		if_so(&a, page && *page == SPEC_HOST && spec_pinned(s, args[2]), EBUSY);
 		value = 0;
 		break;
 	case PKVM_IOMMU_TEST_WRITE_REG:
-		if_so(&a, true, ENOENT);	/* where there are no registers */
+		if_so(&a, true, ENOENT);	/* no registers there */
 		break;
 	default:
 		if_so(&a, true, EOPNOTSUPP);
@@ -582,7 +582,7 @@ const char *spec_call(struct spec *s, const u64 *args, const u64 *res)
 	if (args[0] == PKVM_IOMMU_RECLAIM)
 		return reclaim(s, res);
 	if (s->state != SPEC_SEALED) {
-		/* An operation that does not exist may be told so, or this. */
+		/* -EOPNOTSUPP is allowed too if the operation does not exist. */
 		if (args[0] > PKVM_IOMMU_INFO && (int)res[0] == -EOPNOTSUPP)
 			return no_results(res);
 		return simple(res, ENODEV);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The executable specification of <linux/pkvm_iommu.h>: a state, and for each
- * call the answers that the contract allows in that state. It knows nothing of
- * how EL2 works. Written from the contract; where several errors apply, the
- * contract does not say which one is returned, so any of them is right.
+ * The executable specification of <linux/pkvm_iommu.h>: a state, and for each call the
+ * answers that the contract allows in that state. It is written from the contract,
+ * and independent of the implementation of EL2. If several errors apply, the contract
+ * does not define which one is returned, and any of them is right.
  *
- * Memory that the host cannot reach, whoever has it, is all the same to a
- * device; the specification keeps the owner to know which calls may succeed.
+ * Devices must not reach memory that the host cannot reach, whoever owns it. The
+ * specification records the owner to know which calls may succeed.
  */
 #ifndef SPEC_H
 #define SPEC_H
@@ -18,13 +18,13 @@
 #define SPEC_FAULTS	256
 
 enum spec_page {
-	SPEC_HOST,		/* the host's alone */
-	SPEC_HOST_SHARED,	/* the host's, and shared by it */
-	SPEC_RUNS,		/* the same, with runs for EL2, for good */
-	SPEC_BORROWED,		/* a guest's, and shared with the host */
+	SPEC_HOST,		/* owned by the host alone */
+	SPEC_HOST_SHARED,	/* owned and shared by the host */
+	SPEC_RUNS,		/* the same, for runs of MAP_LIST: shared for ever */
+	SPEC_BORROWED,		/* owned by a guest, and shared with the host */
 	SPEC_GUEST,
-	SPEC_EL2,		/* EL2's, for good */
-	SPEC_POOL,		/* given to the pool, in use or not */
+	SPEC_EL2,		/* owned by EL2 for ever */
+	SPEC_POOL,		/* in the pool, used or free */
 };
 
 struct spec_memory {
@@ -45,13 +45,13 @@ struct spec_iommu {
 	unsigned int sid_bits, oas;
 	uint64_t wants;			/* bytes of memory */
 	bool has, isolates, dead;
-	bool no_tables;			/* has to be told of mappings */
-	uint64_t endpoints;		/* if not 0: refuses streams from this one on */
+	bool no_tables;			/* walks no page tables: mappings are passed to it */
+	uint64_t endpoints;		/* if not 0: exclusive end of the streams that it accepts */
 	bool fickle;			/* may refuse a mapping */
 	struct spec_fault fault[SPEC_FAULTS];
 	int nr_faults;
-	bool loss;			/* not reported yet */
-	uint32_t errors;		/* of its own, not reported yet */
+	bool loss;			/* a loss is not reported yet */
+	uint32_t errors;		/* errors of the IOMMU itself, not reported yet */
 };
 
 struct spec_stream {
@@ -68,7 +68,7 @@ struct spec_map {
 struct spec_maps {
 	struct spec_map *map;
 	int nr, max;
-	bool runs;			/* each is one run, of 2 MiB at most: none may be split */
+	bool runs;			/* each map is one run of at most 2 MiB, not split */
 };
 
 #define SPEC_DOMAINS	72
@@ -76,11 +76,11 @@ struct spec_maps {
 struct spec_domain {
 	uint64_t id;			/* 0: none */
 	bool dying;			/* FREE has begun */
-	uint32_t knows;			/* IOMMUs that were told of all that is mapped */
-	struct spec_maps is;		/* mapped */
+	uint32_t knows;			/* IOMMUs without page tables that have all mappings */
+	struct spec_maps is;		/* current mappings */
 	/*
-	 * Was mapped, until a lazy unmap. EL2 may have flushed it since, or not: it
-	 * does not say. It is the host's still.
+	 * Mappings before a lazy unmap. EL2 may have flushed them since; the calls do
+	 * not tell. The host still owns the memory.
 	 */
 	struct spec_maps was;
 };
@@ -95,67 +95,67 @@ struct spec {
 	struct spec_stream *stream;
 	int nr_streams, max_streams;
 	uint64_t total;			/* pages of the pool */
-	uint64_t free_min, free_max;	/* of which unused; INFO says exactly */
-	uint64_t enough;		/* with so many, no ATTACH runs out; 0: not said */
+	uint64_t free_min, free_max;	/* bounds of its free pages; INFO sets both */
+	uint64_t enough;		/* free pages that are enough for any ATTACH; 0: unknown */
 	uint64_t enough_alloc;		/* the same for DOMAIN_ALLOC */
 	struct spec_domain domain[SPEC_DOMAINS];
 	unsigned int cpu_bits;		/* of physical addresses */
-	unsigned int limit;		/* reach of devices, in bits; 0: not said */
-	uint64_t nr_runs;		/* that there is memory for */
-	const uint64_t *runs;		/* what is in it: the walk says where, and before a call */
+	unsigned int limit;		/* size of addresses of devices, in bits; 0: unknown */
+	uint64_t nr_runs;		/* runs in the memory shared for MAP_LIST */
+	const uint64_t *runs;		/* its contents; the walk sets it before a call */
 
-	/* Calls at the same time, of which this is one: see spec-race.c. */
+	/* Concurrent events, and the current one of them: see spec-race.c. */
 	const struct spec_event *race, *now;
 	int nr_race;
 
-	/* What the hardware is: the walk says before the call. */
+	/* Properties of the hardware, which the walk sets before a call. */
 	bool refuses;			/* REGISTER, SEAL: it cannot be isolated */
-	uint64_t timeouts;		/* SEAL: these do not respond */
+	uint64_t timeouts;		/* SEAL: mask of IOMMUs that do not respond */
 	bool audit_fails;		/* SEAL */
-	bool no_room;			/* REGISTER: for the registers */
-	bool cannot_take;		/* SEAL: them from the host */
+	bool no_room;			/* REGISTER: mapping the registers at EL2 fails */
+	bool cannot_take;		/* SEAL: taking the registers from the host fails */
 	unsigned int new_oas;		/* REGISTER: of the next IOMMU */
 };
 
 void spec_memory(struct spec *s, uint64_t base, uint64_t end);
 unsigned char *spec_page(struct spec *s, uint64_t pfn);
-bool spec_domain_room(struct spec *s);	/* for another domain, here */
-/* What devices may reach of a range: some of it has to be, some must not be. */
+bool spec_domain_room(struct spec *s);	/* the specification has room for another domain */
+/* Check a range: devices must be able to reach part of it; or must not reach part of it. */
 void spec_range(struct spec *s, uint64_t pa, uint64_t size, bool *must, bool *never);
 bool spec_attached(struct spec *s, int iommu, uint32_t sid);
 uint64_t spec_domain_of(struct spec *s, int iommu, uint32_t sid);
 /*
- * What is mapped in a domain: NULL if nothing is in the range; else the mapping at
- * its start, or of what there is, and whether all of it leads to one place.
+ * Look up mappings of a domain: returns NULL if nothing in the range is mapped; else
+ * its first mapping, and sets @all if the whole range is mapped contiguously.
  */
 const struct spec_map *spec_mapped(struct spec *s, uint64_t domain, uint64_t iova,
 				   uint64_t size, bool *all);
-/* Whether all of a range may still lead to @phys, with the @mask of @prot. */
+/* Check that the whole range may still lead to @phys, with @prot in the bits of @mask. */
 bool spec_was_mapped(struct spec *s, uint64_t domain, uint64_t iova, uint64_t size,
 		     uint64_t phys, uint64_t prot, uint64_t mask);
-/* Whether anything may be left of what was mapped at @iova. */
+/* Check if a translation of @iova may be left from before a lazy unmap. */
 bool spec_may_linger(struct spec *s, uint64_t domain, uint64_t iova);
-/* How many bytes are mapped, and how many may be left of those that were. */
+/* Count the bytes that are mapped, and those that may linger after a lazy unmap. */
 bool spec_knows(struct spec *s, int iommu, uint64_t domain, uint64_t *mapped, uint64_t *lingers);
-/* Mapped, and so what nobody may take from the host. */
+/* Check that a page is mapped, so that the host must not lose it. */
 bool spec_pinned(struct spec *s, uint64_t pfn);
 
 /* The state of a page from which an enum env_op (spec-env.h) starts. */
 enum spec_page spec_page_from(int op);
-/* Judge what came of one. */
+/* Check the result @ret of a transition. */
 const char *spec_page_op(struct spec *s, int op, uint64_t pfn, int ret);
 
 /*
- * Judge the answer @res (x1 to x3) to the call @args (x1 to x17), and take the
- * step. Returns NULL, or what is wrong with it.
+ * Check the answer @res (x1 to x3) to the call @args (x1 to x17), and update the
+ * state. Returns NULL, or a message if the answer is wrong.
  */
 const char *spec_boot(struct spec *s, const uint64_t *args, const uint64_t *res);
 const char *spec_call(struct spec *s, const uint64_t *args, const uint64_t *res);
 
-/* A device was refused; the IOMMU had room to record it, or not. */
+/* A device was refused. The IOMMU recorded it if it had room. */
 void spec_fault(struct spec *s, int iommu, struct spec_fault fault, bool room);
 
-/* Something that happened while other things did, from @start to @end. */
+/* An event that is concurrent with others, from @start to @end. */
 struct spec_event {
 	enum { SPEC_CALL, SPEC_PAGE, SPEC_FAULT } kind;
 	uint64_t start, end;
@@ -169,8 +169,8 @@ struct spec_event {
 };
 
 /*
- * Take the steps of all events, in an order that explains their answers. Returns
- * NULL, or why there is none.
+ * Update the state by all events, in an order that explains their answers. Returns
+ * NULL, or a message if there is no such order.
  */
 const char *spec_race(struct spec *s, const struct spec_event *events, int nr);
 
