@@ -171,7 +171,7 @@ struct pkvm_iommu_mapping {
  * @domain_init: fill in pkvm_iommu_domain::hw before the first attach; optional
  * @stream_prepare: allocate everything that @stream_set needs for @sid; optional.
  *	Returns 0, or -ENOMEM with no change that a device could notice.
- * @stream_set: with @through, attach @sid, which is blocked, to @domain; without,
+ * @stream_set: with @attach, attach @sid, which is blocked, to @domain; without,
  *	block @sid, which is attached to @domain. The hardware has done so on
  *	return. Called after @stream_prepare. Returns 0, or -EIO if hardware
  *	without page tables refuses the attach. Blocking does not fail.
@@ -196,7 +196,7 @@ struct pkvm_iommu_ops {
 	void (*domain_init)(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain);
 	int (*stream_prepare)(struct pkvm_iommu *iommu, u32 sid);
 	int (*stream_set)(struct pkvm_iommu *iommu, u32 sid,
-			  const struct pkvm_iommu_domain *domain, bool through);
+			  const struct pkvm_iommu_domain *domain, bool attach);
 	int (*map)(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain,
 		   const struct pkvm_iommu_mapping *maps, int nr);
 	void (*invalidate)(struct pkvm_iommu *iommu,

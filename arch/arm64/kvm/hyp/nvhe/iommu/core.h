@@ -23,15 +23,17 @@
  *	pool		pages and radix trees of pages
  *	registry	IOMMUs, address regions, common geometry
  *
- * Lock order, outer to inner:
+ * Lock order, outer to inner; "make check" checks it (lock_order[] in env.c):
  *
- *	host_mmu.lock -> pkvm_pgd_lock -> pkvm_iommu::lock -> pool lock
- *	host_mmu.lock -> pkvm_iommu_domain::lock -> pkvm_iommu::lock -> pool lock
- *	domain table -> pool lock
+ *	host_mmu.lock
+ *	pkvm_pgd_lock or the lock of a VM, as mem_protect.c takes them
+ *	pkvm_iommu_domain::lock
+ *	pkvm_iommu::lock
+ *	lock of the pool
  *
- * The lock of the domain table is never held together with host_mmu.lock or with a
- * pkvm_iommu_domain::lock. Under host_mmu.lock, the latter is held only to count a
- * flush, so that a revocation does not wait for mappings.
+ * The lock of the domain table is held by itself, or with that of the pool inside it.
+ * Under host_mmu.lock, a pkvm_iommu_domain::lock is held only to count a flush, so
+ * that a revocation does not wait for mappings.
  */
 #ifndef __PKVM_IOMMU_CORE_H__
 #define __PKVM_IOMMU_CORE_H__
@@ -157,7 +159,10 @@ void pkvm_iommu_unpin_removed(const u64 *removed, int nr);
 
 /* lazy.c */
 
-/* Runs that a domain has room for. */
+/*
+ * Runs that a domain remembers, see lazy.c. It bounds a flush under host_mmu.lock; the
+ * page of a domain has room for more, see struct domain_page.
+ */
 #define PKVM_IOMMU_LAZY_RUNS	248
 
 void pkvm_iommu_lazy_add(struct pkvm_iommu_domain *domain, const u64 *removed, int nr);

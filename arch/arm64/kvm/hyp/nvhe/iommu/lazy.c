@@ -8,19 +8,22 @@
  * too many runs to remember, before something else is mapped at the same addresses,
  * or because a page that only such a pin holds is to change its owner.
  *
- * A domain remembers its runs in its own page. The bounds below keep a flush short,
- * and so a flush of all domains. Blocks are never unmapped lazily.
+ * A domain remembers its runs in its own page. Three bounds keep a flush short, and so
+ * a flush of all domains: runs, page-table entries, domains. Blocks are never unmapped
+ * lazily.
  *
- * host_mmu.lock guards everything here, pkvm_iommu_domain::flushes and ::flushed
- * excepted.
+ * host_mmu.lock guards everything here. pkvm_iommu_domain::flushes and ::flushed are
+ * changed with that and the lock of the domain held, and read with the latter.
  */
 #include <nvhe/mem_protect.h>
 
 #include "core.h"
 
-/* Page-table entries that the remembered runs of one domain had. */
+/*
+ * Bounds of the page-table entries that the remembered runs of one domain had, and of
+ * the domains that have such runs. That of the runs is PKVM_IOMMU_LAZY_RUNS in core.h.
+ */
 #define LAZY_ENTRIES		4096
-/* Domains that have remembered runs. */
 #define LAZY_DOMAINS		64
 
 static struct pkvm_iommu_domain *lazy_domains[LAZY_DOMAINS];

@@ -27,13 +27,13 @@
 
 #include "core.h"
 
-/* Mappings that are made at a time. */
+/* Mappings that are pinned, and written, with the locks held once. */
 #define MAP_MAX			16
-/* Page-table entries that one MAP writes. */
+/* A MAP begins no further mapping after so many page-table entries. */
 #define MAP_ENTRIES		2048
 /* Tables that one UNMAP or REPLAY looks at. */
 #define TABLE_STEPS		64
-/* Requests to an IOMMU without page tables that one REPLAY makes. */
+/* Calls of pkvm_iommu_ops::map that one REPLAY makes, with MAP_MAX mappings each. */
 #define REPLAY_CALLS		1
 /* Runs of contiguous memory that one UNMAP removes. */
 #define UNMAP_RUNS		256
@@ -50,7 +50,7 @@ static DEFINE_PER_CPU(u64 [UNMAP_RUNS], unmap_removed);
  * @pfn: first page
  * @nr_pages: number of pages, at most PKVM_IOMMU_DONATE_MAX
  *
- * EL2 pins the memory, so that it stays shared for ever.
+ * hyp_pin_shared_mem() takes a reference, so that the memory stays shared for ever.
  *
  * Context: boot; takes host_mmu.lock.
  * Return: 0; -EBUSY if there is such memory already; -EINVAL; or the errors of
@@ -383,7 +383,7 @@ int pkvm_iommu_map(u64 domain_id, u64 iova, u64 flags, const u64 *runs, u64 nr,
 		ret = runs_map(domain, iova + progress->done, flags, copy, n, progress);
 		runs += n;
 		nr -= n;
-		/* An IOMMU without page tables gets one request per call. */
+		/* An IOMMU without page tables gets MAP_MAX mappings per call. */
 	} while (nr && !ret && progress->done == end && end < MAP_ENTRIES << PAGE_SHIFT &&
 		 pkvm_iommu_geometry.all_walk);
 	pkvm_iommu_domain_put(domain);
@@ -425,8 +425,8 @@ static bool range_is_whole(struct pkvm_iommu_domain *domain, u64 iova, u64 size)
 /*
  * Clear the entries of a range, as many as one call may; the runs that they mapped
  * are put into @removed. @lazy leaves entries stale and is cleared if a block is
- * among them. Sets @progress and returns the number of runs, or -EINVAL if the range
- * ends within a mapping.
+ * among them. Sets @progress. Sets *@ret to 0, or to -EINVAL if the range begins or ends
+ * within a block. Returns the number of runs.
  */
 static int range_clear(struct pkvm_iommu_domain *domain, u64 iova, u64 size, bool *lazy,
 		       u64 *removed, struct pkvm_iommu_progress *progress, int *ret)

@@ -2,7 +2,8 @@
 /*
  * Pins: counts of the mappings that devices have of each page of memory.
  *
- * A pinned page keeps its owner. mem_protect.c calls pkvm_iommu_check_pins() before
+ * A pinned page keeps its owner. mem_protect.c calls pkvm_iommu_check_pins(), which is
+ * in lazy.c because it may have to flush, before
  * it gives a page of the host to EL2 or to a guest, or lets a guest take back a page
  * that it shares with the host. Sharing takes nothing from the host, so pinned pages
  * can be shared, and shared pages can be pinned.

@@ -34,9 +34,9 @@ static int test_init(struct pkvm_iommu *iommu, u64 *why)
 }
 
 static int test_stream_set(struct pkvm_iommu *iommu, u32 sid,
-			   const struct pkvm_iommu_domain *domain, bool through)
+			   const struct pkvm_iommu_domain *domain, bool attach)
 {
-	__assign_bit(sid, test_streams[iommu->id], through);
+	__assign_bit(sid, test_streams[iommu->id], attach);
 
 	return 0;
 }

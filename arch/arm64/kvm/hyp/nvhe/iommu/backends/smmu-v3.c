@@ -477,7 +477,7 @@ static void smmu_make_ste(struct pkvm_iommu *iommu, u64 *ste,
 }
 
 static int smmu_stream_set(struct pkvm_iommu *iommu, u32 sid,
-			   const struct pkvm_iommu_domain *domain, bool through)
+			   const struct pkvm_iommu_domain *domain, bool attach)
 {
 	__le64 *ste = smmu_ste(iommu, sid);
 	u64 new[STRTAB_STE_DWORDS] = {};
@@ -489,7 +489,7 @@ static int smmu_stream_set(struct pkvm_iommu *iommu, u32 sid,
 	 * attach, write the other words, invalidate the STE, then set V; to block,
 	 * clear V.
 	 */
-	if (through) {
+	if (attach) {
 		smmu_make_ste(iommu, new, domain);
 		for (i = 1; i < STRTAB_STE_DWORDS; i++)
 			WRITE_ONCE(ste[i], cpu_to_le64(new[i]));

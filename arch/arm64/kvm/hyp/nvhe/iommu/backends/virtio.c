@@ -433,15 +433,15 @@ static int virtio_init(struct pkvm_iommu *iommu, u64 *why)
 }
 
 static int virtio_stream_set(struct pkvm_iommu *iommu, u32 sid,
-			     const struct pkvm_iommu_domain *domain, bool through)
+			     const struct pkvm_iommu_domain *domain, bool attach)
 {
-	union virtio_req *req = virtio_add(iommu, through ? VIRTIO_IOMMU_T_ATTACH :
+	union virtio_req *req = virtio_add(iommu, attach ? VIRTIO_IOMMU_T_ATTACH :
 					   VIRTIO_IOMMU_T_DETACH, domain);
 	int ret;
 
 	req->attach.endpoint = cpu_to_le32(sid);
 	ret = virtio_flush(iommu);
-	if (ret && !through)
+	if (ret && !attach)
 		pkvm_iommu_lost_command(iommu);
 
 	return ret;
