@@ -57,7 +57,9 @@ static void boot_noise(void)
 			     spec.iommu[spec.nr_iommus - 1].wants / ENV_PAGE, 0);
 		break;
 	case 4:
+		/* Undefined flags, and an undefined operation. */
 		boot(res, PKVM_IOMMU_BOOT_SEAL, rnd() | 1ULL << 63, rnd(), 0, 0);
+		boot(res, PKVM_IOMMU_BOOT_SEAL + 1, 0, 0, 0, 0);
 		break;
 	case 5:
 		/* The next IOMMU, but mapping its registers at EL2 fails. */

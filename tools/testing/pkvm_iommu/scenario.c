@@ -137,6 +137,30 @@ void many_domains(void)
 	spec.free_min = 0;
 }
 
+/*
+ * A list whose first runs, as many as EL2 checks at a time, end at the last address. The
+ * next address has the entries of address 0, where a page is mapped.
+ */
+static void list_across_end(u64 end)
+{
+	struct act a = { .kind = ACT_CALL,
+			 .a = { PKVM_IOMMU_MAP, new_domain(), 0, 3, PKVM_IOMMU_RUN(0x40700000, 1) } };
+	u64 res[3], i;
+
+	must(!fed(&a, res), "a page is mapped");
+	a.a[0] = PKVM_IOMMU_MAP_LIST;
+	a.a[2] = end - 32 * ENV_PAGE;
+	a.a[4] = 0;
+	a.a[5] = 24;
+	for (i = 6; i < ARGS; i++)
+		a.a[i] = PKVM_IOMMU_RUN(0x40700000, 2);
+	must(fed(&a, res) == -ERANGE && res[1] == 32 * ENV_PAGE, "a list up to the end");
+	for (i = 0; i < end; i += res[1])
+		must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], i, end - i, 0) && res[1], "all go");
+	while (call(false, res, PKVM_IOMMU_DOMAIN_FREE, a.a[1]) == -EAGAIN)
+		;
+}
+
 /* More pages in one UNMAP than a command of range invalidation can name. */
 void far_apart(void)
 {
@@ -146,6 +170,8 @@ void far_apart(void)
 	struct act attach = { .kind = ACT_CALL, .a = { PKVM_IOMMU_ATTACH, 0, 0, a.a[1] } };
 	u64 res[3], i, reach = 1ULL << 48;
 
+	if (spec.nr_runs)
+		list_across_end(reach);
 	must(!fed(&attach, res), "a stream is attached");
 	must(!fed(&a, res), "a page is mapped");
 	a.a[2] = reach / 4;
@@ -160,22 +186,6 @@ void far_apart(void)
 		;
 }
 
-/* A list whose first runs, as many as EL2 checks at a time, end where addresses end. */
-static void list_across_end(u64 end)
-{
-	struct act a = { .kind = ACT_CALL,
-			 .a = { PKVM_IOMMU_MAP_LIST, new_domain(), end - 32 * ENV_PAGE, 3,
-				0, 24 } };
-	u64 res[3], i;
-
-	for (i = 6; i < ARGS; i++)
-		a.a[i] = PKVM_IOMMU_RUN(0x40700000, 2);
-	must(fed(&a, res) == -ERANGE && res[1] == 32 * ENV_PAGE, "a list up to the end");
-	must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], a.a[2], 32 * ENV_PAGE, 0), "all go");
-	while (call(false, res, PKVM_IOMMU_DOMAIN_FREE, a.a[1]) == -EAGAIN)
-		;
-}
-
 /* The last page that the IOMMU can read tables from, and the first that it cannot. */
 void edge_of_reach(void)
 {
@@ -184,8 +194,6 @@ void edge_of_reach(void)
 	must(call(false, res, PKVM_IOMMU_TOPUP, reach / ENV_PAGE, 1) == -EINVAL, "none behind");
 	must(call(false, res, PKVM_IOMMU_TOPUP, reach / ENV_PAGE - 1, 2) == -EINVAL, "nor across");
 	must(!call(false, res, PKVM_IOMMU_TOPUP, reach / ENV_PAGE - 1, 1), "the last is taken");
-	if (spec.nr_runs)
-		list_across_end(reach);
 }
 
 /* More domains with something to flush than EL2 lists: the oldest is flushed. */
