@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 export KERNEL_SRC DEBIAN_MIRROR
 export MACHINE CPU SMP MEM APPEND QEMU JOBS
 
-.PHONY: help setup image run test check mutants coverage shell bench install footprint clean distclean
+.PHONY: help setup image run test check mutants coverage series shell bench install footprint clean distclean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -51,6 +51,9 @@ bench: image ## what the protection costs
 
 install: ## put the overlay and the patches into your 7.3 tree, KERNEL=dir
 	@$T/tree.sh install "$(KERNEL)"
+
+series: setup ## the overlay and the patches as a series for git am, OUT=dir
+	@$T/series.sh make "$(if $(OUT),$(OUT),build/series)"
 
 footprint: ## lines that patches/7.3 changes in existing kernel files
 	@$T/footprint.sh

@@ -15,7 +15,7 @@
 
 PACKAGES="make gcc libc6-dev flex bison bc libssl-dev libelf-dev ccache cpio
 	gzip xz-utils rsync python3 perl patch device-tree-compiler
-	gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+	gcc-aarch64-linux-gnu libc6-dev-arm64-cross git"
 QEMU_MIN=10
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 APT=$CACHE/apt
