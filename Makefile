@@ -9,9 +9,9 @@ MAKEFLAGS += --no-print-directory
 
 # Given on the command line of make, read by the scripts.
 export KERNEL_SRC DEBIAN_MIRROR
-export MACHINE CPU SMP MEM APPEND QEMU JOBS
+export MACHINE CPU SMP MEM APPEND QEMU JOBS NIGHTLY_MINUTES
 
-.PHONY: help setup image run test check mutants coverage shell bench install footprint clean distclean
+.PHONY: help setup image run test check mutants coverage nightly series shell bench install footprint clean distclean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -19,6 +19,7 @@ help: ## this list
 	@echo
 	@echo '  KERNEL_SRC=path   a 7.3 tree, tarball or .deb instead of the download'
 	@echo '  make test TESTS="name ..."   only these configurations ($T/configs)'
+	@echo '  NIGHTLY_MINUTES=10   how long make nightly checks with random seeds'
 
 run: image ## the demo: every attack, with the protection off and on
 	@$T/run.sh demo
@@ -46,11 +47,17 @@ mutants: setup ## break each protection in turn: does the check notice?
 coverage: image ## which lines of the EL2 code the tests in QEMU run (TESTS="name ...")
 	@$T/coverage.sh $(TESTS)
 
+nightly: ## what is too long for make test; resumes (STEPS="name ...")
+	@$T/run.sh nightly $(STEPS)
+
 bench: image ## what the protection costs
 	@$T/run.sh bench
 
 install: ## put the overlay and the patches into your 7.3 tree, KERNEL=dir
 	@$T/tree.sh install "$(KERNEL)"
+
+series: setup ## the overlay and the patches as a series for git am, OUT=dir
+	@$T/series.sh make "$(if $(OUT),$(OUT),build/series)"
 
 footprint: ## lines that patches/7.3 changes in existing kernel files
 	@$T/footprint.sh

@@ -6,6 +6,7 @@
 #   run.sh demo			every attack, protection off and on, as a table
 #   run.sh test [name...]	all checks, the demo and all configurations, or only
 #				those named ("demo" for the demo); TAP on stdout
+#   run.sh nightly [step...]	see nightly.sh
 #   run.sh shell		interactive
 #   run.sh bench		see bench.sh
 #
@@ -542,6 +543,12 @@ test)
 	echo "TAP version 13"
 	test_rows "$@" | number
 	;;
+nightly)
+	# shellcheck source=nightly.sh
+	. "$TOOLS/nightly.sh"
+	echo "TAP version 13"
+	nightly_rows "$@" | number
+	;;
 shell)
 	"$TOOLS/mkinitramfs.sh"
 	guest 0 mon:stdio "" ""
@@ -553,6 +560,6 @@ bench)
 	bench
 	;;
 *)
-	die "usage: run.sh demo | test [name...] | shell | bench"
+	die "usage: run.sh demo | test [name...] | nightly [step...] | shell | bench"
 	;;
 esac

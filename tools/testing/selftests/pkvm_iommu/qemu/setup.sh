@@ -8,6 +8,7 @@
 #
 #   setup.sh			all of it
 #   setup.sh packages	only the part that needs root
+#   setup.sh nightly	packages that only `make nightly` uses
 #   setup.sh remove		remove the cache
 
 # shellcheck source=lib.sh
@@ -15,7 +16,8 @@
 
 PACKAGES="make gcc libc6-dev flex bison bc libssl-dev libelf-dev ccache cpio
 	gzip xz-utils rsync python3 perl patch device-tree-compiler
-	gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+	gcc-aarch64-linux-gnu libc6-dev-arm64-cross git"
+NIGHTLY_PACKAGES="python3-sphinx python3-yaml sparse clang lld llvm libclang-rt-dev"
 QEMU_MIN=10
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 APT=$CACHE/apt
@@ -218,6 +220,11 @@ packages)
 	lock
 	setup_packages
 	;;
+nightly)
+	lock
+	PACKAGES=$NIGHTLY_PACKAGES
+	setup_packages
+	;;
 remove)
 	case $CACHE in
 	*/pkvm-iommu)	rm -rf "$CACHE" ;;
@@ -225,6 +232,6 @@ remove)
 	esac
 	;;
 *)
-	die "usage: setup.sh [packages|remove]"
+	die "usage: setup.sh [packages|nightly|remove]"
 	;;
 esac

@@ -37,23 +37,26 @@ style() {
 
 # Macros that replace functions which EL2 lacks ignore or repeat their arguments. BUG
 # is the only answer to a broken invariant of EL2.
-check_style() {
-	style '^(arch|drivers|include)/' MACRO_ARG_UNUSED,MACRO_ARG_REUSE,AVOID_BUG
-}
+KERNEL_TYPES=MACRO_ARG_UNUSED,MACRO_ARG_REUSE,AVOID_BUG
+check_style() { style '^(arch|drivers|include)/' "$KERNEL_TYPES"; }
 
 # Programs in userspace do not have the kernel's macros.
-check_user_style() {
-	style '^tools/' "PREFER_DEFINED_ATTRIBUTE_MACRO,BIT_MACRO,ARRAY_SIZE,VOLATILE,\
+USER_TYPES="PREFER_DEFINED_ATTRIBUTE_MACRO,BIT_MACRO,ARRAY_SIZE,VOLATILE,\
 CAMELCASE,NEW_TYPEDEFS,EMBEDDED_FUNCTION_NAME,MACRO_ARG_REUSE"
-}
+check_user_style() { style '^tools/' "$USER_TYPES"; }
 
-# New files in a patch need no MAINTAINERS entry here: the overlay has one.
+# New files in a patch need no MAINTAINERS entry here: one of the patches adds it.
 check_patch_style() {
 	set -- "$ROOT/patches/$SERIES"/*.patch
 	[ -e "$1" ] || { echo "no patches"; return 1; }
 	cd "$(tree)" || return 1
 	perl scripts/checkpatch.pl --strict --terse --show-types --no-summary \
 		--ignore FILE_PATH_CHANGES "$@"
+}
+
+check_series() {
+	command -v git >/dev/null || { echo "git is not installed"; return 1; }
+	"$TOOLS/series.sh" check
 }
 
 check_shell() {
@@ -245,6 +248,7 @@ check_rows() {
 	row "checkpatch --strict on the kernel's files" check_style || :
 	row "checkpatch --strict on the test programs" check_user_style || :
 	row "checkpatch --strict on the patches" check_patch_style || :
+	row "the series applies to Linux $SERIES, and gives what make install gives" check_series || :
 	row "shell scripts parse" check_shell || :
 	row "SPDX tags" check_spdx || :
 	row "no two test files have the same name" check_test_names || :

@@ -24,12 +24,13 @@
 
 PATCHES=$ROOT/patches/$SERIES
 
-# The overlay's files, relative to the checkout.
+# The overlay's files, relative to the checkout. What makes a series of them is none.
 overlay_files() {
 	cd "$ROOT"
 	for of in arch drivers include Documentation tools/testing/selftests; do
 		[ ! -d "$of" ] || find "$of" -type f ! -name '*.o' ! -name '*.a' \
-			! -name '*.cmd' ! -name '*.orig' ! -name '*.rej' ! -name '*~'
+			! -name '*.cmd' ! -name '*.orig' ! -name '*.rej' ! -name '*~' \
+			! -path "*/qemu/series*" ! -path "*/qemu/nightly.sh"
 	done | sort
 }
 

@@ -619,4 +619,3 @@ const char *spec_call(struct spec *s, const u64 *args, const u64 *res)
 
 	return simple(res, EOPNOTSUPP);
 }
-
