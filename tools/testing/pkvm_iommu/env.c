@@ -17,6 +17,7 @@
 
 #include "smmu.h"
 #include "vdev.h"
+#include "weak.h"
 
 #define MMIO_VA		0x100000000000ULL	/* never mapped: accesses fault into the handler */
 #define VMEMMAP_SIZE	((ENV_END >> PAGE_SHIFT) * sizeof(struct hyp_page))
@@ -32,6 +33,7 @@ struct host_mmu host_mmu;
 struct kvm_pgtable pkvm_pgtable;
 DEFINE_HYP_SPINLOCK(pkvm_pgd_lock);
 s64 hyp_physvirt_offset;
+unsigned long hyp_nr_cpus = ENV_CPUS;
 
 static u8 *el2_mem, *test_mem, *poc_mem;
 static bool env_coherent;
@@ -152,11 +154,13 @@ void env_lock(struct env_lock *lock, const char *name)
 	this_cpu->locks[rank]++;
 	lock->held = name;
 	lock->cpu = env_this_cpu;
+	weak_lock(lock->released);
 }
 
 void env_unlock(struct env_lock *lock, const char *name)
 {
 	env_assert_held(lock, name);
+	lock->released = weak_release();
 	/* From here on, pages that are not pinned may change their owner. */
 	if (!strcmp(lock->held, "&host_mmu.lock") && !env_stopped) {
 		smmu_check_pinned();
@@ -192,6 +196,8 @@ void env_no_locks(void)
 
 u64 env_time(void)
 {
+	/* Stores do not wait for ever. */
+	weak_release();
 	vdev_time();
 	return ++env_now;
 }
@@ -249,16 +255,38 @@ static u64 el2_pa(const void *addr)
 	return pa;
 }
 
-void env_store(const void *addr)
+u8 *env_alias(const void *addr)
 {
+	if ((u8 *)addr >= el2_mem && (u8 *)addr < el2_mem + ENV_END)
+		return test_mem + ((u8 *)addr - el2_mem);
+
+	return (u8 *)addr;
+}
+
+u64 env_page_of(u64 pa)
+{
+	return in_ram(pa) ? (u64)(el2_mem + pa) >> PAGE_SHIFT : 0;
+}
+
+void env_visible(const void *addr)
+{
+	if (!addr) {
+		smmu_observe_all(SMMU_EVERYTHING);
+		return;
+	}
 	if ((u8 *)addr >= el2_mem && (u8 *)addr < el2_mem + ENV_END)
 		smmu_observe_all((u64)((u8 *)addr - el2_mem));
 	vdev_look();
 }
 
-void env_barrier(void)
+/* EL2 has stored there. */
+void env_store(const void *addr)
 {
-	smmu_observe_all(SMMU_EVERYTHING);
+	/* Others see it later, see weak.c. */
+	if (weak_active && !env_atomic)
+		weak_settle();
+	else
+		env_visible(addr);
 }
 
 /*
@@ -272,6 +300,8 @@ void env_clean(const void *addr, size_t size)
 {
 	u64 pa, start = ALIGN_DOWN(el2_pa(addr), LINE), end = el2_pa(addr) + size;
 
+	/* It ends with a DSB, and stores to its lines come before. */
+	env_dsb(ENV_ALL);
 	/* A line may be evicted early: hardware can see data that is not cleaned yet. */
 	smmu_observe_all(SMMU_EVERYTHING);
 	if (env_coherent)
@@ -292,6 +322,8 @@ void env_dev_write(u64 pa, const void *data, size_t size, bool snoops)
 
 	if (!env_is_ram(pa))
 		fail("device write to %#llx, which is no memory", (unsigned long long)pa);
+	if (snoops || env_coherent)
+		weak_device_write(el2_mem + pa, size);
 	if (snoops)
 		memcpy(test_mem + pa, data, size);
 	/* A dirty line is eventually written back over the data of the device. */
@@ -462,9 +494,11 @@ static void update_host_state(u64 pfn, u64 nr, enum pkvm_page_state state)
 		return;
 	pkvm_iommu_host_update(pfn << PAGE_SHIFT, nr << PAGE_SHIFT, reachable);
 	/* From here on the page may have another owner. */
+	weak_hide();
 	smmu_check_revoked(pfn, nr, reachable);
 	if (!reachable)
 		vdev_check_revoked(pfn, nr);
+	weak_show();
 }
 
 static bool valid_range(u64 pfn, u64 nr)
@@ -533,10 +567,12 @@ int __pkvm_hyp_donate_host(u64 pfn, u64 nr)
 		}
 	}
 	if (!ret) {
+		weak_hide();
 		for (i = 0; i < nr; i++) {
 			smmu_check_freed((pfn + i) << PAGE_SHIFT);
 			vdev_check_freed((pfn + i) << PAGE_SHIFT);
 		}
+		weak_show();
 		set_hyp_states(pfn, nr, PKVM_NOPAGE);
 		el2_access(pfn, nr, false);
 		update_host_state(pfn, nr, PKVM_PAGE_OWNED);
@@ -753,20 +789,28 @@ u64 kvm_pgtable_hyp_unmap(struct kvm_pgtable *pgt, u64 addr, u64 size)
 
 u64 env_mmio_read(const volatile void *addr, int size)
 {
-	u64 pa = (u64)addr - MMIO_VA;
+	u64 pa = (u64)addr - MMIO_VA, val;
 
-	return vdev_has(pa) ? vdev_mmio(pa, false, 0, size) : smmu_mmio(pa, false, 0, size);
+	weak_mmio_read();
+	weak_hide();
+	val = vdev_has(pa) ? vdev_mmio(pa, false, 0, size) : smmu_mmio(pa, false, 0, size);
+	weak_show();
+
+	return val;
 }
 
 void env_mmio_write(volatile void *addr, u64 val, int size)
 {
 	u64 pa = (u64)addr - MMIO_VA;
 
+	weak_mmio_write();
+	weak_hide();
 	smmu_observe_all(SMMU_EVERYTHING);
 	if (vdev_has(pa))
 		vdev_mmio(pa, true, val, size);
 	else
 		smmu_mmio(pa, true, val, size);
+	weak_show();
 }
 
 bool env_protected_vms(void)

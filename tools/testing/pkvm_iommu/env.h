@@ -42,13 +42,28 @@ extern unsigned int env_this_cpu;
 struct env_lock {
 	const char *held;
 	unsigned int cpu;
+	uint64_t released;	/* when; see weak.c */
 };
+
+/* Accesses that a barrier orders; atomic operations, and what those order. */
+enum env_scope { ENV_ALL, ENV_LOADS, ENV_STORES };
+enum env_rmw { ENV_XCHG, ENV_ADD, ENV_OR, ENV_AND, ENV_XOR, ENV_CMPXCHG };
+#define ENV_RELAXED	0
+#define ENV_ACQUIRE	1
+#define ENV_RELEASE	2
+#define ENV_FULL	3
 
 /* Called by the EL2 sources. */
 void env_brk(void) __attribute__((noreturn));	/* the BRK that ends EL2 after a lost command */
 void env_bug(const char *func, const char *file, int line) __attribute__((noreturn));
 void env_store(const void *addr);
-void env_barrier(void);
+void env_dmb(enum env_scope scope);
+void env_dsb(enum env_scope scope);
+void env_acquire(void);		/* the load before is an acquire */
+void env_release(void);		/* the store after is a release */
+void env_relax(void);
+uint64_t env_rmw(volatile void *ptr, int size, enum env_rmw op, uint64_t expected, uint64_t arg,
+		 int order);	/* returns the old value */
 void env_clean(const void *addr, size_t size);
 uint64_t env_time(void);
 uint64_t env_mmio_read(const volatile void *addr, int size);
@@ -66,6 +81,9 @@ bool env_host_reaches(uint64_t pfn);		/* by EL2's own record */
 bool env_host_owns(uint64_t pfn);		/* exclusively, not shared */
 bool env_el2_owns(uint64_t pfn);
 uint64_t env_el2_pa(const void *addr);		/* physical address of an EL2 address */
+uint8_t *env_alias(const void *addr);		/* where that can always be accessed */
+uint64_t env_page_of(uint64_t pa);		/* its number as EL2 sees it; 0: none */
+void env_visible(const void *addr);		/* to hardware; NULL: all memory */
 uint64_t *env_cpu(uint64_t pa);			/* memory as the CPUs see it */
 uint64_t *env_poc(uint64_t pa);			/* memory as a non-snooping SMMU sees it */
 void env_dev_write(uint64_t pa, const void *data, size_t size, bool snoops);

@@ -3,8 +3,8 @@
  * Several CPUs. Each is a coroutine that does its acts in order. When a lock is taken
  * or released, and between acts, the CPU that continues is chosen at random, so that
  * critical sections run in every possible order. walk-race also switches before each
- * access to memory (access.c), which shows accesses that no lock guards. All CPUs see
- * one order of all accesses; the weaker order of arm64 is not modelled.
+ * access to memory (access.c), which shows accesses that no lock guards, and models
+ * the order of accesses on arm64: stores come late and loads early (weak.c).
  *
  * At each switch, memory that a device may reach has to be pinned. At the end, some
  * order of the acts has to explain all answers (spec-race.c) and all that devices
@@ -18,6 +18,7 @@
 #include <linux/pkvm_iommu.h>
 
 #include "runner.h"
+#include "weak.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -73,6 +74,7 @@ static void go_to(struct fiber *to, bool ends)
 	this = to;
 	env_this_cpu = to->cpu;
 	smmu_attaching = to->attaching;
+	weak_switch(to - fibers - 1);
 	start_switch(ends ? NULL : &from->fake, to->stack, to->size);
 	swapcontext(&from->context, &to->context);
 	finish_switch(from->fake, NULL, NULL);
@@ -96,8 +98,10 @@ static void yield(struct env_lock *waits)
 {
 	struct fiber *next;
 
+	weak_hide();
 	if (!ended)
 		smmu_check_fresh();
+	weak_show();
 	if (!waits && chance(2))
 		return;
 	this->waits = waits;
@@ -112,13 +116,15 @@ static void yield(struct env_lock *waits)
 /* EL2 is about to access memory: switch CPUs, in some races often, in others rarely. */
 void race_access(void)
 {
-	if (env_yield && !env_atomic && !chance(race_rate))
+	/* More often while others see something else. */
+	if (env_yield && !env_atomic && !chance(weak_pending() ? 2 + race_rate / 4 : race_rate))
 		yield(NULL);
 }
 
 /* Returns false if EL2 has stopped on this CPU. */
 static bool race_act(const struct act *a, struct spec_event *e)
 {
+	weak_complete();
 	*e = (struct spec_event) { .args = a->a, .start = ++race_clock };
 	act_prepare(a);
 	switch (a->kind) {
@@ -152,6 +158,7 @@ static bool race_act(const struct act *a, struct spec_event *e)
 	default:
 		fail("an act that is not for several CPUs");
 	}
+	weak_complete();
 	e->end = ++race_clock;
 	if (a->kind == ACT_CALL)
 		act_answers[!e->res[0]]++;
@@ -177,6 +184,7 @@ static void run_fiber(void)
 			break;
 		yield(NULL);
 	}
+	weak_complete();
 	this->live = false;
 	this->waits = NULL;
 	/* If fibers are left and none can continue, they wait for each other. */
@@ -256,9 +264,14 @@ int race(const struct act *acts, int nr)
 		makecontext(&f->context, run_fiber, 0);
 	}
 	this = &fibers[0];
+	weak_begin(acts->group, stacks, RACE_CPUS * STACK);
 	env_yield = yield;
 	go_to(choose(), false);
 	env_yield = NULL;
+	if (weak_active)
+		note("at once: %llu loads were early, %llu stores late",
+		     (unsigned long long)weak_stats.early, (unsigned long long)weak_stats.late);
+	weak_end();
 	env_this_cpu = env_live_cpu(0);
 
 	for (i = 0; i < nr; i++) {

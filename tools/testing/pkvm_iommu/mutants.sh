@@ -85,7 +85,7 @@ while IFS='	' read -r name file expr; do
 	progs=walk-opt
 	[ "${file##*/}" != virtio.c ] || progs="virtio-opt walk-opt"
 	race_config=two-level
-	case $name in race-virtio-*) race_config="virtio --steps 150000" ;; esac
+	case $name in race-virtio-*|race-weak-virtio-*) race_config="virtio --steps 150000" ;; esac
 	case $name in race-*) progs=walk-race ;; esac
 	# shellcheck disable=SC2046,SC2086
 	if ! build O="$O/mut" EL2="$O/src" $(printf "$O/mut/%s " $progs); then

@@ -6,8 +6,8 @@
  * allowed cache contents, with the memory that they may reach (smmu.c, vdev.c).
  *
  *	walk-san [--config NAME] [--seed N] [--steps N] [--boot N] [--trace] [--list]
- *		 [--save FILE] [--no-shrink] [--races]
- *	walk-san --replay FILE [--trace]
+ *		 [--save FILE] [--no-shrink] [--races] [--no-weak]
+ *	walk-san --replay FILE [--trace] [--no-weak]
  *
  * Each boot is a process of its own. The acts of a boot that failed are reduced to a
  * short list that still fails in the same way, see shrink.c. The list is printed and
@@ -25,13 +25,14 @@
 
 #include "shrink.h"
 #include "runner.h"
+#include "weak.h"
 
 #define STEPS_PER_BOOT	5000
 
 static u64 seed = 1, steps = 200000, only_boot = ~0ULL;
 static bool shrinking = true;
 static const char *save_as;
-static const char *myself;
+static const char *myself, *weak_off = "";
 
 static void one_boot(const struct config *c, u64 boot_nr, u64 nr_steps)
 {
@@ -70,10 +71,10 @@ static void run(const struct config *c)
 		pid = fork();
 		if (!pid) {
 			snprintf(repeat, sizeof(repeat),
-				 "%s --config %s --seed %llu --boot %llu --steps %llu%s",
+				 "%s --config %s --seed %llu --boot %llu --steps %llu%s%s",
 				 myself, c->name, (unsigned long long)seed,
 				 (unsigned long long)boot_nr, (unsigned long long)n,
-				 mostly_races ? " --races" : "");
+				 mostly_races ? " --races" : "", weak_off);
 			act_repeat = repeat;
 			one_boot(c, boot_nr, n);
 			exit(0);
@@ -85,10 +86,10 @@ static void run(const struct config *c)
 		if (!WIFEXITED(status) || WEXITSTATUS(status)) {
 			if (WIFSIGNALED(status))
 				printf("# killed by signal %d\n", WTERMSIG(status));
-			printf("# failed: %s --config %s --seed %llu --boot %llu --steps %llu%s\n",
+			printf("# failed: %s --config %s --seed %llu --boot %llu --steps %llu%s%s\n",
 			       myself, c->name, (unsigned long long)seed,
 			       (unsigned long long)boot_nr, (unsigned long long)n,
-			       mostly_races ? " --races" : "");
+			       mostly_races ? " --races" : "", weak_off);
 			if (shrinking)
 				shrink(c, seed, boot_nr, status, save_as, myself);
 			exit(1);
@@ -130,6 +131,9 @@ int main(int argc, char **argv)
 			shrinking = false;
 		} else if (!strcmp(argv[n], "--races")) {
 			mostly_races = true;
+		} else if (!strcmp(argv[n], "--no-weak")) {
+			weak_on = false;
+			weak_off = " --no-weak";
 		} else if (!strcmp(argv[n], "--config") && more) {
 			name = argv[++n];
 		} else if (!strcmp(argv[n], "--seed") && more) {
@@ -144,7 +148,8 @@ int main(int argc, char **argv)
 			replay_from = argv[++n];
 		} else {
 			fprintf(stderr, "usage: %s [--config NAME] [--seed N] [--steps N] [--boot N] [--trace]\n"
-				"\t[--save FILE] [--no-shrink] [--races] [--list] [--replay FILE]\n", argv[0]);
+				"\t[--save FILE] [--no-shrink] [--races] [--no-weak] [--list]\n"
+				"\t[--replay FILE]\n", argv[0]);
 			return 2;
 		}
 	}

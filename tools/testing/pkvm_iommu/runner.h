@@ -149,7 +149,7 @@ u64 some_size(void);
 u64 some_phys(u64 iova);
 u64 host_page(void);
 
-/* steps.c and steps-domain.c: each returns false if EL2 has stopped */
+/* steps.c and steps-*.c: each returns false if EL2 has stopped */
 bool one_step(void);
 extern bool mostly_races;
 bool do_attach(bool attach);
@@ -166,6 +166,7 @@ bool do_replay(void);
 bool replay_all(u64 iommu, u64 domain, bool breaks_off);
 bool do_starved(void);
 bool do_race(void);
+bool do_meet(void);
 bool do_lazies(void);
 /* Give @n pages to the pool. Returns 1; 0 if the host has none; -1 if EL2 has stopped. */
 int give_pages(u64 n);

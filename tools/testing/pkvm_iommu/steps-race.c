@@ -83,6 +83,8 @@ bool do_race(void)
 
 	if (!spec.nr_iommus)
 		return true;
+	if (!below(4))
+		return do_meet();
 	if (h.sid + 1 >= 1ULL << spec.iommu[h.iommu].sid_bits)
 		h.sid = 0;
 	for (i = 0; i < WALK_DOMAINS; i++) {

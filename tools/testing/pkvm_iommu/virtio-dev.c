@@ -66,7 +66,8 @@ void env_bug(const char *func, const char *file, int line)
 }
 
 void env_store(const void *addr) { }
-void env_barrier(void) { }
+void env_dmb(enum env_scope scope) { }
+void env_dsb(enum env_scope scope) { }
 void env_clean(const void *addr, size_t size) { }
 void env_brk(void) { abort(); }
 uint64_t env_time(void) { return now++; }

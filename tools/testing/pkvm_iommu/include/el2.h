@@ -136,8 +136,12 @@ typedef u64 kvm_pte_t;
 #define unreachable()		__builtin_unreachable()
 
 /* CPUs are logical: env.c and interleave.c choose the one that runs. */
+#define DECLARE_PER_CPU(type, name)	extern __typeof__(type) name[ENV_CPUS]
 #define DEFINE_PER_CPU(type, name)	__typeof__(type) name[ENV_CPUS]
-#define this_cpu_ptr(ptr)		(&(*(ptr))[env_this_cpu])
+#define per_cpu_ptr(ptr, cpu)		(&(*(ptr))[cpu])
+#define this_cpu_ptr(ptr)		per_cpu_ptr(ptr, env_this_cpu)
+#define hyp_smp_processor_id()		env_this_cpu
+extern unsigned long hyp_nr_cpus;
 
 /* A store that hardware may see at once. */
 #undef WRITE_ONCE
@@ -148,31 +152,208 @@ typedef u64 kvm_pte_t;
 })
 #undef READ_ONCE
 #define READ_ONCE(x)		(*(const volatile typeof(x) *)&(x))
-#define cmpxchg64_relaxed(ptr, old, new)				\
-({									\
-	env_atomic++;							\
-	typeof(*(ptr)) __old = *(ptr);					\
-	if (__old == (old)) {						\
-		*(ptr) = (new);						\
-		env_store(ptr);						\
-	}								\
-	env_atomic--;							\
-	__old;								\
-})
 
+/*
+ * Order of memory, as arm64 has it: see weak.c. mb() and the like are DSBs, smp_mb()
+ * and dma_mb() and the like are DMBs.
+ */
 #undef wmb
 #undef rmb
 #undef mb
-#define wmb()			env_barrier()
-#define rmb()			env_barrier()
-#define mb()			env_barrier()
-#define dma_wmb()		env_barrier()
-#define dma_rmb()		env_barrier()
-#define dsb(type)		env_barrier()
-#define dmb(type)		env_barrier()
+#undef smp_wmb
+#undef smp_rmb
+#undef smp_mb
+#undef smp_load_acquire
+#undef smp_store_release
+#define ENV_SCOPE_sy		ENV_ALL
+#define ENV_SCOPE_osh		ENV_ALL
+#define ENV_SCOPE_ish		ENV_ALL
+#define ENV_SCOPE_nsh		ENV_ALL
+#define ENV_SCOPE_st		ENV_STORES
+#define ENV_SCOPE_oshst		ENV_STORES
+#define ENV_SCOPE_ishst		ENV_STORES
+#define ENV_SCOPE_nshst		ENV_STORES
+#define ENV_SCOPE_ld		ENV_LOADS
+#define ENV_SCOPE_oshld		ENV_LOADS
+#define ENV_SCOPE_ishld		ENV_LOADS
+#define ENV_SCOPE_nshld		ENV_LOADS
+#define dsb(type)		env_dsb(ENV_SCOPE_##type)
+#define dmb(type)		env_dmb(ENV_SCOPE_##type)
+#define mb()			dsb(sy)
+#define rmb()			dsb(ld)
+#define wmb()			dsb(st)
+#define dma_mb()		dmb(osh)
+#define dma_rmb()		dmb(oshld)
+#define dma_wmb()		dmb(oshst)
+#define smp_mb()		dmb(ish)
+#define smp_rmb()		dmb(ishld)
+#define smp_wmb()		dmb(ishst)
+#define smp_mb__before_atomic()	smp_mb()
+#define smp_mb__after_atomic()	smp_mb()
+#define smp_load_acquire(p)						\
+({									\
+	typeof(*(p)) __acquired = READ_ONCE(*(p));			\
+	env_acquire();							\
+	__acquired;							\
+})
+#define smp_store_release(p, v)						\
+do {									\
+	typeof(p) __to = (p);						\
+	typeof(*(p)) __released = (v);					\
+	env_release();							\
+	WRITE_ONCE(*__to, __released);					\
+} while (0)
+
+/* Atomic operations. Where accesses have hooks, others may run before these, too. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define EL2_HOOKS
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define EL2_HOOKS
+#endif
+#ifdef EL2_HOOKS
+void env_hook(void);
+void *env_memset(void *to, int byte, size_t size);
+void *env_memcpy(void *to, const void *from, size_t size);
+#undef memset
+#undef memcpy
+#define memset(to, byte, size)	env_memset(to, byte, size)
+#define memcpy(to, from, size)	env_memcpy(to, from, size)
+#else
+#define env_hook()		do { } while (0)
+#endif
+#define env_atomic_op(ptr, op, old, arg, order)				\
+({									\
+	typeof(ptr) __ptr = (ptr);					\
+	unsigned long __old = (unsigned long)(old);			\
+	unsigned long __arg = (unsigned long)(arg);			\
+	env_hook();							\
+	(typeof(*(ptr)))env_rmw(__ptr, sizeof(*__ptr), op, __old, __arg, order);	\
+})
+#define env_try_cmpxchg(ptr, oldp, new, order)				\
+({									\
+	typeof(oldp) __oldp = (oldp);					\
+	typeof(*(oldp)) __was = *__oldp;				\
+	typeof(*(oldp)) __is = env_atomic_op(ptr, ENV_CMPXCHG, __was, new, order);	\
+	if (__is != __was)						\
+		*__oldp = __is;						\
+	__is == __was;							\
+})
+#undef xchg
+#undef cmpxchg
+#undef try_cmpxchg
+#define xchg(p, v)		env_atomic_op(p, ENV_XCHG, 0, v, ENV_FULL)
+#define xchg_acquire(p, v)	env_atomic_op(p, ENV_XCHG, 0, v, ENV_ACQUIRE)
+#define xchg_release(p, v)	env_atomic_op(p, ENV_XCHG, 0, v, ENV_RELEASE)
+#define xchg_relaxed(p, v)	env_atomic_op(p, ENV_XCHG, 0, v, ENV_RELAXED)
+#define cmpxchg(p, o, n)		env_atomic_op(p, ENV_CMPXCHG, o, n, ENV_FULL)
+#define cmpxchg_acquire(p, o, n)	env_atomic_op(p, ENV_CMPXCHG, o, n, ENV_ACQUIRE)
+#define cmpxchg_release(p, o, n)	env_atomic_op(p, ENV_CMPXCHG, o, n, ENV_RELEASE)
+#define cmpxchg_relaxed(p, o, n)	env_atomic_op(p, ENV_CMPXCHG, o, n, ENV_RELAXED)
+#define try_cmpxchg(p, o, n)		env_try_cmpxchg(p, o, n, ENV_FULL)
+#define try_cmpxchg_acquire(p, o, n)	env_try_cmpxchg(p, o, n, ENV_ACQUIRE)
+#define try_cmpxchg_release(p, o, n)	env_try_cmpxchg(p, o, n, ENV_RELEASE)
+#define try_cmpxchg_relaxed(p, o, n)	env_try_cmpxchg(p, o, n, ENV_RELAXED)
+#define cmpxchg64(p, o, n)		cmpxchg(p, o, n)
+#define cmpxchg64_acquire(p, o, n)	cmpxchg_acquire(p, o, n)
+#define cmpxchg64_release(p, o, n)	cmpxchg_release(p, o, n)
+#define cmpxchg64_relaxed(p, o, n)	cmpxchg_relaxed(p, o, n)
+#define try_cmpxchg64(p, o, n)		try_cmpxchg(p, o, n)
+#define try_cmpxchg64_acquire(p, o, n)	try_cmpxchg_acquire(p, o, n)
+#define try_cmpxchg64_release(p, o, n)	try_cmpxchg_release(p, o, n)
+#define try_cmpxchg64_relaxed(p, o, n)	try_cmpxchg_relaxed(p, o, n)
+
+/* atomic_t and atomic64_t. A name without suffix that returns a value is fully ordered. */
+#undef ATOMIC_INIT
+#define ATOMIC_INIT(i)		{ (i) }
+#define ATOMIC64_INIT(i)	{ (i) }
+typedef struct { s64 counter; } atomic64_t;
+#define ATOMIC_RETURN(name, type, op, val, suffix, order)				\
+static inline type name##_fetch_##op##suffix(type i, name##_t *v)			\
+{											\
+	return env_atomic_op(&v->counter, val, 0, ATOMIC_ARG_##op(i), order);		\
+}
+#define ATOMIC_SUM(name, type, op, sign, suffix, order)					\
+static inline type name##_##op##_return##suffix(type i, name##_t *v)			\
+{											\
+	return env_atomic_op(&v->counter, ENV_ADD, 0, sign i, order) sign i;		\
+}
+#define ATOMIC_ARG_add(i)	(i)
+#define ATOMIC_ARG_sub(i)	(-(i))
+#define ATOMIC_ARG_or(i)	(i)
+#define ATOMIC_ARG_and(i)	(i)
+#define ATOMIC_ARG_andnot(i)	(~(i))
+#define ATOMIC_ARG_xor(i)	(i)
+#define ATOMIC_ORDERS(what, ...)			\
+	what(__VA_ARGS__, , ENV_FULL)			\
+	what(__VA_ARGS__, _acquire, ENV_ACQUIRE)	\
+	what(__VA_ARGS__, _release, ENV_RELEASE)	\
+	what(__VA_ARGS__, _relaxed, ENV_RELAXED)
+#define ATOMIC_OP(name, type, op, val)							\
+static inline void name##_##op(type i, name##_t *v)					\
+{											\
+	env_atomic_op(&v->counter, val, 0, ATOMIC_ARG_##op(i), ENV_RELAXED);		\
+}											\
+ATOMIC_ORDERS(ATOMIC_RETURN, name, type, op, val)
+#define ATOMIC_TYPE(name, type)								\
+ATOMIC_OP(name, type, add, ENV_ADD)							\
+ATOMIC_OP(name, type, sub, ENV_ADD)							\
+ATOMIC_OP(name, type, or, ENV_OR)							\
+ATOMIC_OP(name, type, and, ENV_AND)							\
+ATOMIC_OP(name, type, andnot, ENV_AND)							\
+ATOMIC_OP(name, type, xor, ENV_XOR)							\
+ATOMIC_ORDERS(ATOMIC_SUM, name, type, add, +)						\
+ATOMIC_ORDERS(ATOMIC_SUM, name, type, sub, -)						\
+static inline type name##_read(const name##_t *v) { return READ_ONCE(v->counter); }	\
+static inline void name##_set(name##_t *v, type i) { WRITE_ONCE(v->counter, i); }	\
+static inline type name##_read_acquire(const name##_t *v)				\
+{											\
+	return smp_load_acquire(&v->counter);						\
+}											\
+static inline void name##_set_release(name##_t *v, type i)				\
+{											\
+	smp_store_release(&v->counter, i);						\
+}											\
+static inline void name##_inc(name##_t *v) { name##_add(1, v); }			\
+static inline void name##_dec(name##_t *v) { name##_sub(1, v); }			\
+static inline bool name##_dec_and_test(name##_t *v) { return !name##_sub_return(1, v); }
+ATOMIC_TYPE(atomic, int)
+ATOMIC_TYPE(atomic64, s64)
+#define atomic_xchg(v, i)			xchg(&(v)->counter, i)
+#define atomic64_xchg(v, i)			xchg(&(v)->counter, i)
+#define atomic_cmpxchg(v, o, n)			cmpxchg(&(v)->counter, o, n)
+#define atomic64_cmpxchg(v, o, n)		cmpxchg(&(v)->counter, o, n)
+#define atomic_try_cmpxchg(v, o, n)		try_cmpxchg(&(v)->counter, o, n)
+#define atomic_try_cmpxchg_acquire(v, o, n)	try_cmpxchg_acquire(&(v)->counter, o, n)
+#define atomic_try_cmpxchg_release(v, o, n)	try_cmpxchg_release(&(v)->counter, o, n)
+#define atomic_try_cmpxchg_relaxed(v, o, n)	try_cmpxchg_relaxed(&(v)->counter, o, n)
+#define atomic64_try_cmpxchg(v, o, n)		try_cmpxchg(&(v)->counter, o, n)
+#define atomic64_try_cmpxchg_acquire(v, o, n)	try_cmpxchg_acquire(&(v)->counter, o, n)
+#define atomic64_try_cmpxchg_release(v, o, n)	try_cmpxchg_release(&(v)->counter, o, n)
+#define atomic64_try_cmpxchg_relaxed(v, o, n)	try_cmpxchg_relaxed(&(v)->counter, o, n)
+
+/* Bits; those of tools/include are not atomic. */
+#undef set_bit
+#undef clear_bit
+#undef test_and_set_bit
+#undef test_and_clear_bit
+#define env_bit_op(nr, addr, op, not, order)						\
+({											\
+	unsigned long __bit = (nr);							\
+	!!(env_atomic_op((volatile unsigned long *)(addr) + BIT_WORD(__bit), op, 0,	\
+			 not BIT_MASK(__bit), order) & BIT_MASK(__bit));		\
+})
+#define set_bit(nr, addr)		((void)env_bit_op(nr, addr, ENV_OR, +, ENV_RELAXED))
+#define clear_bit(nr, addr)		((void)env_bit_op(nr, addr, ENV_AND, ~, ENV_RELAXED))
+#define clear_bit_unlock(nr, addr)	((void)env_bit_op(nr, addr, ENV_AND, ~, ENV_RELEASE))
+#define test_and_set_bit(nr, addr)	env_bit_op(nr, addr, ENV_OR, +, ENV_FULL)
+#define test_and_set_bit_lock(nr, addr)	env_bit_op(nr, addr, ENV_OR, +, ENV_ACQUIRE)
+#define test_and_clear_bit(nr, addr)	env_bit_op(nr, addr, ENV_AND, ~, ENV_FULL)
+
 #define isb()			do { } while (0)
 #undef cpu_relax
-#define cpu_relax()		do { } while (0)
+#define cpu_relax()		env_relax()
 #undef array_index_nospec
 #define array_index_nospec(i, n)	((i) < (n) ? (i) : 0)
 
@@ -192,8 +373,8 @@ typedef u64 kvm_pte_t;
 #define readq_relaxed(addr)		env_mmio_read(addr, 8)
 #define writel_relaxed(val, addr)	env_mmio_write(addr, (u32)(val), 4)
 #define writeq_relaxed(val, addr)	env_mmio_write(addr, val, 8)
-#define readl(addr)			readl_relaxed(addr)
-#define writel(val, addr)		writel_relaxed(val, addr)
+#define readl(addr)			({ u32 __val = readl_relaxed(addr); dma_rmb(); __val; })
+#define writel(val, addr)		do { dma_wmb(); writel_relaxed(val, addr); } while (0)
 
 #define kvm_flush_dcache_to_poc(addr, size)	env_clean(addr, size)
 
@@ -267,15 +448,6 @@ int pkvm_check_host_ownership(void);
 int get_order(unsigned long size);
 struct pkvm_hyp_vm *get_pkvm_hyp_vm(u64 handle);
 void put_pkvm_hyp_vm(struct pkvm_hyp_vm *vm);
-
-static inline bool set_bit_once(unsigned long nr, volatile unsigned long *addr)
-{
-	bool was = *addr & BIT(nr);
-
-	*addr |= BIT(nr);
-	return was;
-}
-#define test_and_set_bit(nr, addr)	set_bit_once(nr, addr)
 
 /* Bitmaps, of which tools/include has less than the kernel. */
 #ifndef DECLARE_BITMAP

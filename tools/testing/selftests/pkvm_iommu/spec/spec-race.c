@@ -24,7 +24,7 @@
 #include "spec-priv.h"
 
 #define MAX_EVENTS	64
-#define MAX_NODES	100000
+#define MAX_NODES	1000000
 
 static bool overlaps(const struct spec_event *a, const struct spec_event *b)
 {
