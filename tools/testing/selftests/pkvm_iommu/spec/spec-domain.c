@@ -213,16 +213,26 @@ void attached(struct spec *s, int iommu, u64 id, bool replay)
 {
 	struct spec_domain *d = domain_of(s, id);
 
-	if (d && replay)
+	if (!d)
+		return;
+	if (replay)
 		d->knows &= ~(1U << iommu);
+	else if (d->may_know >> iommu & 1)
+		d->knows |= 1U << iommu;
+	d->may_know &= ~(1U << iommu);
+	/* That REPLAY may complete what this ATTACH asks for. */
+	if (replay && race_may_replay(s, iommu, id))
+		d->may_know |= 1U << iommu;
 }
 
 void detached(struct spec *s, int iommu, u64 id)
 {
 	struct spec_domain *d = domain_of(s, id);
 
-	if (d && d->knows >> iommu & 1 && !is_connected(s, iommu, id))
+	if (d && !is_connected(s, iommu, id)) {
 		d->knows &= ~(1U << iommu);
+		d->may_know &= ~(1U << iommu);
+	}
 }
 
 /* Check if an IOMMU without page tables, or a @fickle one, has a stream of the domain. */
@@ -248,6 +258,14 @@ static u64 bytes_of(const struct spec_maps *l)
 		bytes += m->size;
 
 	return bytes;
+}
+
+/* @iommu may have all mappings of the domain: its next ATTACH says so. */
+bool may_know(struct spec *s, int iommu, u64 id)
+{
+	struct spec_domain *d = domain_of(s, id);
+
+	return d && d->may_know >> iommu & 1;
 }
 
 bool spec_knows(struct spec *s, int iommu, u64 id, u64 *mapped, u64 *lingers)
@@ -633,7 +651,9 @@ const char *replay_maps(struct spec *s, const u64 *args, const u64 *res)
 		return "strange results";
 	if (knows && res[1])
 		return "goes on after all was told";
-	if (!res[1] && !race_may_attach(s, args[1], args[2]))
+	if (!res[1] && race_may_attach(s, args[1], args[2]))
+		d->may_know |= 1U << args[1];
+	else if (!res[1])
 		d->knows |= 1U << args[1];
 
 	return NULL;

@@ -58,6 +58,7 @@ const char *unmap(struct spec *s, const u64 *args, const u64 *res);
 const char *lookup(struct spec *s, const u64 *args, const u64 *res);
 const char *flush(struct spec *s, const u64 *args, const u64 *res);
 void attached(struct spec *s, int iommu, u64 domain, bool replay);
+bool may_know(struct spec *s, int iommu, u64 domain);
 void detached(struct spec *s, int iommu, u64 domain);
 bool is_connected(struct spec *s, int iommu, u64 domain);
 const char *replay_maps(struct spec *s, const u64 *args, const u64 *res);
@@ -72,5 +73,6 @@ bool race_may_pin(struct spec *s, u64 pfn);
 bool race_may_unmap(struct spec *s, u64 domain);	/* lazily */
 bool race_may_use(struct spec *s, u64 domain);
 bool race_may_attach(struct spec *s, u64 iommu, u64 domain);
+bool race_may_replay(struct spec *s, u64 iommu, u64 domain);
 
 #endif /* SPEC_PRIV_H */

@@ -115,6 +115,20 @@ bool race_may_attach(struct spec *s, u64 iommu, u64 domain)
 	return false;
 }
 
+/* A REPLAY of the domain to the IOMMU may be under way. */
+bool race_may_replay(struct spec *s, u64 iommu, u64 domain)
+{
+	const struct spec_event *e;
+
+	for (e = s->race; e && e < s->race + s->nr_race; e++) {
+		if (e->kind == SPEC_CALL && overlaps(e, s->now) && e->args[1] == iommu &&
+		    e->args[0] == PKVM_IOMMU_REPLAY && e->args[2] == domain)
+			return true;
+	}
+
+	return false;
+}
+
 static void *copy(const void *from, size_t size)
 {
 	return size ? memcpy(malloc(size), from, size) : NULL;

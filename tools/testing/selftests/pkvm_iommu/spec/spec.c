@@ -296,6 +296,7 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 		if (first && !res[1])
 			return "no REPLAY, where nothing can be known";
 		if (!first && !s->race && s->iommu[st->iommu].no_tables &&
+		    !may_know(s, st->iommu, args[3]) &&
 		    res[1] != !spec_knows(s, st->iommu, args[3], &mapped, &lingers))
 			return "a REPLAY that is not needed, or none where one is";
 		attached(s, st->iommu, args[3], res[1]);

@@ -77,6 +77,7 @@ struct spec_domain {
 	uint64_t id;			/* 0: none */
 	bool dying;			/* FREE has begun */
 	uint32_t knows;			/* IOMMUs without page tables that have all mappings */
+	uint32_t may_know;		/* or that may have: the last REPLAY raced with an attach */
 	struct spec_maps is;		/* current mappings */
 	/*
 	 * Mappings before a lazy unmap. EL2 may have flushed them since; the calls do
