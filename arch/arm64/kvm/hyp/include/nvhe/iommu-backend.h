@@ -10,6 +10,7 @@
 #ifndef __ARM64_KVM_NVHE_IOMMU_BACKEND_H__
 #define __ARM64_KVM_NVHE_IOMMU_BACKEND_H__
 
+#include <linux/atomic.h>
 #include <linux/io-pgtable.h>
 #include <linux/types.h>
 
@@ -37,8 +38,9 @@
  *	host_mmu.lock guards that of the shadow, @lock that of other domains
  * @lock: guards @mapped and the page table
  * @mapped: bytes that are mapped
- * @users: calls that use the domain, plus one for each attached stream. The lock
- *	of the domain table guards it
+ * @attached: attached streams on all IOMMUs
+ * @freeing: a PKVM_IOMMU_DOMAIN_FREE is under way; guarded by the lock of the domain
+ *	table
  * @freed: PKVM_IOMMU_DOMAIN_FREE has freed all tables below this address
  * @flushes: flushes of lazy unmappings that have begun. Read with @lock held;
  *	changed with @lock and host_mmu.lock held
@@ -63,7 +65,8 @@ struct pkvm_iommu_domain {
 
 	hyp_spinlock_t			lock;
 	unsigned long			mapped;
-	unsigned long			users;
+	atomic_t			attached;
+	bool				freeing;
 	u64				freed;
 	u64				flushes;
 	u64				flushed;

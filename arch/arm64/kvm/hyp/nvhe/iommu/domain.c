@@ -7,9 +7,25 @@
  * under way, or, for an id that is free again, the next free id shifted by one with
  * bit 0 set. Id 0 is the shadow, which is not in the table and never freed.
  *
- * domain_lock guards the table and pkvm_iommu_domain::users.
+ * domain_lock guards changes of the table. A call uses a domain without that lock: EL2
+ * is not preempted, so a CPU uses at most one domain at a time, and announces the slot
+ * of the table in slot_in_use. Slots are never freed.
+ *
+ *	pkvm_iommu_domain_get()		PKVM_IOMMU_DOMAIN_FREE
+ *	slot_in_use = slot		slot |= DOMAIN_DYING
+ *	mb()				mb()
+ *	domain = acquire slot		read slot_in_use of each CPU
+ *
+ * The two barriers make sure that at least one of the two reads sees the other CPU's
+ * store: either the call finds that the domain is dying, or FREE finds that it is in
+ * use. The acquire pairs with the release of the slot in PKVM_IOMMU_DOMAIN_ALLOC.
  */
+#include <linux/nospec.h>
+
+#include <asm/percpu.h>
+
 #include <nvhe/mem_protect.h>
+#include <nvhe/mm.h>
 
 #include "core.h"
 
@@ -33,6 +49,9 @@ struct domain_page {
 struct pkvm_iommu_domain pkvm_iommu_shadow;
 
 static DEFINE_HYP_SPINLOCK(domain_lock);
+/* Slot whose domain a call on this CPU uses, or NULL. */
+static DEFINE_PER_CPU(void **, slot_in_use);
+/* Pages of the table are never freed, and pages are zeroed before they are in it. */
 static void *domain_table;
 static u64 domain_next = 1;
 /* Head of the list of free ids, or 0. */
@@ -81,52 +100,85 @@ int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, u16 tag)
 
 static void **domain_slot(u64 id, bool alloc)
 {
-	hyp_assert_lock_held(&domain_lock);
 	return pkvm_iommu_radix(&domain_table, id, PKVM_IOMMU_RADIX_LEVELS(DOMAIN_BITS), alloc);
 }
 
-/**
- * pkvm_iommu_domain_get() - begin to use a domain
- * @id: any value; the host's name for the domain
- *
- * The domain is not freed before pkvm_iommu_domain_put().
- *
- * Context: takes the lock of the domain table.
- * Return: the domain, or NULL.
- */
-struct pkvm_iommu_domain *pkvm_iommu_domain_get(u64 id)
+/* The domain of a slot, or NULL if the slot has none, or it is being freed. */
+static struct pkvm_iommu_domain *slot_domain(void **slot)
 {
-	struct pkvm_iommu_domain *domain = NULL;
-	void **slot;
+	void *entry = smp_load_acquire(slot);
 
-	if (id == PKVM_IOMMU_DOMAIN_IDENTITY)
-		return &pkvm_iommu_shadow;
+	return (u64)entry & (DOMAIN_DYING | 1) ? NULL : entry;
+}
 
+/*
+ * A FREE that returns -EBUSY marks the domain as dying for a moment. Wait for it, so
+ * that a domain which stays does not vanish for other calls.
+ */
+static noinline struct pkvm_iommu_domain *slot_domain_locked(void **slot)
+{
+	struct pkvm_iommu_domain *domain;
+
+	WRITE_ONCE(*this_cpu_ptr(&slot_in_use), NULL);
 	hyp_spin_lock(&domain_lock);
-	slot = id < domain_next ? domain_slot(id, false) : NULL;
-	if (slot && !((u64)*slot & (DOMAIN_DYING | 1))) {
-		domain = *slot;
-		domain->users++;
-	}
+	domain = slot_domain(slot);
+	if (domain)
+		WRITE_ONCE(*this_cpu_ptr(&slot_in_use), slot);
 	hyp_spin_unlock(&domain_lock);
 
 	return domain;
 }
 
 /**
+ * pkvm_iommu_domain_get() - begin to use a domain
+ * @id: any value; the host's name for the domain
+ *
+ * The domain is not freed before pkvm_iommu_domain_put(), which the same CPU calls
+ * before it uses another domain.
+ *
+ * Context: no lock is held.
+ * Return: the domain, or NULL.
+ */
+struct pkvm_iommu_domain *pkvm_iommu_domain_get(u64 id)
+{
+	struct pkvm_iommu_domain *domain;
+	void **slot;
+	u64 entry;
+
+	if (id == PKVM_IOMMU_DOMAIN_IDENTITY)
+		return &pkvm_iommu_shadow;
+	if (id >> DOMAIN_BITS)
+		return NULL;
+
+	slot = domain_slot(array_index_nospec(id, BIT(DOMAIN_BITS)), false);
+	entry = slot ? (u64)READ_ONCE(*slot) : 0;
+	if (!entry || entry & 1)
+		return NULL;
+	/* Without an announcement, which could hinder the FREE. */
+	if (entry & DOMAIN_DYING)
+		return slot_domain_locked(slot);
+
+	WRITE_ONCE(*this_cpu_ptr(&slot_in_use), slot);
+	/* Before the slot is read, see above. */
+	mb();
+	domain = slot_domain(slot);
+
+	return likely(domain) ? domain : slot_domain_locked(slot);
+}
+
+/**
  * pkvm_iommu_domain_put() - end the use of a domain
  * @domain: domain from pkvm_iommu_domain_get()
  *
- * Context: takes the lock of the domain table.
+ * Context: no lock is held.
  */
 void pkvm_iommu_domain_put(struct pkvm_iommu_domain *domain)
 {
 	if (domain == &pkvm_iommu_shadow)
 		return;
 
-	hyp_spin_lock(&domain_lock);
-	domain->users--;
-	hyp_spin_unlock(&domain_lock);
+	/* After all accesses to the domain. */
+	smp_store_release(this_cpu_ptr(&slot_in_use), NULL);
 }
 
 /* Exclusive end of the ids whose tag every IOMMU can hold. The tag is the id plus 1. */
@@ -177,7 +229,8 @@ int pkvm_iommu_domain_alloc(u64 *id, u64 *need)
 			domain_free_id = (u64)*slot >> 1;
 		else
 			domain_next++;
-		*slot = &page->domain;
+		/* pkvm_iommu_domain_get() finds it complete. */
+		smp_store_release(slot, &page->domain);
 		*id = new;
 	}
 	hyp_spin_unlock(&domain_lock);
@@ -213,6 +266,43 @@ static bool domain_free_tables(struct pkvm_iommu_domain *domain)
 	return true;
 }
 
+/* Check that a dying domain is used by no call, attached to no stream, and empty. */
+static bool domain_is_idle(const struct pkvm_iommu_domain *domain, void **slot)
+{
+	unsigned int cpu;
+
+	hyp_assert_lock_held(&domain_lock);
+	for (cpu = 0; cpu < hyp_nr_cpus; cpu++) {
+		if (smp_load_acquire(per_cpu_ptr(&slot_in_use, cpu)) == slot)
+			return false;
+	}
+
+	/* No call uses the domain: these do not change any more. */
+	return !atomic_read(&domain->attached) && !domain->mapped;
+}
+
+/* Take a domain out of service if it is idle, or else leave it as it was. */
+static int domain_mark_dying(struct pkvm_iommu_domain *domain, void **slot)
+{
+	bool dying = (u64)*slot & DOMAIN_DYING;
+
+	hyp_assert_lock_held(&domain_lock);
+	/* Without hiding a domain that stays; it is checked again below. */
+	if (domain->freeing ||
+	    (!dying && (atomic_read(&domain->attached) || READ_ONCE(domain->mapped))))
+		return -EBUSY;
+
+	WRITE_ONCE(*slot, (void *)((u64)domain | DOMAIN_DYING));
+	/* Before slot_in_use is read, see above. */
+	mb();
+	if (domain_is_idle(domain, slot))
+		return 0;
+	if (!dying)
+		WRITE_ONCE(*slot, domain);
+
+	return -EBUSY;
+}
+
 /**
  * pkvm_iommu_domain_free() - PKVM_IOMMU_DOMAIN_FREE
  * @id: any value; the host's name for the domain
@@ -231,15 +321,12 @@ int pkvm_iommu_domain_free(u64 id)
 	hyp_spin_lock(&domain_lock);
 	if (id && id < domain_next)
 		slot = domain_slot(id, false);
-	if (slot && !((u64)*slot & 1)) {
+	if (slot && *slot && !((u64)*slot & 1)) {
 		domain = (void *)((u64)*slot & ~DOMAIN_DYING);
-		ret = domain->users || domain->mapped ? -EBUSY : 0;
+		ret = domain_mark_dying(domain, slot);
 	}
-	if (!ret) {
-		/* From here on only this operation finds the domain. */
-		*slot = (void *)((u64)domain | DOMAIN_DYING);
-		domain->users++;
-	}
+	if (!ret)
+		domain->freeing = true;
 	hyp_spin_unlock(&domain_lock);
 	if (ret)
 		return ret;
@@ -254,9 +341,9 @@ int pkvm_iommu_domain_free(u64 id)
 		pkvm_iommu_pgtable_free(domain->ops);
 
 	hyp_spin_lock(&domain_lock);
-	domain->users--;
+	domain->freeing = false;
 	if (done) {
-		*slot = (void *)(domain_free_id << 1 | 1);
+		WRITE_ONCE(*slot, (void *)(domain_free_id << 1 | 1));
 		domain_free_id = id;
 	}
 	hyp_spin_unlock(&domain_lock);

@@ -185,9 +185,14 @@ static inline bool radix_find(void **root, u64 index, int levels, void ***slot)
 {
 	int shift = levels * PKVM_IOMMU_RADIX_BITS;
 
-	for (*slot = root; shift && **slot; ) {
+	void **page;
+
+	for (*slot = root; shift; ) {
+		page = READ_ONCE(**slot);
+		if (!page)
+			break;
 		shift -= PKVM_IOMMU_RADIX_BITS;
-		*slot = (void **)**slot + (index >> shift & (BIT(PKVM_IOMMU_RADIX_BITS) - 1));
+		*slot = page + (index >> shift & (BIT(PKVM_IOMMU_RADIX_BITS) - 1));
 	}
 
 	return !shift;
@@ -200,7 +205,8 @@ static inline bool radix_find(void **root, u64 index, int levels, void ***slot)
  * @levels: PKVM_IOMMU_RADIX_LEVELS() of the number of bits that @index can have
  * @alloc: allocate missing pages, whose slots are then 0
  *
- * Context: the caller holds the lock that guards the tree.
+ * Context: with @alloc, the caller holds the lock that guards the tree. Without, none
+ * is needed: pages of a tree are not freed.
  * Return: the slot; NULL if it does not exist, or the pool is empty.
  */
 void **pkvm_iommu_radix(void **root, u64 index, int levels, bool alloc)
@@ -211,7 +217,8 @@ void **pkvm_iommu_radix(void **root, u64 index, int levels, bool alloc)
 		page = alloc ? pkvm_iommu_alloc_page() : NULL;
 		if (!page)
 			return NULL;
-		*slot = page;
+		/* Other CPUs may read the tree without a lock: they see a zeroed page. */
+		smp_store_release(slot, page);
 	}
 
 	return slot;

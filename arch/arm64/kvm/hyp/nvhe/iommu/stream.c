@@ -6,7 +6,8 @@
  * stream, or NULL while the stream is blocked. The pages of the tree are not freed:
  * there are at most as many as the hardware's own stream table has.
  *
- * An attached stream keeps one use of its domain. pkvm_iommu::lock guards the tree,
+ * An attached stream counts in pkvm_iommu_domain::attached, so that its domain is not
+ * freed. pkvm_iommu::lock guards the tree,
  * and changes of pkvm_iommu_domain::streams of that IOMMU.
  */
 #include <linux/nospec.h>
@@ -73,6 +74,7 @@ static int stream_attach(struct pkvm_iommu *iommu, u32 sid, struct pkvm_iommu_do
 
 	*replay = iommu->ops->map && domain->replayed[iommu->id] < pkvm_iommu_limit();
 	*slot = domain;
+	atomic_inc(&domain->attached);
 
 	return 0;
 }
@@ -109,9 +111,7 @@ int pkvm_iommu_attach(u64 id, u64 sid, u64 domain_id, bool *replay, u64 *need)
 		pkvm_iommu_unlock(iommu);
 	}
 
-	/* An attached stream keeps the use. */
-	if (ret)
-		pkvm_iommu_domain_put(domain);
+	pkvm_iommu_domain_put(domain);
 	/* At most the levels of the tree, and a table of the backend. */
 	*need = STREAM_LEVELS + 1;
 
@@ -150,14 +150,12 @@ int pkvm_iommu_detach(u64 id, u64 sid, u64 domain_id)
 		*slot = NULL;
 		/* Nothing is cached any more: no invalidation is needed from here on. */
 		WRITE_ONCE(domain->streams[iommu->id], domain->streams[iommu->id] - 1);
+		atomic_dec(&domain->attached);
 	} else {
 		ret = -ENOTCONN;
 	}
 	pkvm_iommu_unlock(iommu);
 
-	/* The use of the stream, and that of this call. */
-	if (!ret)
-		pkvm_iommu_domain_put(domain);
 	pkvm_iommu_domain_put(domain);
 
 	return ret;
