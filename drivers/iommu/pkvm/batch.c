@@ -2,27 +2,45 @@
 /*
  * Mapping and unmapping in paging domains.
  *
- * Mappings are queued: map_pages() adds a run of memory to the batch of the CPU,
- * and iotlb_sync_map(), which the IOMMU core calls once for a whole mapping,
- * makes EL2 map all runs of the batch with as few hypercalls as possible. A batch
- * holds runs that follow each other in I/O virtual addresses, of one domain, and
- * of one task. A run that does not fit is mapped at once, outside of any batch.
+ * Mappings are queued: map_pages() adds a run of memory to the batch of the
+ * caller, and iotlb_sync_map(), which the IOMMU core calls once for a whole
+ * mapping, makes EL2 map all runs of the batch with as few hypercalls as possible.
+ * A batch holds runs that follow each other in I/O virtual addresses, of one
+ * domain. A run that does not fit is mapped at once, outside of any batch.
  *
  * A mapping that EL2 refuses stays in the batch with its errno, so that the
  * caller's iotlb_sync_map() can return it. The caller then unmaps the range: what
  * is still in a batch is removed from it, and the rest is unmapped. Unmapping is
  * never queued.
  *
- * Locks: each batch has a raw spinlock, taken with interrupts disabled, because
- * devices are mapped from any context. A batch is usually used by its own CPU
- * only; others lock it when a domain has a batch there. No two of these locks
- * are held together.
+ * The caller is an execution context: a task, or an interrupt on top of it, see
+ * context_key(). Batches are the slots of a hash table. Each context has one slot,
+ * on whatever CPU it runs, so no call looks at more than one, however many CPUs
+ * there are. A context that finds its slot taken by another one does without.
+ *
+ * This relies on a guarantee of the IOMMU API's users: until a mapping is synced,
+ * and until a mapping that failed is undone, nobody but the context that made it
+ * syncs, unmaps or looks up its range. iommu_map() and iommu_map_sg() map, sync
+ * and undo in one call. All users of dma_iova_link() in the kernel call
+ * dma_iova_sync(), or undo what they linked, in the context that linked it. A user
+ * that breaks the rule harms itself at most: its mapping is missing, or an unmap
+ * removes what was there before. EL2 checks every hypercall in any case.
+ *
+ * No locks: a context claims a free slot by a compare-and-swap of the slot's owner
+ * from 0 to its own key (acquire), and frees it by storing 0 (release). So all that
+ * the last owner did to the slot and its run list comes before what the next one
+ * does. In between, other contexts read the owner at most, find that it is neither
+ * 0 nor their key, and leave the slot alone; an interrupt of the owner is such a
+ * context. Freeing a domain is the exception, see pkvm_iommu_batch_cancel_all().
+ * Interrupts stay enabled, and the owner of a slot may be preempted, move to
+ * another CPU, or sleep.
  *
  * Callers: the IOMMU core, through the operations in domain.c; domain.c.
  */
-#include <linux/percpu.h>
+#include <linux/hash.h>
+#include <linux/preempt.h>
 #include <linux/sched.h>
-#include <linux/spinlock.h>
+#include <linux/slab.h>
 
 #include "cache.h"
 #include "core.h"
@@ -30,48 +48,80 @@
 /* Largest size of one run in bytes: whole blocks, as EL2 maps these at once. */
 #define RUN_MAX			ALIGN_DOWN(PKVM_IOMMU_RUN_PAGES << PAGE_SHIFT, SZ_2M)
 
+/* Owner of a batch while its context allocates memory. No context has this key. */
+#define BATCH_BUSY		1UL
+
 /**
- * struct pkvm_iommu_batch - mappings that are queued on a CPU
- * @lock: guards all other members, but for the constant ones
- * @domain: the domain of the mappings; NULL if the batch is empty
- * @owner: the task that queued them. Nobody else adds to the batch, so that the
- *	task whose mapping fails is the one that gets the error
- * @context: irq_count() of that task, which tells it from its interrupts
- * @error: errno of a hypercall that failed, or 0. What it did not map stays
- *	queued until it is unmapped
+ * struct pkvm_iommu_batch - queued mappings of one context; a slot of the table
+ * @owner: context_key() of the context that has the slot, BATCH_BUSY, or 0 if the
+ *	slot is free. Accessed by all contexts; all other members by the owner
+ * @domain: the domain of the mappings; NULL if the slot is free. Also accessed
+ *	when a domain is freed
  * @iova: I/O virtual address of the first mapping
  * @size: size of all mappings in bytes
+ * @runs: the memory to map, as PKVM_IOMMU_RUN(): a run list shared with EL2, or
+ *	@reg_runs if there is none; constant
  * @prot: IOMMU_READ and so on, for all mappings
- * @gfp: how to allocate the memory that EL2 needs for them
  * @next: index in @runs of the first run that is not mapped yet
  * @nr: index in @runs behind the last run
  * @max: room in @runs; constant
- * @runs: the memory to map, as PKVM_IOMMU_RUN(): a run list shared with EL2, or
- *	@reg_runs if there is none; constant
+ * @error: errno of a hypercall that failed, or 0. What it did not map stays
+ *	queued until it is unmapped
+ * @gfp: how to allocate the memory that EL2 needs for the mappings
  * @index: index of the first of @runs for PKVM_IOMMU_MAP_LIST; constant
  * @reg_runs: as many runs as fit into the registers of one hypercall
  */
 struct pkvm_iommu_batch {
-	raw_spinlock_t			lock;
+	unsigned long			owner;
 	struct pkvm_paging_domain	*domain;
-	struct task_struct		*owner;
-	unsigned int			context;
-	int				error;
 	unsigned long			iova;
 	size_t				size;
+	u64				*runs;
 	int				prot;
-	gfp_t				gfp;
 	unsigned int			next;
 	unsigned int			nr;
 	unsigned int			max;
-	u64				*runs;
+	int				error;
+	gfp_t				gfp;
 	unsigned int			index;
 	u64				reg_runs[PKVM_IOMMU_RUNS];
-};
+} __aligned(256);	/* whole cache lines, and a power of two to index by a shift */
 
-static DEFINE_PER_CPU(struct pkvm_iommu_batch, batches) = {
-	.lock	= __RAW_SPIN_LOCK_UNLOCKED(batches.lock),
-};
+/* The table. The static one is for few CPUs, or if there is no memory for another. */
+static struct pkvm_iommu_batch few_batches[PKVM_IOMMU_MIN_BATCHES];
+static struct pkvm_iommu_batch *batches __ro_after_init = few_batches;
+static unsigned int batches_shift __ro_after_init = 32 - ilog2(PKVM_IOMMU_MIN_BATCHES);
+
+/*
+ * A number that no other context has at the same time: the address of the current
+ * task plus the level of interrupts on top of it, of which each is active once.
+ */
+static inline unsigned long context_key(void)
+{
+	unsigned long key = (unsigned long)current;
+
+	BUILD_BUG_ON(__alignof__(struct task_struct) < 4);
+	/* irq_count() also counts disabled softirqs, which are no other context. */
+	return unlikely(irq_count()) ? key + interrupt_context_level() : key;
+}
+
+/* hash_32() of a key, but with a constant that is ready to shift by. */
+static inline struct pkvm_iommu_batch *batch_slot(unsigned long key)
+{
+	return &batches[(u32)key * GOLDEN_RATIO_32 >> batches_shift];
+}
+
+/*
+ * The batch of the current context, or NULL if it has none. Only the context
+ * itself makes itself the owner, so the answer cannot be out of date.
+ */
+static inline struct pkvm_iommu_batch *own_batch(void)
+{
+	unsigned long key = context_key();
+	struct pkvm_iommu_batch *batch = batch_slot(key);
+
+	return READ_ONCE(batch->owner) == key ? batch : NULL;
+}
 
 static u64 prot_flags(int prot)
 {
@@ -173,40 +223,41 @@ static int batch_call(struct pkvm_iommu_batch *batch, u64 *pages_needed)
 }
 
 /*
+ * Donate pages for a batch. The allocation may sleep, and may map memory itself
+ * when it reclaims some. Nested calls of the same context must not find the batch.
+ */
+static int batch_topup(struct pkvm_iommu_batch *batch, u64 nr_pages)
+{
+	unsigned long owner = batch->owner;
+	int ret;
+
+	WRITE_ONCE(batch->owner, BATCH_BUSY);
+	/* The pages belong to the pool, not to the caller's memory cgroup. */
+	ret = pkvm_iommu_topup(nr_pages, batch->gfp & ~__GFP_ACCOUNT);
+	WRITE_ONCE(batch->owner, owner);
+
+	return ret;
+}
+
+/*
  * Map everything in a batch, until EL2 returns an error. The error is returned,
  * and stays in the batch with all that is not mapped.
- *
- * The caller holds the lock of a CPU's batch, and @flags are those that it saved.
- * The lock is dropped to allocate memory, and between hypercalls, so that
- * interrupts are disabled for one of them at most. The batch keeps its domain and
- * owner meanwhile. A batch that is not a CPU's has no lock, and @flags is NULL.
  */
-static int batch_send(struct pkvm_iommu_batch *batch, unsigned long *flags)
+static int batch_send(struct pkvm_iommu_batch *batch)
 {
 	int ret = 0, no_progress = 0, topups = 0;
 	size_t size;
 	u64 pages_needed;
 
-	if (flags)
-		lockdep_assert_held(&batch->lock);
 	while (batch->size && !ret) {
 		size = batch->size;
 		ret = batch_call(batch, &pages_needed);
 		no_progress = batch->size < size ? 0 : no_progress + 1;
-		if (!ret && batch->size && flags) {
-			raw_spin_unlock_irqrestore(&batch->lock, *flags);
-			raw_spin_lock_irqsave(&batch->lock, *flags);
-		}
 		if (ret != -ENOMEM || no_progress == PKVM_IOMMU_TOPUP_TRIES)
 			continue;
 		if (!topups++)
 			pkvm_iommu_reclaim_disable();
-		if (flags)
-			raw_spin_unlock_irqrestore(&batch->lock, *flags);
-		/* The pages belong to the pool, not to the caller's memory cgroup. */
-		ret = pkvm_iommu_topup(pages_needed, batch->gfp & ~__GFP_ACCOUNT);
-		if (flags)
-			raw_spin_lock_irqsave(&batch->lock, *flags);
+		ret = batch_topup(batch, pages_needed);
 	}
 	if (topups)
 		pkvm_iommu_reclaim_enable();
@@ -215,12 +266,12 @@ static int batch_send(struct pkvm_iommu_batch *batch, unsigned long *flags)
 	return ret;
 }
 
-/* Let another domain or owner have a batch that is empty. */
+/* Let another domain or context have a batch that is empty. */
 static void batch_release(struct pkvm_iommu_batch *batch)
 {
-	lockdep_assert_held(&batch->lock);
-	atomic_dec(&batch->domain->nr_batches);
-	batch->domain = NULL;
+	WRITE_ONCE(batch->domain, NULL);
+	/* Pairs with batch_add(): the next owner writes the batch after this one. */
+	smp_store_release(&batch->owner, 0);
 }
 
 /* Does a batch have mappings in this range? */
@@ -228,34 +279,8 @@ static bool batch_overlaps(const struct pkvm_iommu_batch *batch,
 			   const struct pkvm_paging_domain *paging, unsigned long iova,
 			   size_t size)
 {
-	lockdep_assert_held(&batch->lock);
-
 	return batch->domain == paging && batch->iova <= iova + size - 1 &&
 	       iova <= batch->iova + batch->size - 1;
-}
-
-/* Map everything in a batch if some of it is in this range. */
-static int batch_sync(struct pkvm_iommu_batch *batch, struct pkvm_paging_domain *paging,
-		      unsigned long iova, size_t size)
-{
-	unsigned long flags;
-	int ret = 0;
-
-	if (READ_ONCE(batch->domain) != paging)
-		return 0;
-
-	raw_spin_lock_irqsave(&batch->lock, flags);
-	if (batch_overlaps(batch, paging, iova, size)) {
-		ret = batch->error ?: batch_send(batch, &flags);
-		if (!batch->size)
-			batch_release(batch);
-		/* An error behind the range is for the caller who syncs that part. */
-		else if (!batch_overlaps(batch, paging, iova, size))
-			ret = 0;
-	}
-	raw_spin_unlock_irqrestore(&batch->lock, flags);
-
-	return ret;
 }
 
 /**
@@ -271,36 +296,38 @@ static int batch_sync(struct pkvm_iommu_batch *batch, struct pkvm_paging_domain 
 int pkvm_iommu_iotlb_sync_map(struct iommu_domain *domain, unsigned long iova, size_t size)
 {
 	struct pkvm_paging_domain *paging = to_paging(domain);
-	int cpu, ret;
+	struct pkvm_iommu_batch *batch = own_batch();
+	int ret;
 
-	if (!atomic_read(&paging->nr_batches))
+	if (!batch || !batch_overlaps(batch, paging, iova, size))
 		return 0;
 
-	/* Usually there is just the batch of this CPU, unless the task has migrated. */
-	ret = batch_sync(raw_cpu_ptr(&batches), paging, iova, size);
-	if (!atomic_read(&paging->nr_batches))
-		return ret;
-	for_each_possible_cpu(cpu) {
-		if (!ret)
-			ret = batch_sync(per_cpu_ptr(&batches, cpu), paging, iova, size);
-	}
+	ret = batch->error ?: batch_send(batch);
+	if (!batch->size)
+		batch_release(batch);
+	/* An error behind the range is for the call that syncs that part. */
+	else if (!batch_overlaps(batch, paging, iova, size))
+		ret = 0;
 
 	return ret;
 }
 
 /*
- * Remove the mappings of a range from one batch, see cancel_queued(). A batch
- * without an error that extends beyond the range is mapped instead, because the
- * rest of it is still wanted: the caller then unmaps the range at EL2.
+ * Remove the mappings of a range from a batch that has some. Returns their size,
+ * and in @start their address.
+ *
+ * The caller must not unmap them at EL2: if EL2 refused them because something
+ * else is mapped there, that has to stay. A batch without an error that extends
+ * beyond the range is mapped instead, because the rest of it is still wanted: the
+ * caller then unmaps the range at EL2.
  */
-static size_t batch_cancel(struct pkvm_iommu_batch *batch, unsigned long *flags,
-			   struct pkvm_paging_domain *paging, unsigned long iova, size_t size,
-			   unsigned long *start)
+static size_t batch_cancel(struct pkvm_iommu_batch *batch, struct pkvm_paging_domain *paging,
+			   unsigned long iova, size_t size, unsigned long *start)
 {
 	size_t cancelled = 0;
 
 	if (!batch->error && (batch->iova < iova || batch->iova - iova + batch->size > size))
-		batch_send(batch, flags);
+		batch_send(batch);
 	*start = batch->iova;
 	if (batch_overlaps(batch, paging, iova, size) && batch->iova >= iova) {
 		cancelled = min(batch->size, size - (batch->iova - iova));
@@ -315,91 +342,58 @@ static size_t batch_cancel(struct pkvm_iommu_batch *batch, unsigned long *flags,
 	return cancelled;
 }
 
-/*
- * Remove the mappings of a range from the first batch that has some. Returns
- * their size, and in @start their address.
- *
- * The caller must not unmap them at EL2: if EL2 refused them because something
- * else is mapped there, that has to stay.
- */
-static size_t cancel_queued(struct pkvm_paging_domain *paging, unsigned long iova, size_t size,
-			    unsigned long *start)
-{
-	struct pkvm_iommu_batch *batch;
-	unsigned long flags;
-	size_t cancelled = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu) {
-		batch = per_cpu_ptr(&batches, cpu);
-		if (cancelled || READ_ONCE(batch->domain) != paging)
-			continue;
-		raw_spin_lock_irqsave(&batch->lock, flags);
-		if (batch_overlaps(batch, paging, iova, size))
-			cancelled = batch_cancel(batch, &flags, paging, iova, size, start);
-		raw_spin_unlock_irqrestore(&batch->lock, flags);
-	}
-
-	return cancelled;
-}
-
 /**
  * pkvm_iommu_batch_cancel_all() - remove all mappings of a domain from the batches
- * @paging: the domain
- * @size: size of its address space in bytes
+ * @paging: the domain, which nobody uses any more
+ *
+ * A batch of the domain is one that its context has left behind without a sync or
+ * an unmap, so nobody uses it. Any other batch just has its domain read.
  *
  * Context: any.
  */
-void pkvm_iommu_batch_cancel_all(struct pkvm_paging_domain *paging, size_t size)
+void pkvm_iommu_batch_cancel_all(struct pkvm_paging_domain *paging)
 {
-	unsigned long start;
+	unsigned int i;
 
-	while (cancel_queued(paging, 0, size, &start))
-		;
+	for (i = 0; i < 1U << (32 - batches_shift); i++) {
+		if (READ_ONCE(batches[i].domain) == paging)
+			batch_release(&batches[i]);
+	}
 }
 
 /**
- * pkvm_iommu_batch_lookup() - find a mapping that is queued
+ * pkvm_iommu_batch_lookup() - find a mapping that the caller has queued
  * @paging: the domain
  * @iova: I/O virtual address
  *
  * Context: any.
- * Return: the physical address, or 0 if the mapping is in no batch.
+ * Return: the physical address, or 0 if the mapping is not in the caller's batch.
  */
 phys_addr_t pkvm_iommu_batch_lookup(struct pkvm_paging_domain *paging, unsigned long iova)
 {
-	struct pkvm_iommu_batch *batch;
-	phys_addr_t phys = 0;
-	unsigned long flags;
+	struct pkvm_iommu_batch *batch = own_batch();
 	u64 size, offset;
 	unsigned int i;
-	int cpu;
 
-	for_each_possible_cpu(cpu) {
-		batch = per_cpu_ptr(&batches, cpu);
-		if (READ_ONCE(batch->domain) != paging)
-			continue;
-		raw_spin_lock_irqsave(&batch->lock, flags);
-		if (batch_overlaps(batch, paging, iova, 1)) {
-			offset = iova - batch->iova;
-			for (i = batch->next; i < batch->nr && !phys; i++) {
-				size = (batch->runs[i] & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
-				if (offset < size)
-					phys = (batch->runs[i] & ~PKVM_IOMMU_RUN_PAGES) + offset;
-				offset -= size;
-			}
-		}
-		raw_spin_unlock_irqrestore(&batch->lock, flags);
+	if (!batch || !batch_overlaps(batch, paging, iova, 1))
+		return 0;
+
+	offset = iova - batch->iova;
+	for (i = batch->next; i < batch->nr; i++) {
+		size = (batch->runs[i] & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
+		if (offset < size)
+			return (batch->runs[i] & ~PKVM_IOMMU_RUN_PAGES) + offset;
+		offset -= size;
 	}
 
-	return phys;
+	return 0;
 }
 
-/* Fill a batch with one run. Its lock is held, if it is a CPU's. */
+/* Fill a batch with one run. */
 static void batch_start(struct pkvm_iommu_batch *batch, struct pkvm_paging_domain *paging,
 			unsigned long iova, u64 run, int prot, gfp_t gfp)
 {
-	batch->domain = paging;
+	WRITE_ONCE(batch->domain, paging);
 	batch->error = 0;
 	batch->iova = iova;
 	batch->size = (run & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
@@ -411,19 +405,18 @@ static void batch_start(struct pkvm_iommu_batch *batch, struct pkvm_paging_domai
 }
 
 /* Add a run to a batch that it continues, but that is full or has failed. */
-static noinline int batch_add_full(struct pkvm_iommu_batch *batch, unsigned long *flags,
-				   unsigned long iova, u64 run, int prot, gfp_t gfp)
+static noinline int batch_add_full(struct pkvm_iommu_batch *batch, unsigned long iova, u64 run,
+				   int prot, gfp_t gfp)
 {
-	int ret = batch->error ?: batch_send(batch, flags);
+	int ret = batch->error ?: batch_send(batch);
 
-	lockdep_assert_held(&batch->lock);
 	if (!ret)
 		batch_start(batch, batch->domain, iova, run, prot, gfp);
 
 	return ret;
 }
 
-/* Map a run at once, because the batch of the CPU is in use by somebody else. */
+/* Map a run at once, because the slot of the context is in use for something else. */
 static noinline int map_unqueued(struct pkvm_paging_domain *paging, unsigned long iova, u64 run,
 				 int prot, gfp_t gfp)
 {
@@ -431,7 +424,7 @@ static noinline int map_unqueued(struct pkvm_paging_domain *paging, unsigned lon
 	int ret;
 
 	batch_start(&single, paging, iova, run, prot, gfp);
-	ret = batch_send(&single, NULL);
+	ret = batch_send(&single);
 	if (ret)
 		pkvm_iommu_unmap_range(paging, iova, single.iova - iova, 0);
 
@@ -442,33 +435,24 @@ static noinline int map_unqueued(struct pkvm_paging_domain *paging, unsigned lon
 static inline int batch_add(struct pkvm_paging_domain *paging, unsigned long iova, u64 run,
 			    int prot, gfp_t gfp)
 {
-	struct pkvm_iommu_batch *batch = raw_cpu_ptr(&batches);
-	unsigned int context = irq_count();
-	unsigned long flags;
-	bool continues;
-	int ret = 0;
+	unsigned long key = context_key();
+	struct pkvm_iommu_batch *batch = batch_slot(key);
+	unsigned long owner = READ_ONCE(batch->owner);
 
-	raw_spin_lock_irqsave(&batch->lock, flags);
-	continues = batch->domain == paging && batch->owner == current &&
-		    batch->context == context && batch->prot == prot &&
-		    batch->iova + batch->size == iova;
-	if (continues && batch->nr < batch->max && !batch->error) {
-		batch->runs[batch->nr++] = run;
-		batch->size += (run & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
-	} else if (!batch->domain) {
+	/* Pairs with batch_release(). */
+	if (!owner && try_cmpxchg_acquire(&batch->owner, &owner, key)) {
 		batch_start(batch, paging, iova, run, prot, gfp);
-		batch->owner = current;
-		batch->context = context;
-		atomic_inc(&paging->nr_batches);
-	} else if (continues) {
-		ret = batch_add_full(batch, &flags, iova, run, prot, gfp);
-	} else {
-		raw_spin_unlock_irqrestore(&batch->lock, flags);
-		return map_unqueued(paging, iova, run, prot, gfp);
+		return 0;
 	}
-	raw_spin_unlock_irqrestore(&batch->lock, flags);
+	if (owner != key || batch->domain != paging || batch->prot != prot ||
+	    batch->iova + batch->size != iova)
+		return map_unqueued(paging, iova, run, prot, gfp);
+	if (batch->nr == batch->max || batch->error)
+		return batch_add_full(batch, iova, run, prot, gfp);
+	batch->runs[batch->nr++] = run;
+	batch->size += (run & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
 
-	return ret;
+	return 0;
 }
 
 /**
@@ -523,17 +507,12 @@ size_t pkvm_iommu_unmap_pages(struct iommu_domain *domain, unsigned long iova, s
 	u64 flags = iommu_iotlb_gather_queued(gather) ? PKVM_IOMMU_UNMAP_LAZY : 0;
 	struct pkvm_paging_domain *paging = to_paging(domain);
 	size_t done, cancelled = 0, size = pgsize * pgcount;
-	unsigned long start, unused;
+	struct pkvm_iommu_batch *batch = own_batch();
+	unsigned long start;
 
 	/* After an error, the end of a mapping may still be queued when it is unmapped. */
-	if (atomic_read(&paging->nr_batches))
-		cancelled = cancel_queued(paging, iova, size, &start);
-	if (!cancelled)
-		return pkvm_iommu_unmap_range(paging, iova, size, flags);
-
-	/* If several batches had parts of the range, there is no one gap to leave out. */
-	while (atomic_read(&paging->nr_batches) && cancel_queued(paging, iova, size, &unused))
-		cancelled = 0;
+	if (unlikely(batch) && batch_overlaps(batch, paging, iova, size))
+		cancelled = batch_cancel(batch, paging, iova, size, &start);
 	if (!cancelled)
 		return pkvm_iommu_unmap_range(paging, iova, size, flags);
 
@@ -547,25 +526,32 @@ size_t pkvm_iommu_unmap_pages(struct iommu_domain *domain, unsigned long iova, s
 }
 
 /**
- * pkvm_iommu_batch_init() - give the batches the run lists shared with EL2
+ * pkvm_iommu_batch_init() - make the batches
  *
- * Without them, a batch has room for the runs that fit into registers.
+ * A batch with one of the run lists that are shared with EL2 has room for all runs
+ * of the list; the others have room for the runs that fit into registers.
  *
  * Context: boot, before the first mapping.
  */
 void __init pkvm_iommu_batch_init(void)
 {
-	struct pkvm_iommu_batch *batch;
-	int cpu;
+	unsigned int i, nr = pkvm_iommu_nr_batches();
+	struct pkvm_iommu_batch *many = NULL;
 
-	for_each_possible_cpu(cpu) {
-		batch = per_cpu_ptr(&batches, cpu);
-		batch->runs = batch->reg_runs;
-		batch->max = PKVM_IOMMU_RUNS;
-		if (!pkvm_iommu_run_lists)
+	if (nr > PKVM_IOMMU_MIN_BATCHES)
+		many = kvcalloc(nr, sizeof(*many), GFP_KERNEL);
+	if (many) {
+		batches = many;
+		batches_shift = 32 - ilog2(nr);
+	}
+
+	for (i = 0; i < 1U << (32 - batches_shift); i++) {
+		batches[i].runs = batches[i].reg_runs;
+		batches[i].max = PKVM_IOMMU_RUNS;
+		if (i >= pkvm_iommu_nr_run_lists)
 			continue;
-		batch->runs = pkvm_iommu_run_lists[cpu];
-		batch->max = PKVM_IOMMU_LIST_RUNS;
-		batch->index = cpu * PKVM_IOMMU_LIST_RUNS;
+		batches[i].runs = pkvm_iommu_run_lists[i];
+		batches[i].max = PKVM_IOMMU_LIST_RUNS;
+		batches[i].index = i * PKVM_IOMMU_LIST_RUNS;
 	}
 }

@@ -37,6 +37,7 @@ struct pkvm_iommu_dev *pkvm_iommu_devs[PKVM_IOMMU_MAX];
 unsigned int pkvm_iommu_nr_devs;
 
 u64 (*pkvm_iommu_run_lists)[PKVM_IOMMU_LIST_RUNS] __ro_after_init;
+unsigned int pkvm_iommu_nr_run_lists __ro_after_init;
 
 static bool iommu_off __ro_after_init;		/* pkvm_iommu=off */
 static bool isolation_established __ro_after_init;
@@ -252,17 +253,21 @@ static int __init donate_pool(u64 nr_pages)
 }
 
 /*
- * Share memory with EL2 for the runs of PKVM_IOMMU_MAP_LIST. If this fails, one
- * hypercall maps no more runs than fit into registers.
+ * Share memory with EL2 for the runs of PKVM_IOMMU_MAP_LIST, one list for each
+ * batch, as far as EL2 accepts as much at once. Without a list, one hypercall maps
+ * no more runs than fit into registers.
  */
 static void __init share_run_lists(void)
 {
-	size_t size = PAGE_ALIGN(nr_cpu_ids * sizeof(*pkvm_iommu_run_lists)) +
-		      PKVM_IOMMU_TEST_RUN_LIST_SIZE;
+	size_t max = (PKVM_IOMMU_DONATE_MAX << PAGE_SHIFT) - PKVM_IOMMU_TEST_RUN_LIST_SIZE;
+	size_t size = min(pkvm_iommu_nr_batches() * sizeof(*pkvm_iommu_run_lists), max);
+	unsigned int nr = size / sizeof(*pkvm_iommu_run_lists);
 	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_BOOT_DONATE };
-	unsigned int order = get_order(size);
+	unsigned int order;
 	struct page *page;
 
+	size += PKVM_IOMMU_TEST_RUN_LIST_SIZE;
+	order = get_order(size);
 	page = boot_alloc(order, __GFP_ZERO);
 	if (!page)
 		return;
@@ -270,10 +275,12 @@ static void __init share_run_lists(void)
 	hvc.args[0] = PKVM_IOMMU_RUN_LIST;
 	hvc.args[1] = page_to_pfn(page);
 	hvc.args[2] = size >> PAGE_SHIFT;
-	if (boot_hvc(&hvc))
+	if (boot_hvc(&hvc)) {
 		__free_pages(page, order);
-	else
-		pkvm_iommu_run_lists = page_address(page);
+		return;
+	}
+	pkvm_iommu_run_lists = page_address(page);
+	pkvm_iommu_nr_run_lists = nr;
 }
 
 static void __init report_failure(int ret, const u64 *res)

@@ -20,16 +20,17 @@
  * call boot.c only; test-hooks.h says what calls test.c.
  *
  * Locks, in the order of taking them: the IOMMU core's group mutex,
- * pkvm_iommu_streams_mutex, the lock of a batch (batch.c), of which at most one is
- * held.
+ * pkvm_iommu_streams_mutex. Mapping and unmapping take none (batch.c).
  */
 #ifndef __PKVM_IOMMU_CORE_H
 #define __PKVM_IOMMU_CORE_H
 
-#include <linux/atomic.h>
 #include <linux/bits.h>
 #include <linux/container_of.h>
+#include <linux/cpumask.h>
 #include <linux/iommu.h>
+#include <linux/log2.h>
+#include <linux/minmax.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
 
@@ -79,13 +80,11 @@ struct pkvm_iommu_master {
  * struct pkvm_paging_domain - a domain with mappings of its own
  * @domain: the IOMMU core's part
  * @id: EL2's id of the domain; constant
- * @nr_batches: number of CPUs whose batch has mappings of this domain
  * @cache: recent translations, see cache.h
  */
 struct pkvm_paging_domain {
 	struct iommu_domain	domain;
 	u64			id;
-	atomic_t		nr_batches;
 	u64			cache[PKVM_IOMMU_CACHE_SLOTS];
 };
 
@@ -107,10 +106,11 @@ struct pkvm_iommu_dev *pkvm_iommu_find(const struct fwnode_handle *fwnode);
 
 /*
  * boot.c: memory shared with EL2 for the runs of PKVM_IOMMU_MAP_LIST, or NULL.
- * One list for each possible CPU, and behind them, with CONFIG_PKVM_IOMMU_TEST,
+ * One list for each batch, or fewer, and behind them, with CONFIG_PKVM_IOMMU_TEST,
  * a page that tests write. Constant after boot.
  */
 extern u64 (*pkvm_iommu_run_lists)[PKVM_IOMMU_LIST_RUNS];
+extern unsigned int pkvm_iommu_nr_run_lists;
 
 /* pool.c */
 int pkvm_iommu_hvc_topup(struct pkvm_iommu_hvc *hvc, gfp_t gfp);
@@ -137,8 +137,20 @@ size_t pkvm_iommu_unmap_pages(struct iommu_domain *domain, unsigned long iova, s
 size_t pkvm_iommu_unmap_range(struct pkvm_paging_domain *paging, unsigned long iova,
 			      size_t size, u64 flags);
 phys_addr_t pkvm_iommu_batch_lookup(struct pkvm_paging_domain *paging, unsigned long iova);
-void pkvm_iommu_batch_cancel_all(struct pkvm_paging_domain *paging, size_t size);
+void pkvm_iommu_batch_cancel_all(struct pkvm_paging_domain *paging);
 void pkvm_iommu_batch_init(void);
+
+/* Batches of few CPUs; a power of two. */
+#define PKVM_IOMMU_MIN_BATCHES	16
+
+/*
+ * Number of batches that are wanted, a power of two. Twice as many as CPUs, so that
+ * a context usually finds its slot of the hash table free.
+ */
+static inline unsigned int pkvm_iommu_nr_batches(void)
+{
+	return max(PKVM_IOMMU_MIN_BATCHES, roundup_pow_of_two(2 * nr_cpu_ids));
+}
 
 /* domain.c */
 struct iommu_domain *pkvm_iommu_domain_alloc(struct device *dev);

@@ -40,8 +40,7 @@ static phys_addr_t pkvm_iommu_iova_to_phys(struct iommu_domain *domain, dma_addr
 	if (phys)
 		return phys;
 
-	if (atomic_read(&paging->nr_batches))
-		phys = pkvm_iommu_batch_lookup(paging, iova);
+	phys = pkvm_iommu_batch_lookup(paging, iova);
 	if (!phys && !pkvm_iommu_hvc(&hvc))
 		phys = hvc.res[0];
 
@@ -69,7 +68,7 @@ static void pkvm_iommu_domain_free(struct iommu_domain *domain)
 	size_t size = domain->geometry.aperture_end + 1;
 	int ret;
 
-	pkvm_iommu_batch_cancel_all(paging, size);
+	pkvm_iommu_batch_cancel_all(paging);
 	ret = call_domain_free(paging);
 	/* The last user left something mapped. */
 	if (ret == -EBUSY) {
