@@ -200,6 +200,7 @@ static int batch_call(struct pkvm_iommu_batch *batch, u64 *pages_needed)
 		.op	= PKVM_IOMMU_MAP,
 		.args	= { paging->id, batch->iova, prot_flags(batch->prot) },
 	};
+	u64 large;
 	int ret;
 
 	if (nr == 1) {
@@ -215,7 +216,9 @@ static int batch_call(struct pkvm_iommu_batch *batch, u64 *pages_needed)
 	}
 	*pages_needed = hvc.res[1];
 	if (hvc.res[0]) {
-		cache_add(paging, batch->iova, *run & ~PKVM_IOMMU_RUN_PAGES);
+		large = hvc.res[0] >= PKVM_IOMMU_CACHE_SLOTS << PAGE_SHIFT &&
+			(*run & PKVM_IOMMU_RUN_PAGES) >= PKVM_IOMMU_CACHE_SLOTS ? CACHE_LARGE : 0;
+		cache_add(paging, batch->iova, *run & ~PKVM_IOMMU_RUN_PAGES, large);
 		batch_skip(batch, hvc.res[0]);
 	}
 

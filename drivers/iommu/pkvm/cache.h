@@ -3,13 +3,23 @@
  * Translation cache of a paging domain.
  *
  * The DMA API looks up the physical address of each mapping before it unmaps it.
- * The cache answers for the pages that were mapped most recently; all others
- * take a hypercall. A page has one slot, which holds one translation, or 0:
+ * The cache answers for the mappings that were made most recently; all other
+ * addresses take a hypercall. The first page of a mapping has one slot, which
+ * holds one translation, or 0:
  *
  *   63      62             36 35            0
- *   valid   rest of the IOVA   physical PFN
+ *   large   rest of the IOVA   physical PFN
  *
- * A translation that does not fit, because of a high address, is not cached.
+ * There is room for an IOVA and a physical address of 48 bits each. A translation
+ * that does not fit is not cached.
+ *
+ * "Large" means that the mapping has at least as many pages as there are slots.
+ * Nothing else is then cached for that range, because users of the IOMMU API do
+ * not unmap a part of what they mapped with one call. Unmapping the range clears
+ * one slot instead of all.
+ *
+ * Neighbouring pages have slots in one cache line, like their page table entries
+ * at EL2.
  *
  * No locks: slots are read and written with single accesses, and users of the
  * IOMMU API do not look up, map and unmap the same page at the same time. A
@@ -22,36 +32,36 @@
 #define __PKVM_IOMMU_CACHE_H
 
 #include <linux/bitfield.h>
+#include <linux/build_bug.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/pfn.h>
-#include <linux/unroll.h>
 
 #include "core.h"
 
-#define CACHE_VALID		BIT_ULL(63)
+#define CACHE_LARGE		BIT_ULL(63)
 #define CACHE_TAG		GENMASK_ULL(62, 36)
 #define CACHE_PFN		GENMASK_ULL(35, 0)
+
+static_assert(PAGE_SHIFT + PKVM_IOMMU_CACHE_BITS + 27 == 48);
 
 static inline u64 *cache_slot(struct pkvm_paging_domain *paging, u64 iova)
 {
 	return paging->cache + (iova >> PAGE_SHIFT) % PKVM_IOMMU_CACHE_SLOTS;
 }
 
-/* Returns the upper half of the slot of an address, or 0 if the address does not fit. */
 static inline u64 cache_tag(u64 iova)
 {
-	u64 tag = iova >> (PAGE_SHIFT + PKVM_IOMMU_CACHE_BITS);
-
-	return FIELD_FIT(CACHE_TAG, tag) ? CACHE_VALID | FIELD_PREP(CACHE_TAG, tag) : 0;
+	return iova >> (PAGE_SHIFT + PKVM_IOMMU_CACHE_BITS);
 }
 
-static inline void cache_add(struct pkvm_paging_domain *paging, u64 iova, u64 phys)
+/* Add the first page of a mapping. @flags is CACHE_LARGE or 0. */
+static inline void cache_add(struct pkvm_paging_domain *paging, u64 iova, u64 phys, u64 flags)
 {
 	u64 tag = cache_tag(iova), pfn = phys >> PAGE_SHIFT;
 
-	if (tag && FIELD_FIT(CACHE_PFN, pfn))
-		WRITE_ONCE(*cache_slot(paging, iova), tag | FIELD_PREP(CACHE_PFN, pfn));
+	if (FIELD_FIT(CACHE_TAG, tag) && FIELD_FIT(CACHE_PFN, pfn))
+		WRITE_ONCE(*cache_slot(paging, iova), flags | FIELD_PREP(CACHE_TAG, tag) | pfn);
 }
 
 /* Returns the physical address, or 0 if it is not cached. */
@@ -59,7 +69,7 @@ static inline phys_addr_t cache_lookup(struct pkvm_paging_domain *paging, u64 io
 {
 	u64 entry = READ_ONCE(*cache_slot(paging, iova));
 
-	if (!entry || (entry & ~CACHE_PFN) != cache_tag(iova))
+	if (!entry || FIELD_GET(CACHE_TAG, entry) != cache_tag(iova))
 		return 0;
 
 	return PFN_PHYS(FIELD_GET(CACHE_PFN, entry)) + offset_in_page(iova);
@@ -67,7 +77,18 @@ static inline phys_addr_t cache_lookup(struct pkvm_paging_domain *paging, u64 io
 
 static inline void cache_clear(u64 *slot, size_t n)
 {
-	unrolled_count(8)
+	for (; n >= 16; n -= 16, slot += 16) {
+		/* Each STP is two accesses of 64 bits, neither of which can tear. */
+		asm volatile("stp xzr, xzr, [%0]\n"
+			     "stp xzr, xzr, [%0, #16]\n"
+			     "stp xzr, xzr, [%0, #32]\n"
+			     "stp xzr, xzr, [%0, #48]\n"
+			     "stp xzr, xzr, [%0, #64]\n"
+			     "stp xzr, xzr, [%0, #80]\n"
+			     "stp xzr, xzr, [%0, #96]\n"
+			     "stp xzr, xzr, [%0, #112]\n"
+			     : : "r" (slot) : "memory");
+	}
 	while (n--)
 		WRITE_ONCE(*slot++, 0);
 }
@@ -75,14 +96,16 @@ static inline void cache_clear(u64 *slot, size_t n)
 /* Remove a range that is about to be unmapped. */
 static inline void cache_forget(struct pkvm_paging_domain *paging, u64 iova, size_t size)
 {
-	u64 *slot = cache_slot(paging, iova);
-	size_t n = min(size >> PAGE_SHIFT, PKVM_IOMMU_CACHE_SLOTS);
-	size_t first = min_t(size_t, n, paging->cache + PKVM_IOMMU_CACHE_SLOTS - slot);
+	u64 *slot = cache_slot(paging, iova), entry = READ_ONCE(*slot);
+	size_t n = min(size >> PAGE_SHIFT, PKVM_IOMMU_CACHE_SLOTS), first;
 
-	if (n == 1) {
+	if (size == PAGE_SIZE ||
+	    (size == PKVM_IOMMU_CACHE_SLOTS << PAGE_SHIFT && entry & CACHE_LARGE &&
+	     FIELD_GET(CACHE_TAG, entry) == cache_tag(iova))) {
 		WRITE_ONCE(*slot, 0);
 		return;
 	}
+	first = min_t(size_t, n, paging->cache + PKVM_IOMMU_CACHE_SLOTS - slot);
 	cache_clear(slot, first);
 	cache_clear(paging->cache, n - first);
 }

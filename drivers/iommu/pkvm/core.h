@@ -73,19 +73,19 @@ struct pkvm_iommu_master {
 };
 
 /* Slots of a translation cache, see cache.h. */
-#define PKVM_IOMMU_CACHE_BITS	7
+#define PKVM_IOMMU_CACHE_BITS	9
 #define PKVM_IOMMU_CACHE_SLOTS	BIT(PKVM_IOMMU_CACHE_BITS)
 
 /**
  * struct pkvm_paging_domain - a domain with mappings of its own
  * @domain: the IOMMU core's part
  * @id: EL2's id of the domain; constant
- * @cache: recent translations, see cache.h
+ * @cache: recent translations, PKVM_IOMMU_CACHE_SLOTS of them, see cache.h
  */
 struct pkvm_paging_domain {
 	struct iommu_domain	domain;
 	u64			id;
-	u64			cache[PKVM_IOMMU_CACHE_SLOTS];
+	u64			*cache;
 };
 
 static inline struct pkvm_paging_domain *to_paging(struct iommu_domain *domain)

@@ -47,6 +47,12 @@ static phys_addr_t pkvm_iommu_iova_to_phys(struct iommu_domain *domain, dma_addr
 	return phys;
 }
 
+static void paging_free(struct pkvm_paging_domain *paging)
+{
+	kfree(paging->cache);
+	kfree(paging);
+}
+
 /* EL2 frees a domain in bounded steps. */
 static int call_domain_free(struct pkvm_paging_domain *paging)
 {
@@ -76,7 +82,7 @@ static void pkvm_iommu_domain_free(struct iommu_domain *domain)
 		ret = call_domain_free(paging);
 	}
 	WARN_ON(ret);
-	kfree(paging);
+	paging_free(paging);
 	pkvm_iommu_reclaim(ULONG_MAX);
 }
 
@@ -112,9 +118,10 @@ struct iommu_domain *pkvm_iommu_domain_alloc(struct device *dev)
 	paging = kzalloc_obj(*paging);
 	if (!paging)
 		return ERR_PTR(-ENOMEM);
-	ret = pkvm_iommu_hvc_topup(&hvc, GFP_KERNEL);
+	paging->cache = kcalloc(PKVM_IOMMU_CACHE_SLOTS, sizeof(*paging->cache), GFP_KERNEL);
+	ret = paging->cache ? pkvm_iommu_hvc_topup(&hvc, GFP_KERNEL) : -ENOMEM;
 	if (ret) {
-		kfree(paging);
+		paging_free(paging);
 		return ERR_PTR(ret);
 	}
 	paging->id = hvc.res[0];
