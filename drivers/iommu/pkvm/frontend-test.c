@@ -2,16 +2,21 @@
 /*
  * KUnit tests of paging domains: map, unmap, attach and fault handlers, through
  * the kernel's IOMMU API as other drivers use it. The edu device of QEMU does
- * the DMA.
+ * the DMA. One case looks at the translation cache itself.
  *
  * No locks: one case runs at a time. A fault handler runs in an interrupt thread
  * and publishes what it saw with release and acquire.
  */
 #include <kunit/test.h>
 #include <linux/delay.h>
+#include <linux/hrtimer.h>
 #include <linux/iommu.h>
 #include <linux/iopoll.h>
 #include <linux/pci.h>
+#include <linux/sizes.h>
+
+#include "cache.h"
+#include "core.h"
 
 /* docs/specs/edu.rst of QEMU */
 #define EDU_DMA_SRC		0x80
@@ -23,7 +28,9 @@
 #define EDU_BUFFER		0x40000
 
 #define IOVA			0x12345000UL
+#define OTHER_IOVA		0x98765000UL
 #define LENGTH			64
+#define PROT			(IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE)
 
 /**
  * struct frontend_test - fixture of each case
@@ -185,11 +192,174 @@ static void read_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, iommu_unmap(priv->domain, IOVA, PAGE_SIZE), PAGE_SIZE);
 }
 
+/* A mapping that is queued can be looked up, and removed without a trace. */
+static void queue_and_cancel(struct kunit *test)
+{
+	struct frontend_test *priv = test->priv;
+	phys_addr_t phys = page_to_phys(priv->page);
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_map_nosync(priv->domain, IOVA, phys, PAGE_SIZE, PROT,
+						  GFP_KERNEL));
+	KUNIT_ASSERT_EQ(test, 0, iommu_map_nosync(priv->domain, IOVA + PAGE_SIZE, phys, PAGE_SIZE,
+						  PROT, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, iommu_iova_to_phys(priv->domain, IOVA), phys);
+	KUNIT_EXPECT_EQ(test, iommu_iova_to_phys(priv->domain, IOVA + PAGE_SIZE + 8), phys + 8);
+	KUNIT_EXPECT_EQ(test, iommu_unmap(priv->domain, IOVA, 2 * PAGE_SIZE), 2 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, iommu_sync_map(priv->domain, IOVA, 2 * PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, iommu_iova_to_phys(priv->domain, IOVA), 0);
+	KUNIT_EXPECT_EQ(test, iommu_iova_to_phys(priv->domain, IOVA + PAGE_SIZE), 0);
+}
+
+/* The error is for the sync, and what was mapped before survives the undo. */
+static void queue_over_older(struct kunit *test)
+{
+	struct frontend_test *priv = test->priv;
+	phys_addr_t phys = page_to_phys(priv->page);
+	unsigned long older = IOVA + PAGE_SIZE;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_map(priv->domain, older, phys, PAGE_SIZE, PROT,
+					   GFP_KERNEL));
+	KUNIT_ASSERT_EQ(test, 0, iommu_map_nosync(priv->domain, IOVA, phys, PAGE_SIZE, PROT,
+						  GFP_KERNEL));
+	KUNIT_ASSERT_EQ(test, 0, iommu_map_nosync(priv->domain, older, phys, PAGE_SIZE, PROT,
+						  GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, iommu_sync_map(priv->domain, IOVA, 2 * PAGE_SIZE), -EEXIST);
+	KUNIT_EXPECT_EQ(test, iommu_unmap(priv->domain, IOVA, 2 * PAGE_SIZE), 2 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, iommu_iova_to_phys(priv->domain, IOVA), 0);
+	KUNIT_EXPECT_EQ(test, iommu_iova_to_phys(priv->domain, older), phys);
+	KUNIT_EXPECT_EQ(test, iommu_unmap(priv->domain, older, PAGE_SIZE), PAGE_SIZE);
+}
+
+/**
+ * struct interrupt - an interrupt that maps a page
+ * @timer: what interrupts
+ * @domain: where it maps the page
+ * @iova: at this address
+ * @phys: the page
+ * @done: set at the end
+ * @ret: what iommu_map() returned
+ * @found: what iommu_iova_to_phys() returned for the task's queued mapping
+ */
+struct interrupt {
+	struct hrtimer		timer;
+	struct iommu_domain	*domain;
+	unsigned long		iova;
+	phys_addr_t		phys;
+	bool			done;
+	int			ret;
+	phys_addr_t		found;
+};
+
+static enum hrtimer_restart interrupt_maps(struct hrtimer *timer)
+{
+	struct interrupt *irq = container_of(timer, struct interrupt, timer);
+
+	irq->ret = iommu_map(irq->domain, irq->iova, irq->phys, PAGE_SIZE, PROT, GFP_ATOMIC);
+	irq->found = iommu_iova_to_phys(irq->domain, IOVA);
+	/* Pairs with queue_interrupted(). */
+	smp_store_release(&irq->done, true);
+
+	return HRTIMER_NORESTART;
+}
+
+/*
+ * An interrupt neither sends nor joins the mappings that the task has queued, not
+ * even when its own follows them. Nor does another mapping of the task.
+ */
+static void queue_interrupted(struct kunit *test)
+{
+	struct frontend_test *priv = test->priv;
+	phys_addr_t phys = page_to_phys(priv->page);
+	struct interrupt irq = {
+		.domain	= priv->domain,
+		.iova	= IOVA + PAGE_SIZE,
+		.phys	= phys,
+	};
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_map_nosync(priv->domain, IOVA, phys, PAGE_SIZE, PROT,
+						  GFP_KERNEL));
+	hrtimer_setup_on_stack(&irq.timer, interrupt_maps, CLOCK_MONOTONIC,
+			       HRTIMER_MODE_REL_HARD);
+	hrtimer_start(&irq.timer, ms_to_ktime(1), HRTIMER_MODE_REL_HARD);
+	/* Pairs with interrupt_maps(). Does not sleep, so that this task is interrupted. */
+	for (i = 0; i < 1000000 && !smp_load_acquire(&irq.done); i++)
+		udelay(1);
+	hrtimer_cancel(&irq.timer);
+	destroy_hrtimer_on_stack(&irq.timer);
+
+	KUNIT_ASSERT_TRUE(test, irq.done);
+	KUNIT_EXPECT_EQ(test, irq.ret, 0);
+	KUNIT_EXPECT_EQ(test, irq.found, 0);
+	KUNIT_EXPECT_EQ(test, iommu_iova_to_phys(priv->domain, IOVA + PAGE_SIZE), phys);
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_map(priv->domain, OTHER_IOVA, phys, PAGE_SIZE, PROT,
+					   GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, iommu_iova_to_phys(priv->domain, OTHER_IOVA), phys);
+	KUNIT_EXPECT_EQ(test, iommu_unmap(priv->domain, OTHER_IOVA, PAGE_SIZE), PAGE_SIZE);
+
+	KUNIT_EXPECT_EQ(test, iommu_iova_to_phys(priv->domain, IOVA), phys);
+	KUNIT_EXPECT_EQ(test, iommu_sync_map(priv->domain, IOVA, PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, transfer(test, 0), 0);
+	KUNIT_EXPECT_EQ(test, iommu_unmap(priv->domain, IOVA, 2 * PAGE_SIZE), 2 * PAGE_SIZE);
+}
+
+static void translation_cache(struct kunit *test)
+{
+	static const u64 iovas[] = { 0, PAGE_SIZE, SZ_2M, BIT_ULL(46), BIT_ULL(48) - PAGE_SIZE };
+	size_t all = PKVM_IOMMU_CACHE_SLOTS << PAGE_SHIFT;
+	struct pkvm_paging_domain paging = {};
+	u64 i, phys = BIT_ULL(48) - SZ_4M;
+
+	paging.cache = kunit_kcalloc(test, PKVM_IOMMU_CACHE_SLOTS, sizeof(u64), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, paging.cache);
+	for (i = 0; i < ARRAY_SIZE(iovas); i++) {
+		KUNIT_EXPECT_EQ(test, cache_lookup(&paging, iovas[i]), 0);
+		cache_add(&paging, iovas[i], phys, 0);
+		KUNIT_EXPECT_EQ(test, cache_lookup(&paging, iovas[i] + 5), phys + 5);
+		KUNIT_EXPECT_EQ(test, cache_lookup(&paging, iovas[i] ^ all), 0);
+		cache_forget(&paging, iovas[i], PAGE_SIZE);
+		KUNIT_EXPECT_EQ(test, cache_lookup(&paging, iovas[i]), 0);
+	}
+
+	/* Too high for a slot. */
+	cache_add(&paging, BIT_ULL(48), phys, 0);
+	cache_add(&paging, PAGE_SIZE, BIT_ULL(48), 0);
+	KUNIT_EXPECT_EQ(test, cache_lookup(&paging, 0), 0);
+	KUNIT_EXPECT_EQ(test, cache_lookup(&paging, PAGE_SIZE), 0);
+
+	/* A range that wraps around in the cache. */
+	for (i = 0; i < 40; i++)
+		cache_add(&paging, all + i * PAGE_SIZE - SZ_64K, phys, 0);
+	cache_forget(&paging, all + PAGE_SIZE - SZ_64K, 38 * PAGE_SIZE);
+	for (i = 0; i < 40; i++)
+		KUNIT_EXPECT_EQ(test, cache_lookup(&paging, all + i * PAGE_SIZE - SZ_64K),
+				i % 39 ? 0 : phys);
+	cache_forget(&paging, 0, 4 * all);
+	for (i = 0; i < PKVM_IOMMU_CACHE_SLOTS; i++)
+		KUNIT_EXPECT_EQ(test, paging.cache[i], 0);
+
+	/* Of a large mapping, only the first page is cached; another one is not it. */
+	cache_add(&paging, all, phys, CACHE_LARGE);
+	cache_add(&paging, 2 * all + PAGE_SIZE, phys, 0);
+	KUNIT_EXPECT_EQ(test, cache_lookup(&paging, all), phys);
+	cache_forget(&paging, all, all);
+	KUNIT_EXPECT_EQ(test, cache_lookup(&paging, all), 0);
+	KUNIT_EXPECT_EQ(test, cache_lookup(&paging, 2 * all + PAGE_SIZE), phys);
+	cache_add(&paging, all, phys, CACHE_LARGE);
+	cache_forget(&paging, 2 * all, all);
+	KUNIT_EXPECT_EQ(test, cache_lookup(&paging, 2 * all + PAGE_SIZE), 0);
+}
+
 static struct kunit_case frontend_test_cases[] = {
 	KUNIT_CASE(fault_handler_read),
 	KUNIT_CASE(fault_handler_write),
 	KUNIT_CASE_SLOW(map_and_unmap),
 	KUNIT_CASE(read_only),
+	KUNIT_CASE(queue_and_cancel),
+	KUNIT_CASE(queue_over_older),
+	KUNIT_CASE(queue_interrupted),
+	KUNIT_CASE(translation_cache),
 	{}
 };
 
