@@ -39,7 +39,7 @@ struct pkvm_iommu_test_hooks {
 
 extern const struct pkvm_iommu_test_hooks pkvm_iommu_test_hooks;
 
-/* Bytes behind the run lists of the CPUs, for runs that tests write. */
+/* Bytes behind the run lists of the batches, for runs that tests write. */
 #define PKVM_IOMMU_TEST_RUN_LIST_SIZE	(IS_ENABLED(CONFIG_PKVM_IOMMU_TEST) ? PAGE_SIZE : 0)
 
 static inline u64 pkvm_iommu_test_register_flags(u64 flags)

@@ -2,8 +2,9 @@
 /*
  * Races in which what has to meet does: a page is mapped in a domain that one IOMMU
  * has no stream of, or one; then that stream comes or goes while the page is unmapped,
- * mapped again, and given away (see has_streams() in backend.c). Or events of devices
- * while the host takes them.
+ * mapped again, and given away (see has_streams() in backend.c). Or a domain is freed
+ * while others begin to use it (see domain.c). Or events of devices while the host
+ * takes them.
  */
 #include <linux/pkvm_iommu.h>
 
@@ -95,6 +96,45 @@ static bool meet_events(const struct meeting *m)
 	return act_group(acts, nr) <= 0;
 }
 
+/*
+ * A domain that nobody uses is freed, and perhaps made again, while others begin to use
+ * it: either they do not find it, or it is not freed.
+ */
+static bool meet_free(const struct meeting *m)
+{
+	unsigned int group = 1 + below(1 << 30), n = 0, nr = 3 + below(3);
+	struct act acts[MAX_RACE];
+	u64 res[3];
+
+	call(false, res, PKVM_IOMMU_UNMAP, m->domain, m->iova, m->nr * ENV_PAGE, 0);
+	acts[n++] = CALL(PKVM_IOMMU_DOMAIN_FREE, m->domain);
+	acts[n++] = CALL(PKVM_IOMMU_MAP, m->domain, m->iova, 3,
+			 PKVM_IOMMU_RUN(m->pfn * ENV_PAGE, 1));
+	while (n < nr) {
+		switch (below(4)) {
+		case 0:
+			acts[n] = CALL(PKVM_IOMMU_DOMAIN_ALLOC);
+			break;
+		case 1:
+			acts[n] = CALL(PKVM_IOMMU_DOMAIN_FREE, m->domain);
+			break;
+		case 2:
+			acts[n] = CALL(PKVM_IOMMU_LOOKUP, m->domain, m->iova);
+			break;
+		default:
+			acts[n] = CALL(PKVM_IOMMU_ATTACH, m->iommu, m->sid, m->domain);
+			break;
+		}
+		n++;
+	}
+	for (n = 0; n < nr; n++) {
+		acts[n].cpu = n < 2 ? (n ? RACE_CPUS - 1 : 0) : below(RACE_CPUS);
+		acts[n].group = group;
+	}
+
+	return act_group(acts, nr) <= 0;
+}
+
 bool do_meet(void)
 {
 	struct meeting m = { .domain = some_own_domain(), .nr = 1 + below(4), .sid = below(16) };
@@ -112,6 +152,8 @@ bool do_meet(void)
 		return meet_events(&m);
 	if (!detach_all(&m))
 		return false;
+	if (!below(3))
+		return meet_free(&m);
 	if (attached && call(false, res, PKVM_IOMMU_ATTACH, m.iommu, m.sid, m.domain) > 0)
 		return false;
 	call(false, res, PKVM_IOMMU_UNMAP, m.domain, m.iova, m.nr * ENV_PAGE, 0);

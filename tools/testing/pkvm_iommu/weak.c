@@ -372,7 +372,7 @@ static u64 dep_time(const u8 *addr)
 
 	if (this->last_dep <= this->floor)
 		return 0;
-	/* What a pointer points to may extend into the next page. */
+	/* The target of a pointer may extend into the next page. */
 	for (i = 0; i < DEPS; i++) {
 		if (this->dep[i].page == page || this->dep[i].page == page - 1)
 			time = max(time, this->dep[i].time);
@@ -475,7 +475,7 @@ static void barrier(enum env_scope scope, bool dsb)
 		drain_all();
 	if (scope != ENV_STORES)
 		this->floor = max(this->floor, this->seen);
-	/* What comes after a DSB, or DMB, comes after the stores before it. */
+	/* An access after a DSB, or DMB, comes after the stores before it. */
 	if (scope != ENV_LOADS)
 		this->floor = max(this->floor, this->drained);
 }
@@ -600,7 +600,7 @@ u64 env_rmw(volatile void *ptr, int size, enum env_rmw op, u64 expected, u64 arg
 	if (weak) {
 		weak_settle();
 		drain_by_chance();
-		/* Whether a comparison succeeds may depend on what others do meanwhile. */
+		/* A comparison may succeed or fail depending on other CPUs meanwhile. */
 		if (order & ENV_RELEASE)
 			drain_all();
 		for (i = this->nr; i; i--) {

@@ -26,7 +26,7 @@ static struct {
 	atomic64_t a;
 	hyp_spinlock_t lock;
 } m;
-static u64 r[8];		/* what was read; stored by code with hooks, compared by none */
+static u64 r[8];		/* values that were read; stored by code with hooks, compared by none */
 
 static ucontext_t context[1 + CPUS];
 static char stacks[CPUS][STACK];

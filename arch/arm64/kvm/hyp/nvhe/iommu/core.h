@@ -29,7 +29,7 @@
  *	pkvm_pgd_lock or the lock of a VM, as mem_protect.c takes them
  *	pkvm_iommu_domain::lock
  *	pkvm_iommu::lock
- *	lock of the pool
+ *	pool_lock
  *
  * The lock of the domain table is held by itself, or with that of the pool inside it.
  * Under host_mmu.lock, a pkvm_iommu_domain::lock is held only to count a flush, so

@@ -22,7 +22,6 @@
  */
 #include <linux/nospec.h>
 
-#include <asm/percpu.h>
 
 #include <nvhe/mem_protect.h>
 #include <nvhe/mm.h>
@@ -159,7 +158,7 @@ struct pkvm_iommu_domain *pkvm_iommu_domain_get(u64 id)
 		return slot_domain_locked(slot);
 
 	WRITE_ONCE(*this_cpu_ptr(&slot_in_use), slot);
-	/* Before the slot is read, see above. */
+	/* Before the slot is read, see the top of this file. */
 	mb();
 	domain = slot_domain(slot);
 
@@ -293,7 +292,7 @@ static int domain_mark_dying(struct pkvm_iommu_domain *domain, void **slot)
 		return -EBUSY;
 
 	WRITE_ONCE(*slot, (void *)((u64)domain | DOMAIN_DYING));
-	/* Before slot_in_use is read, see above. */
+	/* Before slot_in_use is read, see the top of this file. */
 	mb();
 	if (domain_is_idle(domain, slot))
 		return 0;

@@ -5,8 +5,8 @@
 # test describes must not be observable; what one whose name contains "-without-"
 # describes, which lacks one barrier, must be. TAP on stdout.
 #
-#	run.sh [NAME...]	only these
-#	run.sh fetch		download herd7 from Debian's development suite first
+#	litmus.sh [NAME...]	only these
+#	litmus.sh fetch		download herd7 from Debian's development suite first
 #
 # herd7 (Debian: herdtools7, in no release up to 13) comes from HERD7=, from PATH, or
 # from what "fetch" left in the cache. Without it all tests are skipped.
@@ -59,7 +59,7 @@ LOADER=$(find "$ROOT"/usr/lib/*/ -maxdepth 1 -name 'ld-linux*.so.*' 2>/dev/null 
 
 why=
 if ! herd -version >/dev/null 2>&1; then
-	why="no herd7: run tools/testing/pkvm_iommu/litmus/run.sh fetch"
+	why="no herd7: run tools/testing/pkvm_iommu/litmus/litmus.sh fetch"
 fi
 [ $# -gt 0 ] || set -- "$HERE"/*.litmus
 nr=0
