@@ -22,7 +22,6 @@
  */
 #include <linux/nospec.h>
 
-
 #include <nvhe/mem_protect.h>
 #include <nvhe/mm.h>
 
@@ -105,6 +104,7 @@ static void **domain_slot(u64 id, bool alloc)
 /* The domain of a slot, or NULL if the slot has none, or it is being freed. */
 static struct pkvm_iommu_domain *slot_domain(void **slot)
 {
+	/* Pairs with the release in pkvm_iommu_domain_alloc(): the domain is complete. */
 	void *entry = smp_load_acquire(slot);
 
 	return (u64)entry & (DOMAIN_DYING | 1) ? NULL : entry;
@@ -272,6 +272,7 @@ static bool domain_is_idle(const struct pkvm_iommu_domain *domain, void **slot)
 
 	hyp_assert_lock_held(&domain_lock);
 	for (cpu = 0; cpu < hyp_nr_cpus; cpu++) {
+		/* Pairs with pkvm_iommu_domain_put(): its accesses are over. */
 		if (smp_load_acquire(per_cpu_ptr(&slot_in_use, cpu)) == slot)
 			return false;
 	}
