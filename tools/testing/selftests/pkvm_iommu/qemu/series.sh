@@ -309,6 +309,26 @@ kmake() {
 		HOSTCC="ccache gcc" -j"$JOBS" "$@"
 }
 
+# configure CONFIG: all-on is the kernel of the tests, all-off the same without the layer;
+# defconfig-on has the layer without its tests.
+configure() {
+	fragment=$FULL/$1.config
+	case $1 in
+	all-on)
+		cp "$TOOLS/kernel.config" "$fragment" ;;
+	all-off)
+		sed '/^CONFIG_PKVM_IOMMU/d' "$TOOLS/kernel.config" >"$fragment"
+		echo '# CONFIG_PKVM_IOMMU is not set' >>"$fragment" ;;
+	defconfig-*)
+		[ "$1" = defconfig-on ] && switch=-e || switch=-d
+		kmake "$1" defconfig &&
+			"$FULL_TREE/scripts/config" --file "$FULL/$1/.config" $switch PKVM_IOMMU &&
+			kmake "$1" olddefconfig
+		return ;;
+	esac
+	kmake "$1" KCONFIG_ALLCONFIG="$fragment" allnoconfig
+}
+
 # build CONFIG TARGET...
 build() (
 	unset MAKEFLAGS MFLAGS MAKELEVEL KERNEL
@@ -316,28 +336,7 @@ build() (
 	config=$1
 	shift
 	mkdir -p "$FULL/$config"
-	fragment=$FULL/$config.config
-	grep -v '^CONFIG_PKVM_IOMMU' "$TOOLS/kernel.config" >"$fragment"
-	base=allnoconfig
-	case $config in
-	*-on)	grep '^CONFIG_PKVM_IOMMU' "$TOOLS/kernel.config" >>"$fragment" ;;
-	*-off)	echo '# CONFIG_PKVM_IOMMU is not set' >>"$fragment" ;;
-	esac
-	case $config in
-	defconfig-*)
-		base=defconfig
-		# As users have it: without the tests.
-		sed -i '/^#.*PKVM_IOMMU\|^CONFIG_PKVM_IOMMU=/!d' "$fragment" ;;
-	esac
-	{
-		if [ $base = defconfig ]; then
-			kmake "$config" defconfig &&
-				cat "$fragment" >>"$FULL/$config/.config" &&
-				kmake "$config" olddefconfig
-		else
-			kmake "$config" KCONFIG_ALLCONFIG="$fragment" allnoconfig
-		fi && kmake "$config" "$@"
-	} >"$log" 2>&1 </dev/null || {
+	{ configure "$config" && kmake "$config" "$@"; } >"$log" 2>&1 </dev/null || {
 		grep -E -m 20 'error:|Error [0-9]|undefined' "$log" >&2
 		tail -n 5 "$log" >&2
 		return 1
