@@ -99,8 +99,10 @@ static void yield(struct env_lock *waits)
 	struct fiber *next;
 
 	weak_hide();
+	env_atomic++;
 	if (!ended)
 		smmu_check_fresh();
+	env_atomic--;
 	weak_show();
 	if (!waits && chance(2))
 		return;
@@ -117,7 +119,8 @@ static void yield(struct env_lock *waits)
 void race_access(void)
 {
 	/* More often while others see something else. */
-	if (env_yield && !env_atomic && !chance(weak_pending() ? 2 + race_rate / 4 : race_rate))
+	if (env_yield && !env_atomic && !weak_hidden() &&
+	    !chance(weak_pending() ? 2 + race_rate / 4 : race_rate))
 		yield(NULL);
 }
 

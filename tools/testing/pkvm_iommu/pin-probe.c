@@ -6,7 +6,11 @@
 #include PINS_C
 
 /* No switch to another CPU before accesses, not even at function entry: see access.c. */
+#ifdef __clang__
+#define ATOMIC	__attribute__((disable_sanitizer_instrumentation))
+#else
 #define ATOMIC	__attribute__((no_sanitize("thread")))
+#endif
 
 ATOMIC bool env_pinned(u64 pa)
 {

@@ -341,6 +341,11 @@ void weak_show(void)
 	}
 }
 
+bool weak_hidden(void)
+{
+	return weak_active && this && hidden;
+}
+
 /* Accesses. */
 
 void weak_write(void *addr, size_t size)

@@ -37,6 +37,8 @@ bool weak_pending(void);
 /* Memory as all others see it: for hardware, and for checks. They nest. */
 void weak_hide(void);
 void weak_show(void);
+/* True between the two: an access is not one of the CPU that runs. */
+bool weak_hidden(void);
 
 /* access.c: an instrumented access of the running CPU comes next. */
 void weak_read(const void *addr, size_t size);

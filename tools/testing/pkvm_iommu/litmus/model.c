@@ -15,7 +15,11 @@
 
 #define CPUS	4		/* RACE_CPUS in runner.h */
 #define STACK	(64 << 10)
+#ifdef __clang__
+#define NOT_HOOKED	__attribute__((disable_sanitizer_instrumentation))
+#else
 #define NOT_HOOKED	__attribute__((no_sanitize("thread")))
+#endif
 
 /* On different cache lines, as if it mattered. */
 static struct {
