@@ -353,8 +353,8 @@ static int runs_map(struct pkvm_iommu_domain *domain, u64 iova, u64 flags, const
  * @nr: number of runs
  * @progress: zeroed; set to the result
  *
- * Context: takes the lock of the domain table, host_mmu.lock, the lock of the domain,
- * one by one; and with the last the lock of each IOMMU.
+ * Context: takes host_mmu.lock and the lock of the domain, one by one; and with the
+ * latter the lock of each IOMMU that has streams of the domain.
  * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
  */
 int pkvm_iommu_map(u64 domain_id, u64 iova, u64 flags, const u64 *runs, u64 nr,
@@ -468,8 +468,8 @@ static int range_clear(struct pkvm_iommu_domain *domain, u64 iova, u64 size, boo
  * @flags: any value; PKVM_IOMMU_UNMAP_LAZY
  * @progress: zeroed; set to the result
  *
- * Context: takes the lock of the domain table, the lock of the domain, host_mmu.lock,
- * one by one; and with the last two the lock of each IOMMU.
+ * Context: takes the lock of the domain and host_mmu.lock, one by one; and with each
+ * of them the lock of each IOMMU that has streams of the domain.
  * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
  */
 int pkvm_iommu_unmap(u64 domain_id, u64 iova, u64 size, u64 flags,
@@ -516,7 +516,7 @@ int pkvm_iommu_unmap(u64 domain_id, u64 iova, u64 size, u64 flags,
  * @iova: any value; I/O virtual address
  * @phys: set to the physical address that it maps to
  *
- * Context: takes the lock of the domain table and of the domain, one by one.
+ * Context: takes the lock of the domain.
  * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
  */
 int pkvm_iommu_lookup(u64 domain_id, u64 iova, u64 *phys)
@@ -544,8 +544,8 @@ int pkvm_iommu_lookup(u64 domain_id, u64 iova, u64 *phys)
  * pkvm_iommu_flush() - PKVM_IOMMU_FLUSH
  * @domain_id: any value; domain
  *
- * Context: takes the lock of the domain table and host_mmu.lock, one by one; and with
- * the latter the lock of the domain and of each IOMMU.
+ * Context: takes host_mmu.lock, and with it the lock of the domain and of each IOMMU
+ * that has streams of the domain.
  * Return: 0 or -ENXIO.
  */
 int pkvm_iommu_flush(u64 domain_id)
@@ -609,8 +609,8 @@ static int domain_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *dom
  * @domain_id: any value; domain
  * @more: set if the operation has to be repeated
  *
- * Context: takes the lock of the domain table, of the IOMMU, of the domain, one by
- * one; and with the last the lock of the IOMMU.
+ * Context: takes the lock of the IOMMU and of the domain, one by one; and with the
+ * latter the lock of the IOMMU.
  * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
  */
 int pkvm_iommu_replay(u64 id, u64 domain_id, bool *more)

@@ -87,7 +87,7 @@ static int stream_attach(struct pkvm_iommu *iommu, u32 sid, struct pkvm_iommu_do
  * @replay: set if PKVM_IOMMU_REPLAY has to follow
  * @need: set to the pages that the pool lacks, with -ENOMEM
  *
- * Context: takes the lock of the domain table and of the IOMMU, one by one.
+ * Context: takes the lock of the IOMMU; rarely, by itself, that of the domain table.
  * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
  */
 int pkvm_iommu_attach(u64 id, u64 sid, u64 domain_id, bool *replay, u64 *need)
@@ -124,7 +124,7 @@ int pkvm_iommu_attach(u64 id, u64 sid, u64 domain_id, bool *replay, u64 *need)
  * @sid: any value; stream id
  * @domain_id: any value; domain
  *
- * Context: takes the lock of the domain table and of the IOMMU, one by one.
+ * Context: takes the lock of the IOMMU; rarely, by itself, that of the domain table.
  * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
  */
 int pkvm_iommu_detach(u64 id, u64 sid, u64 domain_id)
