@@ -23,7 +23,8 @@
  *	pool		pages and radix trees of pages
  *	registry	IOMMUs, address regions, common geometry
  *
- * Lock order, outer to inner; "make check" checks it (lock_order[] in env.c):
+ * Lock order, outer to inner; "make check" checks it (lock_order[] in
+ * tools/testing/pkvm_iommu/env.c):
  *
  *	host_mmu.lock
  *	pkvm_pgd_lock or the lock of a VM, as mem_protect.c takes them
