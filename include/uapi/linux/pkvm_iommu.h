@@ -47,11 +47,13 @@
  * for those, and the host makes one at a time.
  *
  * A call "waits for an IOMMU" if EL2 sends it commands and spins until they are
- * complete. It then holds the lock of this IOMMU, and may hold that of the domain or
- * of the host's stage 2, for which other calls wait. If a command of
- * ``__pkvm_iommu_call`` is not complete within a second, the call does not return:
- * EL2 panics, because a device could still reach memory that was taken from it. Every
- * later call panics as well.
+ * complete. Other calls go on meanwhile, but for these: calls that need the IOMMU itself
+ * (%PKVM_IOMMU_ATTACH, %PKVM_IOMMU_DETACH, %PKVM_IOMMU_FAULT, %PKVM_IOMMU_REPLAY), if one
+ * of them waits; calls for a domain that has streams behind an IOMMU without page tables;
+ * and all changes of the host's stage 2, if memory changes its owner. If a command of
+ * ``__pkvm_iommu_call`` is not complete within a second, or two if the queue of the IOMMU
+ * was full, the call does not return: EL2 panics, because a device could still reach
+ * memory that was taken from it. Every later call panics as well.
  *
  * In the examples, ``OP(a, b, ...)`` is a call with a in x2, b in x3 and so on. The
  * arrow precedes x1, and the results if they matter. PAGE_SIZE is 4096.
@@ -589,10 +591,12 @@ enum pkvm_iommu_op {
  * 0. Otherwise the x2 bytes are mapped, and stay so on an error. x2 is less than the size of
  * the runs also without an error, because the work of a call is bounded. To continue, take
  * what is mapped off the first runs and call with x3 advanced by x2. x2 can be 0 without an
- * error, if another CPU unmaps lazily in the same place: repeat the call.
+ * error, if other CPUs unmap in the same place, or map or unmap blocks in the same domain,
+ * meanwhile: repeat the call.
  *
  * Context: does not wait for IOMMUs, except for those without page tables, where a block
- * takes the place of an empty table, and where something was unmapped lazily.
+ * takes the place of an empty table, and where something was unmapped and the invalidation
+ * has not completed.
  *
  * Example, three pages and one page, read and write, from 0x100000 on; then 4095 pages, of
  * which one call maps a part::
@@ -647,10 +651,12 @@ enum pkvm_iommu_op {
  * Partial progress: the x2 bytes are mapped, and stay so on an error. x2 is less than the size
  * of the runs also without an error, because the work of a call is bounded. To continue, take
  * what is mapped off the first runs and call with x3 advanced by x2. x2 can be 0 without an
- * error, if another CPU unmaps lazily in the same place: repeat the call.
+ * error, if other CPUs unmap in the same place, or map or unmap blocks in the same domain,
+ * meanwhile: repeat the call.
  *
  * Context: does not wait for IOMMUs, except for those without page tables, where a block
- * takes the place of an empty table, and where something was unmapped lazily.
+ * takes the place of an empty table, and where something was unmapped and the invalidation
+ * has not completed.
  *
  * Example, the 20 runs of one page each that the host has written from index 512 on::
  *

@@ -46,10 +46,14 @@ bool env_rightly;
 const char *env_bug_func;
 unsigned int env_this_cpu;
 
-/* Locks are taken in the order of this list, never twice, and released. */
+/*
+ * Locks are taken in the order of this list, never twice, and released. A lock is known
+ * by the expression with which it is taken.
+ */
 static const char *const lock_order[] = {
 	"&host_mmu.lock", "&pkvm_pgd_lock", "&vm->lock", "&domain->lock",
-	"&domain_lock", "&iommu->lock", "&pool_lock", "&pool->lock",
+	"&domain_lock", "&iommu->lock", "&smmu->queue_lock", "&smmu->gerror_lock",
+	"&pool_lock", "&pool->lock",
 };
 /* The last of these locks is taken with none of the others held. */
 static const char *const lock_alone[] = { "&host_mmu.lock", "&domain->lock", "&domain_lock" };
@@ -161,16 +165,27 @@ void env_unlock(struct env_lock *lock, const char *name)
 {
 	env_assert_held(lock, name);
 	lock->released = weak_release();
-	/* From here on, pages that are not pinned may change their owner. */
-	if (!strcmp(lock->held, "&host_mmu.lock") && !env_stopped) {
-		smmu_check_pinned();
-		vdev_check_pinned();
+	/* Pages that are not pinned may change their owner at any time. */
+	if (!strcmp(lock->held, "&domain->lock") && !env_stopped) {
+		weak_hide();
+		smmu_check_fresh();
+		weak_show();
 	}
 	/* The name by which it was taken; @name may be that of a pointer. */
 	this_cpu->locks[lock_rank(lock->held)]--;
 	lock->held = NULL;
 	if (env_yield)
 		env_yield(NULL);
+}
+
+void env_unpinned(void)
+{
+	if (env_stopped)
+		return;
+	weak_hide();
+	smmu_check_pinned();
+	vdev_check_pinned();
+	weak_show();
 }
 
 void env_assert_held(struct env_lock *lock, const char *name)

@@ -87,7 +87,8 @@ void env_visible(const void *addr);		/* to hardware; NULL: all memory */
 uint64_t *env_cpu(uint64_t pa);			/* memory as the CPUs see it */
 uint64_t *env_poc(uint64_t pa);			/* memory as a non-snooping SMMU sees it */
 void env_dev_write(uint64_t pa, const void *data, size_t size, bool snoops);
-uint64_t env_pins(void);			/* number of pins, by EL2's own record */
+uint64_t env_unpins(void);			/* changes when pins were removed */
+void env_unpinned(void);			/* some were, just now */
 bool env_pinned(uint64_t pa);			/* by EL2's own record */
 void env_no_locks(void);			/* check that this CPU holds no lock */
 unsigned int env_live_cpu(unsigned int n);	/* the n-th on which EL2 has not stopped */

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reads the counts of pins, which are private to one file of EL2. This file includes
- * that file (see PINS in the Makefile) and is compiled in its place.
+ * Reads the counts of pins, which are private to one file of EL2, and notices when some
+ * are removed. This file includes that file (see PINS in the Makefile) and is compiled
+ * in its place.
  */
+#define pkvm_iommu_unpin		el2_unpin
+#define pkvm_iommu_unpin_removed	el2_unpin_removed
 #include PINS_C
+#undef pkvm_iommu_unpin
+#undef pkvm_iommu_unpin_removed
 
 /* No switch to another CPU before accesses, not even at function entry: see access.c. */
 #ifdef __clang__
@@ -12,25 +17,50 @@
 #define ATOMIC	__attribute__((no_sanitize("thread")))
 #endif
 
+static u64 unpins;
+
+void pkvm_iommu_unpin(const struct pkvm_iommu_mapping *maps, int nr);
+void pkvm_iommu_unpin_removed(const u64 *removed, int nr);
+
+void pkvm_iommu_unpin(const struct pkvm_iommu_mapping *maps, int nr)
+{
+	el2_unpin(maps, nr);
+	unpins++;
+	env_unpinned();
+}
+
+void pkvm_iommu_unpin_removed(const u64 *removed, int nr)
+{
+	el2_unpin_removed(removed, nr);
+	unpins++;
+	env_unpinned();
+}
+
+ATOMIC static u16 count_at(const struct chunk *chunk, u64 pa)
+{
+	return ((const u16 *)chunk->counts)[pa >> PAGE_SHIFT & (CHUNK_PAGES - 1)];
+}
+
 ATOMIC bool env_pinned(u64 pa)
 {
-	struct block *last = last_blocks;
-	u64 index = last_blocks_index;
-	bool ret;
+	unsigned int block = pa >> PMD_SHIFT & (CHUNK_BLOCKS - 1);
+	struct chunk *chunk;
+	u16 count;
+	bool ret = false;
 
-	/* Another CPU may be changing last_blocks of that file. */
 	env_atomic++;
-	last_blocks_index = U64_MAX;
-	ret = pkvm_iommu_is_pinned(pa, PAGE_SIZE);
-	last_blocks_index = index;
-	last_blocks = last;
+	chunk = (struct chunk *)pkvm_iommu_radix(&chunks, chunk_slot(pa), CHUNK_LEVELS, false);
+	if (chunk) {
+		count = chunk->counts ? count_at(chunk, pa) : 0;
+		ret = (count && count != CLOSED) || chunk->blocks[block].counter & BLOCK_PINS;
+	}
 	env_atomic--;
 
 	return ret;
 }
 
-/* Number of pins. Between two reads, one call only adds pins or only removes pins. */
-ATOMIC u64 env_pins(void)
+/* Changes when pins were removed. */
+ATOMIC u64 env_unpins(void)
 {
-	return pkvm_iommu_nr_pins;
+	return unpins;
 }

@@ -243,7 +243,7 @@ void smmu_check_fresh(void)
 void smmu_check_pinned(void)
 {
 	static u64 were;
-	u64 pins = env_pins();
+	u64 pins = env_unpins();
 
 	smmu_observe_all(SMMU_EVERYTHING);
 	/* Pinned memory stays pinned unless pins were removed: then check all. */

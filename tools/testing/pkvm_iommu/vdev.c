@@ -200,9 +200,9 @@ void vdev_check_pinned(void)
 	struct vdev *d;
 	int i;
 
-	if (!nr_vdevs || env_pins() == were)
+	if (!nr_vdevs || env_unpins() == were)
 		return;
-	were = env_pins();
+	were = env_unpins();
 	for_each_vdev(d) {
 		for (domain = d->domains; domain; domain = domain->next) {
 			for (i = 0; i < domain->nr; i++)

@@ -82,7 +82,7 @@ void *pkvm_iommu_alloc_page(void)
 	return memset(pages[i], 0, PAGE_SIZE);
 }
 
-void pkvm_iommu_lost_command(struct pkvm_iommu *iommu)
+void pkvm_iommu_lost_command(void)
 {
 	if (!may_lose)
 		fail("an honest answer was not understood");

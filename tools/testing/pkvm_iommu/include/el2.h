@@ -140,6 +140,7 @@ typedef u64 kvm_pte_t;
 #define DEFINE_PER_CPU(type, name)	__typeof__(type) name[ENV_CPUS]
 #define per_cpu_ptr(ptr, cpu)		(&(*(ptr))[cpu])
 #define this_cpu_ptr(ptr)		per_cpu_ptr(ptr, env_this_cpu)
+#define CONFIG_NR_CPUS			ENV_CPUS
 #define hyp_smp_processor_id()		env_this_cpu
 extern unsigned long hyp_nr_cpus;
 

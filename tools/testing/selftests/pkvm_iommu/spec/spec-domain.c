@@ -509,12 +509,12 @@ const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdi
 	if_so(&a, busy, EBUSY);
 	if_so(&a, is_told(s, d->id, true), EIO);
 	if_so(&a, s->free_min < MAP_PAGES(nr), ENOMEM);
-	/* A concurrent lazy unmap may need a flush at the same address again and again. */
-	a.maybe = done || race_may_unmap(s, args[1]);
+	/* Concurrent calls may make it wait at the same address again and again. */
+	a.maybe = done || race_may_empty(s, args[1]);
 	wrong = judge(&a, res, &ok);
 	if (wrong)
 		return wrong;
-	if (ok && !done && !race_may_unmap(s, args[1]))
+	if (ok && !done && !race_may_empty(s, args[1]))
 		return "no progress and no error";
 	if ((int)res[0] == -ENOMEM) {
 		/* It may need more than one TOPUP: a page for each run, and tables. */

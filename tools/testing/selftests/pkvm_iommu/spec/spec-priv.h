@@ -71,6 +71,7 @@ const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdi
 /* spec-race.c: possible effects of concurrent events on this one. */
 bool race_may_pin(struct spec *s, u64 pfn);
 bool race_may_unmap(struct spec *s, u64 domain);	/* lazily */
+bool race_may_empty(struct spec *s, u64 domain);	/* addresses, or tables */
 bool race_may_use(struct spec *s, u64 domain);
 bool race_may_attach(struct spec *s, u64 iommu, u64 domain);
 bool race_may_replay(struct spec *s, u64 iommu, u64 domain);

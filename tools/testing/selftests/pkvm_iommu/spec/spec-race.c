@@ -10,9 +10,11 @@
  *   DOMAIN_FREE counts as the latter.
  * - A FLUSH may have come before a concurrent lazy UNMAP, whose translations then
  *   linger, even if another order is found.
- * - A MAP may map nothing, without an error, if there is a concurrent lazy UNMAP.
- * - Translations of an UNMAP may linger if there is a concurrent lazy UNMAP, which may
- *   have been the one that unmapped them.
+ * - A MAP may map nothing, without an error, if there is a concurrent UNMAP or MAP in its
+ *   domain: at an address that others empty again and again, it may have to wait for an
+ *   invalidation each time.
+ * - Translations of an UNMAP may linger if one of the calls is a lazy UNMAP in its domain:
+ *   in another order with the same answers, that one has unmapped them.
  * - A REPLAY may have come before a concurrent ATTACH that asks for another.
  * - A domain may be in use because a concurrent call names it.
  * - The pool may be empty at any moment. Its counts are not checked.
@@ -94,8 +96,22 @@ bool race_may_unmap(struct spec *s, u64 domain)
 	const struct spec_event *e;
 
 	for (e = s->race; e && e < s->race + s->nr_race; e++) {
-		if (e->kind == SPEC_CALL && overlaps(e, s->now) && e->args[1] == domain &&
+		if (e->kind == SPEC_CALL && e->args[1] == domain &&
 		    e->args[0] == PKVM_IOMMU_UNMAP && e->args[4] & PKVM_IOMMU_UNMAP_LAZY)
+			return true;
+	}
+
+	return false;
+}
+
+bool race_may_empty(struct spec *s, u64 domain)
+{
+	const struct spec_event *e;
+
+	for (e = s->race; e && e < s->race + s->nr_race; e++) {
+		if (e->kind == SPEC_CALL && overlaps(e, s->now) && e->args[1] == domain &&
+		    (e->args[0] == PKVM_IOMMU_UNMAP || e->args[0] == PKVM_IOMMU_MAP ||
+		     e->args[0] == PKVM_IOMMU_MAP_LIST))
 			return true;
 	}
 

@@ -33,7 +33,7 @@
  * @cfg: configuration of the page table: roots, sizes, attributes
  * @hw: PKVM_IOMMU_DOMAIN_HW_SIZE bytes of the backends, aligned to their size and
  *	zeroed, at an address that hardware can read
- * @lazy: room for the runs that a lazy UNMAP removed, see lazy.c
+ * @lazy: ring of the runs that a lazy UNMAP removed, see lazy.c
  * @ops: the page table; domains have one even if no hardware walks it.
  *	host_mmu.lock guards that of the shadow, @lock that of other domains
  * @lock: guards @mapped and the page table
@@ -42,14 +42,17 @@
  * @freeing: a PKVM_IOMMU_DOMAIN_FREE is under way; guarded by the lock of the domain
  *	table
  * @freed: PKVM_IOMMU_DOMAIN_FREE has freed all tables below this address
- * @flushes: flushes of lazy unmappings that have begun. Read with @lock held;
- *	changed with @lock and host_mmu.lock held
- * @flushed: flushes that have ended; locked as @flushes
- * @nr_lazy: runs in @lazy. host_mmu.lock guards it and the next two members
+ * @blocks: invalidations for blocks and tables that are under way, see lazy.c
+ * @flushes: flushes of the whole domain that have begun. @lock guards it and the next
+ *	members; @lazy_first and @lazy_end are also read without it
+ * @flushed: number of the last flush that is known to have completed
+ * @block_flush: number of the first flush after a block or a table was removed
+ * @lazy_first: runs that have left @lazy
+ * @lazy_end: runs that were put into @lazy
  * @lazy_entries: page-table entries that the runs in @lazy had
- * @lazy_slot: index of the domain in the list of domains that have such runs
- * @streams: attached streams of each IOMMU; changed with that IOMMU's lock held, and
- *	read without it by has_streams() in backend.c
+ * @lazy_slot: index of the domain in the list of domains with runs in @lazy
+ * @iommus: BIT(id) of each IOMMU with attached streams, see domain_iommus() in backend.c
+ * @streams: attached streams of each IOMMU. Guarded by that IOMMU's lock
  * @replayed: for each IOMMU without page tables: PKVM_IOMMU_REPLAY has passed all
  *	mappings below this address to it. Guarded by that IOMMU's lock
  *
@@ -68,11 +71,15 @@ struct pkvm_iommu_domain {
 	atomic_t			attached;
 	bool				freeing;
 	u64				freed;
+	atomic_t			blocks;
 	u64				flushes;
 	u64				flushed;
-	unsigned int			nr_lazy;
+	u64				block_flush;
+	u64				lazy_first;
+	u64				lazy_end;
 	unsigned int			lazy_entries;
 	unsigned int			lazy_slot;
+	atomic_t			iommus;
 	u32				streams[PKVM_IOMMU_MAX];
 	u64				replayed[PKVM_IOMMU_MAX];
 };
@@ -111,7 +118,7 @@ struct pkvm_iommu_fault {
  *	least a page; set by probe
  * @mem: that memory, aligned to its size and zeroed
  * @dead: it did not respond during the seal
- * @lock: guards @streams, the backend's state and the hardware's queues
+ * @lock: guards @streams, and the backend's state but for queues with a lock of their own
  * @streams: root of the radix tree of streams, see stream.c
  *
  * @id to @dead do not change after PKVM_IOMMU_BOOT_SEAL.
@@ -183,13 +190,18 @@ struct pkvm_iommu_mapping {
  *	@invalidate for all of them.
  * @invalidate: drop all cached translations of [@addr, @addr + @size) of @domain,
  *	or of all of @domain if @size is 0. With @map, forget the mappings in the
- *	range; @size is 0 then only when there is nothing to forget. On return, all
- *	accesses that used a dropped translation have completed. Does not fail.
+ *	range; @size is 0 then only when there is nothing to forget. Without @wait, all
+ *	accesses that used a dropped translation have completed on return. With @wait,
+ *	queue the commands and return a ticket for it. Does not fail.
+ * @wait: wait until all accesses that used a translation which the @invalidate of
+ *	@ticket dropped have completed; optional. Invalidations complete in the order
+ *	of the calls of @invalidate. Returns false if the hardware is late.
  * @fault: take the oldest fault record. Returns false if there is none.
  *
  * Context: the core calls @stream_prepare and all later operations with
- * pkvm_iommu::lock held and interrupts masked. The host cannot change any argument
- * during the call.
+ * pkvm_iommu::lock held and interrupts masked. With @wait, it calls @invalidate and
+ * @wait with and without that lock, on several CPUs at once. The host cannot change any
+ * argument during the call.
  */
 struct pkvm_iommu_ops {
 	bool isolates;
@@ -202,9 +214,10 @@ struct pkvm_iommu_ops {
 			  const struct pkvm_iommu_domain *domain, bool attach);
 	int (*map)(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain,
 		   const struct pkvm_iommu_mapping *maps, int nr);
-	void (*invalidate)(struct pkvm_iommu *iommu,
-			   const struct pkvm_iommu_domain *domain,
-			   u64 addr, u64 size);
+	u64 (*invalidate)(struct pkvm_iommu *iommu,
+			  const struct pkvm_iommu_domain *domain,
+			  u64 addr, u64 size);
+	bool (*wait)(struct pkvm_iommu *iommu, u64 ticket);
 	bool (*fault)(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault);
 };
 
@@ -234,16 +247,18 @@ static inline bool pkvm_iommu_late(u64 deadline)
  */
 #define pkvm_iommu_wait(cond)							\
 ({										\
-	u64 __deadline = pkvm_iommu_deadline();					\
+	u64 __deadline = 0;							\
 	bool __good, __late = false;						\
 										\
-	while (!(__good = (cond)) && !__late)					\
+	while (!(__good = (cond)) && !__late) {					\
+		__deadline = __deadline ?: pkvm_iommu_deadline();		\
 		__late = pkvm_iommu_late(__deadline);				\
+	}									\
 	__good;									\
 })
 
 /* Functions of the core that backends call */
 void *pkvm_iommu_alloc_page(void);
-void __noreturn pkvm_iommu_lost_command(struct pkvm_iommu *iommu);
+void __noreturn pkvm_iommu_lost_command(void);
 
 #endif /* __ARM64_KVM_NVHE_IOMMU_BACKEND_H__ */

@@ -3,8 +3,13 @@
  * Calls from the core to the backends: the lock of an IOMMU, invalidation on all
  * IOMMUs, mappings for IOMMUs without page tables, and lost commands.
  *
- * The lock of an IOMMU is held for bounded work only. A command that the hardware
- * does not complete in time ends EL2, see pkvm_iommu_lost_command().
+ * An invalidation queues the commands on each IOMMU that has streams of the domain, and
+ * then waits for all of them. The caller holds no lock of a domain, so that others map
+ * and unmap meanwhile. An IOMMU has at most one batch of commands of each CPU in its queue.
+ *
+ * An IOMMU without pkvm_iommu_ops::wait completes the commands before it returns.
+ * A command that the hardware does not complete in time ends EL2, see
+ * pkvm_iommu_lost_command().
  */
 #include <asm/kvm_hyp.h>
 #include <asm/pkvm_iommu.h>
@@ -13,8 +18,19 @@
 
 #include "core.h"
 
-/* Outer lock that this CPU holds while it holds the lock of an IOMMU, or NULL. */
-static DEFINE_PER_CPU(hyp_spinlock_t *, backend_outer_lock);
+/**
+ * struct backend_cpu - what a CPU has to do with the IOMMUs at this time
+ * @locked: IOMMU whose lock it holds, or NULL
+ * @outer: other lock that it holds, and that pkvm_iommu_lost_command() releases, or NULL
+ * @tickets: result of pkvm_iommu_ops::invalidate of each IOMMU that it waits for
+ */
+struct backend_cpu {
+	struct pkvm_iommu	*locked;
+	hyp_spinlock_t		*outer;
+	u64			tickets[PKVM_IOMMU_MAX];
+};
+
+static DEFINE_PER_CPU(struct backend_cpu, backend_cpu);
 bool pkvm_iommu_lost;
 
 /**
@@ -30,36 +46,27 @@ void __noreturn pkvm_iommu_die(void)
 
 /**
  * pkvm_iommu_lost_command() - end EL2 because an IOMMU lost a command
- * @iommu: the IOMMU that did not complete a command in time
  *
  * Nobody knows whether a device still reaches the page that is about to change its
  * owner. EL2 ends here, so the page never gets its new owner. This is the only
- * panic that can be caused from outside EL2.
+ * panic that can be caused from outside EL2, by an IOMMU that does not respond.
  *
  * The host turns the BRK into a message, see pkvm_iommu_report_panic(). To do so it
  * takes stage-2 faults, so this function releases the locks that would stop them. If
  * a hostile host continues, every later call and every revocation ends here too.
- *
- * Context: the lock of @iommu is held.
  */
-noinline void __noreturn pkvm_iommu_lost_command(struct pkvm_iommu *iommu)
+noinline void __noreturn pkvm_iommu_lost_command(void)
 {
-	hyp_assert_lock_held(&iommu->lock);
+	struct backend_cpu *cpu = this_cpu_ptr(&backend_cpu);
+
 	/* Before the locks are released: the next holder must see it. */
 	WRITE_ONCE(pkvm_iommu_lost, true);
-	hyp_spin_unlock(&iommu->lock);
-	if (*this_cpu_ptr(&backend_outer_lock))
-		hyp_spin_unlock(*this_cpu_ptr(&backend_outer_lock));
-	pkvm_iommu_die();
-}
-
-/* End EL2 if a command was lost, even if no IOMMU has to be asked now. */
-static void check_lost(hyp_spinlock_t *held)
-{
-	if (likely(!READ_ONCE(pkvm_iommu_lost)))
-		return;
-
-	hyp_spin_unlock(held);
+	if (cpu->locked)
+		hyp_spin_unlock(&cpu->locked->lock);
+	if (cpu->outer)
+		hyp_spin_unlock(cpu->outer);
+	/* Once: a hostile host may go on. */
+	*cpu = (struct backend_cpu) {};
 	pkvm_iommu_die();
 }
 
@@ -74,10 +81,13 @@ static void check_lost(hyp_spinlock_t *held)
  */
 void pkvm_iommu_lock(struct pkvm_iommu *iommu, hyp_spinlock_t *held)
 {
-	*this_cpu_ptr(&backend_outer_lock) = held;
+	struct backend_cpu *cpu = this_cpu_ptr(&backend_cpu);
+
 	hyp_spin_lock(&iommu->lock);
+	cpu->locked = iommu;
+	cpu->outer = held;
 	if (READ_ONCE(pkvm_iommu_lost))
-		pkvm_iommu_lost_command(iommu);
+		pkvm_iommu_lost_command();
 }
 
 /**
@@ -86,58 +96,108 @@ void pkvm_iommu_lock(struct pkvm_iommu *iommu, hyp_spinlock_t *held)
  */
 void pkvm_iommu_unlock(struct pkvm_iommu *iommu)
 {
+	struct backend_cpu *cpu = this_cpu_ptr(&backend_cpu);
+
+	cpu->locked = NULL;
+	cpu->outer = NULL;
 	hyp_spin_unlock(&iommu->lock);
-	*this_cpu_ptr(&backend_outer_lock) = NULL;
 }
 
 /*
- * Check, without the lock of @iommu, whether it may have cached translations of
- * @domain. The caller has changed the page table before, and has executed mb() since.
+ * Find, without a lock, the IOMMUs that may have cached translations of a domain. The
+ * caller has changed the page table before.
  *
- * stream_attach() counts the stream, executes mb(), and then makes the hardware use
- * the page table. So if the count is 0 here, it is changed later than it is read, the
+ * stream_attach() sets the bit of the IOMMU, executes mb(), and then makes the hardware
+ * use the page table. So if the bit is clear here, it is set later than it is read, the
  * hardware reads the page table later still, and sees the change of the caller.
- * pkvm_iommu_detach() invalidates the whole domain before it counts down, so if the
- * count is 0 here after a detach, nothing is cached:
+ * pkvm_iommu_detach() invalidates the whole domain before it clears the bit, so if the
+ * bit is clear here after a detach, nothing is cached:
  *
  *	unmap			attach			hardware
- *	entry = 0		streams++
+ *	entry = 0		set bit
  *	mb()			mb()
- *	read streams: 0		STE = domain		reads STE, then entry: 0
+ *	read bit: 0		STE = domain		reads STE, then entry: 0
  */
-static bool has_streams(const struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain)
+static unsigned int domain_iommus(const struct pkvm_iommu_domain *domain)
 {
-	return READ_ONCE(domain->streams[iommu->id]);
+	/* After the change of the page table. */
+	mb();
+
+	return atomic_read(&domain->iommus);
+}
+
+#define for_each_iommu_in(iommu, set)						\
+	for (; (set) && ((iommu) = &pkvm_iommus[__ffs(set)]); (set) &= (set) - 1)
+
+static noinline void invalidate_now(struct pkvm_iommu *iommu,
+				    const struct pkvm_iommu_domain *domain, hyp_spinlock_t *held,
+				    u64 addr, u64 size)
+{
+	pkvm_iommu_lock(iommu, held);
+	if (domain->streams[iommu->id])
+		iommu->ops->invalidate(iommu, domain, addr, size);
+	pkvm_iommu_unlock(iommu);
 }
 
 /**
  * pkvm_iommu_invalidate() - drop cached translations on all IOMMUs
  * @domain: domain of the translations
- * @lock: lock that guards the page table of @domain
+ * @held: the lock that the caller holds, or NULL. pkvm_iommu_lost_command() releases it
  * @addr: first I/O virtual address
  * @size: bytes; 0 for the whole domain
  *
- * On return, all accesses that used a dropped translation have completed.
+ * On return, all accesses that used a dropped translation have completed. Does not
+ * return if any CPU has lost a command, even if there is nothing to invalidate.
  *
- * Context: @lock is held; takes the lock of each IOMMU that has streams of @domain.
+ * Context: no other lock is held; takes the lock of each IOMMU without
+ * pkvm_iommu_ops::wait that has streams of @domain.
  */
-void pkvm_iommu_invalidate(const struct pkvm_iommu_domain *domain, hyp_spinlock_t *lock,
+void pkvm_iommu_invalidate(const struct pkvm_iommu_domain *domain, hyp_spinlock_t *held,
 			   u64 addr, u64 size)
 {
+	struct backend_cpu *cpu = this_cpu_ptr(&backend_cpu);
+	unsigned int iommus = domain_iommus(domain), posted = 0;
 	struct pkvm_iommu *iommu;
+	bool lost;
 
-	hyp_assert_lock_held(lock);
-	/* After the change of the page table, see has_streams(). */
-	mb();
-	check_lost(lock);
-	for_each_pkvm_iommu(iommu) {
-		if (!has_streams(iommu, domain))
+	for_each_iommu_in(iommu, iommus) {
+		if (!iommu->ops->wait) {
+			invalidate_now(iommu, domain, held, addr, size);
 			continue;
-		pkvm_iommu_lock(iommu, lock);
-		if (domain->streams[iommu->id])
-			iommu->ops->invalidate(iommu, domain, addr, size);
-		pkvm_iommu_unlock(iommu);
+		}
+		cpu->tickets[iommu->id] = iommu->ops->invalidate(iommu, domain, addr, size);
+		posted |= BIT(iommu->id);
 	}
+
+	lost = READ_ONCE(pkvm_iommu_lost);
+	for_each_iommu_in(iommu, posted) {
+		if (lost)
+			break;
+		lost = !iommu->ops->wait(iommu, cpu->tickets[iommu->id]);
+	}
+	if (unlikely(lost)) {
+		cpu->outer = held;
+		pkvm_iommu_lost_command();
+	}
+}
+
+/**
+ * pkvm_iommu_invalidate_one() - drop all cached translations of a domain on one IOMMU
+ * @iommu: the IOMMU
+ * @domain: the domain
+ *
+ * On return, all accesses that used a dropped translation have completed.
+ *
+ * Context: the lock of @iommu is held.
+ */
+void pkvm_iommu_invalidate_one(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain)
+{
+	u64 ticket;
+
+	hyp_assert_lock_held(&iommu->lock);
+	ticket = iommu->ops->invalidate(iommu, domain, 0, 0);
+	if (iommu->ops->wait && !iommu->ops->wait(iommu, ticket))
+		pkvm_iommu_lost_command();
 }
 
 /**
@@ -155,16 +215,13 @@ void pkvm_iommu_invalidate(const struct pkvm_iommu_domain *domain, hyp_spinlock_
 int pkvm_iommu_backend_map(struct pkvm_iommu_domain *domain,
 			   const struct pkvm_iommu_mapping *maps, int nr)
 {
+	/* A stream that is attached after this gets the mappings by a replay. */
+	unsigned int iommus = domain_iommus(domain);
 	struct pkvm_iommu *iommu;
 	int n, ret = 0;
 
 	hyp_assert_lock_held(&domain->lock);
-	/* A stream that is attached after this gets the mappings by a replay. */
-	mb();
-	check_lost(&domain->lock);
-	for_each_pkvm_iommu(iommu) {
-		if (!has_streams(iommu, domain))
-			continue;
+	for_each_iommu_in(iommu, iommus) {
 		pkvm_iommu_lock(iommu, &domain->lock);
 		for (n = nr; n && maps[n - 1].iova >= domain->replayed[iommu->id]; )
 			n--;

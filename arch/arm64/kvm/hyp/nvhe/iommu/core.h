@@ -14,7 +14,7 @@
  *	stream		ATTACH, DETACH, FAULT
  *	shadow		identity domain; follows page ownership
  *	domain		table and life of domains
- *	lazy		runs that are unmapped but not flushed
+ *	lazy		flushes; runs that are unmapped but not flushed
  *	pin		counts of mappings per page and block
  *	backends/KIND	hardware, one file for each kind
  *	test-backend	backend without hardware
@@ -30,11 +30,15 @@
  *	pkvm_pgd_lock or the lock of a VM, as mem_protect.c takes them
  *	pkvm_iommu_domain::lock
  *	pkvm_iommu::lock
+ *	the lock of an IOMMU's queue, in its backend
  *	pool_lock
  *
  * The lock of the domain table is held by itself, or with that of the pool inside it.
- * Under host_mmu.lock, a pkvm_iommu_domain::lock is held only to count a flush, so
- * that a revocation does not wait for mappings.
+ * MAP takes the domain's lock, and UNMAP this and then the lock of each queue in turn. MAP
+ * takes host_mmu.lock before it refuses a page. While a CPU waits for an SMMU, it holds no
+ * lock but host_mmu.lock, in a revocation, or the SMMU's own, in ATTACH and DETACH; and that
+ * of the queue if it is full of commands of other CPUs. An IOMMU without page tables has to
+ * have what the page table has, so a CPU waits for it with the domain's lock held, too.
  */
 #ifndef __PKVM_IOMMU_CORE_H__
 #define __PKVM_IOMMU_CORE_H__
@@ -78,6 +82,9 @@ static inline u64 pkvm_iommu_limit(void)
 	return BIT(pkvm_iommu_geometry.bits);
 }
 
+/* Page-table entries that one call looks at or changes, but for those of one table. */
+#define PKVM_IOMMU_MAX_ENTRIES	2048
+
 /* pool.c */
 void pkvm_iommu_pool_init(void);
 void pkvm_iommu_free_page(void *page);
@@ -91,6 +98,29 @@ u64 pkvm_iommu_pool_total(void);
 #define PKVM_IOMMU_RADIX_BITS	(PAGE_SHIFT - 3)
 #define PKVM_IOMMU_RADIX_LEVELS(bits)	DIV_ROUND_UP(bits, PKVM_IOMMU_RADIX_BITS)
 void **pkvm_iommu_radix(void **root, u64 index, int levels, bool alloc);
+
+/*
+ * Find a slot, see pkvm_iommu_radix(). Returns false if the page that would hold it does
+ * not exist; *@slot is then the slot of that page, or of one above it.
+ */
+static __always_inline bool pkvm_iommu_radix_find(void **root, u64 index, int levels,
+						  void ***slot)
+{
+	int shift = levels * PKVM_IOMMU_RADIX_BITS;
+	void **page;
+
+	*slot = root;
+#pragma GCC unroll 4
+	while (shift) {
+		page = READ_ONCE(**slot);
+		if (!page)
+			return false;
+		shift -= PKVM_IOMMU_RADIX_BITS;
+		*slot = page + (index >> shift & (BIT(PKVM_IOMMU_RADIX_BITS) - 1));
+	}
+
+	return true;
+}
 
 /* io-pgtable.c */
 
@@ -117,16 +147,21 @@ struct pkvm_iommu_run {
 #define PKVM_IOMMU_REMOVED_MEMORY	BIT(10)
 #define PKVM_IOMMU_REMOVED_BLOCK	BIT(11)
 
+/* Check if the address of a cleared entry of a domain must not be used yet. */
+typedef bool (*pkvm_iommu_stale_fn)(const struct pkvm_iommu_domain *domain, u64 value);
+
 struct io_pgtable_ops *pkvm_iommu_pgtable_alloc(enum io_pgtable_fmt fmt,
 						const struct io_pgtable_cfg *cfg);
 void pkvm_iommu_pgtable_free(struct io_pgtable_ops *ops);
-int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_mapping *maps,
-			   int nr, u64 stale, bool mark, int *done);
+int pkvm_iommu_pgtable_map(struct pkvm_iommu_domain *domain,
+			   const struct pkvm_iommu_mapping *maps, int nr, bool mark,
+			   pkvm_iommu_stale_fn stale, int *done);
 int pkvm_iommu_pgtable_unmap(struct io_pgtable_ops *ops, u64 iova, u64 max,
 			     u64 *removed, int nr, u64 stale, u64 *size);
 int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,
 			    struct pkvm_iommu_run *runs, int nr);
 void *pkvm_iommu_pgtable_prune(struct io_pgtable_ops *ops, u64 iova);
+bool pkvm_iommu_pgtable_drain(struct io_pgtable_ops *ops, u64 *iova, int max);
 bool pkvm_iommu_pgtable_starts(struct io_pgtable_ops *ops, u64 iova);
 int pkvm_iommu_pgtable_prot(struct io_pgtable_ops *ops, u64 iova);
 
@@ -138,8 +173,9 @@ extern bool pkvm_iommu_lost;
 void __noreturn pkvm_iommu_die(void);
 void pkvm_iommu_lock(struct pkvm_iommu *iommu, hyp_spinlock_t *held);
 void pkvm_iommu_unlock(struct pkvm_iommu *iommu);
-void pkvm_iommu_invalidate(const struct pkvm_iommu_domain *domain, hyp_spinlock_t *lock,
+void pkvm_iommu_invalidate(const struct pkvm_iommu_domain *domain, hyp_spinlock_t *held,
 			   u64 addr, u64 size);
+void pkvm_iommu_invalidate_one(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain);
 int pkvm_iommu_backend_map(struct pkvm_iommu_domain *domain,
 			   const struct pkvm_iommu_mapping *maps, int nr);
 int pkvm_iommu_backend_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain,
@@ -148,12 +184,11 @@ int pkvm_iommu_backend_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain
 
 /* pin.c */
 
-/* Pins of all pages and blocks; guarded by host_mmu.lock. */
-extern unsigned long pkvm_iommu_nr_pins;
+extern u64 pkvm_iommu_built, pkvm_iommu_closed;
 
 int pkvm_iommu_pins_build(u64 phys, u64 size);
-void pkvm_iommu_pins_update(u64 phys, u64 size, bool reachable);
-bool pkvm_iommu_is_pinned(u64 phys, u64 size);
+int pkvm_iommu_pins_close(u64 phys, u64 size);
+void pkvm_iommu_pins_open(u64 phys, u64 size);
 int pkvm_iommu_pin(const struct pkvm_iommu_mapping *maps, int nr, int *ret);
 void pkvm_iommu_unpin(const struct pkvm_iommu_mapping *maps, int nr);
 void pkvm_iommu_unpin_removed(const u64 *removed, int nr);
@@ -166,20 +201,28 @@ void pkvm_iommu_unpin_removed(const u64 *removed, int nr);
  */
 #define PKVM_IOMMU_LAZY_RUNS	248
 
-void pkvm_iommu_lazy_add(struct pkvm_iommu_domain *domain, const u64 *removed, int nr);
-void pkvm_iommu_lazy_flush(struct pkvm_iommu_domain *domain);
-bool pkvm_iommu_lazy_flush_all(void);
-
-/*
- * Value of the page-table entries that a lazy UNMAP clears, when @flushes flushes of
- * the domain have begun. IOMMUs may still have the old entry cached, and must never
- * have two translations of one address: nothing is mapped there before one more
- * flush. Bits 0 and 1 are clear, so hardware takes the entry as invalid.
+/**
+ * struct pkvm_iommu_flush - an invalidation of a domain
+ * @number: if it is of the whole domain: its number, see lazy.c; otherwise 0
+ * @lazy_end: it completes the runs in the ring of the domain before this place
+ * @block: it is counted in pkvm_iommu_domain::blocks
  */
-static inline u64 pkvm_iommu_lazy_stale(u64 flushes)
-{
-	return (flushes + 1) << 2;
-}
+struct pkvm_iommu_flush {
+	u64	number;
+	u64	lazy_end;
+	bool	block;
+};
+
+u64 pkvm_iommu_stale(struct pkvm_iommu_domain *domain, bool lazy);
+bool pkvm_iommu_is_stale(const struct pkvm_iommu_domain *domain, u64 value);
+bool pkvm_iommu_lazy_pending(const struct pkvm_iommu_domain *domain);
+void pkvm_iommu_lazy_flush_all(void);
+bool pkvm_iommu_lazy_add(struct pkvm_iommu_domain *domain, const u64 *removed, int nr);
+void pkvm_iommu_flush_prepare(struct pkvm_iommu_domain *domain, bool all, bool block,
+			      struct pkvm_iommu_flush *flush);
+void pkvm_iommu_flush_run(struct pkvm_iommu_domain *domain, u64 addr, u64 size,
+			  const struct pkvm_iommu_flush *flush, hyp_spinlock_t *held);
+void pkvm_iommu_flush_domain(struct pkvm_iommu_domain *domain, hyp_spinlock_t *held);
 
 /* domain.c */
 extern struct pkvm_iommu_domain pkvm_iommu_shadow;

@@ -29,8 +29,6 @@
 
 #define DOMAIN_BITS		16
 #define DOMAIN_DYING		2
-/* GiB of addresses whose tables one PKVM_IOMMU_DOMAIN_FREE frees. */
-#define FREE_TABLES		2
 
 /**
  * struct domain_page - the pool page of a domain
@@ -96,9 +94,13 @@ int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, u16 tag)
 	return 0;
 }
 
-static void **domain_slot(u64 id, bool alloc)
+#define DOMAIN_LEVELS		PKVM_IOMMU_RADIX_LEVELS(DOMAIN_BITS)
+
+static inline void **domain_slot(u64 id)
 {
-	return pkvm_iommu_radix(&domain_table, id, PKVM_IOMMU_RADIX_LEVELS(DOMAIN_BITS), alloc);
+	void **slot;
+
+	return pkvm_iommu_radix_find(&domain_table, id, DOMAIN_LEVELS, &slot) ? slot : NULL;
 }
 
 /* The domain of a slot, or NULL if the slot has none, or it is being freed. */
@@ -149,7 +151,7 @@ struct pkvm_iommu_domain *pkvm_iommu_domain_get(u64 id)
 	if (id >> DOMAIN_BITS)
 		return NULL;
 
-	slot = domain_slot(array_index_nospec(id, BIT(DOMAIN_BITS)), false);
+	slot = domain_slot(array_index_nospec(id, BIT(DOMAIN_BITS)));
 	entry = slot ? (u64)READ_ONCE(*slot) : 0;
 	if (!entry || entry & 1)
 		return NULL;
@@ -218,7 +220,7 @@ int pkvm_iommu_domain_alloc(u64 *id, u64 *need)
 
 	hyp_spin_lock(&domain_lock);
 	new = domain_free_id ?: domain_next;
-	slot = domain_slot(new, true);
+	slot = pkvm_iommu_radix(&domain_table, new, DOMAIN_LEVELS, true);
 	if (!domain_free_id && domain_next >= domain_limit())
 		ret = -ENOSPC;
 	else if (slot)
@@ -238,31 +240,6 @@ int pkvm_iommu_domain_alloc(u64 *id, u64 *need)
 		pkvm_iommu_free_page(page);
 
 	return ret;
-}
-
-/*
- * Free the tables below the root, FREE_TABLES of a GiB each per call. Nothing is
- * mapped, and no IOMMU walks them: the last detach invalidated the whole domain, and
- * no stream has been attached since. Returns true when all are freed.
- */
-static bool domain_free_tables(struct pkvm_iommu_domain *domain)
-{
-	u64 limit = BIT(domain->cfg->ias);
-	struct pkvm_iommu_run run;
-	int tables = 0;
-
-	while (domain->freed < limit) {
-		pkvm_iommu_pgtable_read(domain->ops, domain->freed, SZ_4K, &run, 1);
-		if (run.shift < PUD_SHIFT) {
-			if (tables++ == FREE_TABLES)
-				return false;
-			domain->ops->unmap_pages(domain->ops, domain->freed, SZ_1G, 1, NULL);
-			run.len = SZ_1G;
-		}
-		domain->freed += run.len;
-	}
-
-	return true;
 }
 
 /* Check that a dying domain is used by no call, attached to no stream, and empty. */
@@ -307,7 +284,8 @@ static int domain_mark_dying(struct pkvm_iommu_domain *domain, void **slot)
  * pkvm_iommu_domain_free() - PKVM_IOMMU_DOMAIN_FREE
  * @id: any value; the host's name for the domain
  *
- * Context: takes the lock of the domain table and host_mmu.lock, one by one.
+ * Context: takes the locks of the domain table and of the domain, and host_mmu.lock,
+ * one by one.
  * Return: 0; -ENXIO if there is no such domain; -EBUSY if it is in use or something
  * is mapped; -EAGAIN if the call has to be repeated.
  */
@@ -320,7 +298,7 @@ int pkvm_iommu_domain_free(u64 id)
 
 	hyp_spin_lock(&domain_lock);
 	if (id && id < domain_next)
-		slot = domain_slot(id, false);
+		slot = domain_slot(id);
 	if (slot && *slot && !((u64)*slot & 1)) {
 		domain = (void *)((u64)*slot & ~DOMAIN_DYING);
 		ret = domain_mark_dying(domain, slot);
@@ -331,12 +309,17 @@ int pkvm_iommu_domain_free(u64 id)
 	if (ret)
 		return ret;
 
+	if (pkvm_iommu_lazy_pending(domain))
+		pkvm_iommu_flush_domain(domain, NULL);
+	/* A revocation may have found the domain in the list of lazy.c: wait for it. */
 	hyp_spin_lock(&host_mmu.lock);
-	if (domain->nr_lazy)
-		pkvm_iommu_lazy_flush(domain);
 	hyp_spin_unlock(&host_mmu.lock);
 
-	done = domain_free_tables(domain);
+	/*
+	 * Nothing is mapped, and no IOMMU walks the tables: the last detach invalidated the
+	 * whole domain, and no stream has been attached since.
+	 */
+	done = pkvm_iommu_pgtable_drain(domain->ops, &domain->freed, PKVM_IOMMU_MAX_ENTRIES);
 	if (done)
 		pkvm_iommu_pgtable_free(domain->ops);
 

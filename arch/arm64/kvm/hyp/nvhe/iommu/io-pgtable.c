@@ -181,24 +181,25 @@ static int pgtable_make(struct arm_lpae_io_pgtable *data, const struct pkvm_iomm
 
 /**
  * pkvm_iommu_pgtable_map() - write the entries of mappings
- * @ops: the page table
+ * @domain: the domain
  * @maps: mappings; nothing is written for one that fails
  * @nr: number of mappings
- * @stale: entries of at least this value that are not valid must not be used: a
- *	flush has not invalidated them yet, see pkvm_iommu_lazy_stale()
  * @mark: mark the start of each mapping, for pkvm_iommu_pgtable_starts()
+ * @stale: check if the address of an entry must not be used yet. It gets what
+ *	pkvm_iommu_pgtable_unmap() has left in the entry of a page; 0 for other entries
  * @done: set to the number of mappings, from the first, that are written
  *
- * Context: the caller holds the lock of the page table.
- * Return: 0; -EEXIST if a page is mapped already; -EAGAIN for stale entries; -ENOMEM
+ * Context: the lock of @domain is held.
+ * Return: 0; -EEXIST if a page is mapped already; -EAGAIN for such entries; -ENOMEM
  * if the pool is empty.
  */
-int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_mapping *maps,
-			   int nr, u64 stale, bool mark, int *done)
+int pkvm_iommu_pgtable_map(struct pkvm_iommu_domain *domain,
+			   const struct pkvm_iommu_mapping *maps, int nr, bool mark,
+			   pkvm_iommu_stale_fn stale, int *done)
 {
-	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
+	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(domain->ops);
 	const struct pkvm_iommu_mapping *map = maps, *last = NULL;
-	arm_lpae_iopte pte, prot = 0, *ptep = NULL;
+	arm_lpae_iopte pte, prot = 0, *ptep = NULL, usable = 0;
 	int ret = 0, lvl = 0, shift = 0, i, n;
 
 	for (; map < maps + nr; last = map++) {
@@ -216,12 +217,19 @@ int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_m
 		n = mapping_entries(map);
 		if (shift == map->shift) {
 			for (i = 0; i < n && !ret; i++) {
-				if (ptep[i])
-					ret = ptep[i] & ARM_LPAE_PTE_VALID ? -EEXIST :
-					      ptep[i] >= stale ? -EAGAIN : 0;
+				if (!ptep[i] || ptep[i] == usable)
+					continue;
+				if (ptep[i] & ARM_LPAE_PTE_VALID)
+					ret = -EEXIST;
+				else if (stale(domain, ptep[i]))
+					ret = -EAGAIN;
+				else
+					usable = ptep[i];
 			}
+			if (!ret && shift != PAGE_SHIFT && stale(domain, 0))
+				ret = -EAGAIN;
 		} else if (shift > map->shift && !*ptep) {
-			ret = pgtable_make(data, map);
+			ret = stale(domain, 0) ? -EAGAIN : pgtable_make(data, map);
 			ptep = pgtable_find(data, map->iova, &lvl);
 			shift = map->shift;
 		} else {
@@ -253,7 +261,7 @@ int pkvm_iommu_pgtable_map(struct io_pgtable_ops *ops, const struct pkvm_iommu_m
  * @iova: first I/O virtual address that the table translates
  *
  * Context: the caller holds the lock of the page table. It invalidates the whole
- * domain before it frees the table.
+ * domain before it frees the table, and before something is mapped there.
  * Return: the table; NULL if there is none, or it is not empty.
  */
 void *pkvm_iommu_pgtable_prune(struct io_pgtable_ops *ops, u64 iova)
@@ -275,6 +283,43 @@ void *pkvm_iommu_pgtable_prune(struct io_pgtable_ops *ops, u64 iova)
 		__arm_lpae_sync_pte(ptep, 1, &data->iop.cfg);
 
 	return table;
+}
+
+/**
+ * pkvm_iommu_pgtable_drain() - free the tables of an empty page table, but for the root
+ * @ops: the page table, in which nothing is mapped, and which no IOMMU walks
+ * @iova: I/O virtual address, 0 at first, from which on tables are left; set anew
+ * @max: entries to look at
+ *
+ * Context: nobody else uses the page table. Any lock but the pool's may be held.
+ * Return: true if all are freed; false if @max is reached.
+ */
+bool pkvm_iommu_pgtable_drain(struct io_pgtable_ops *ops, u64 *iova, int max)
+{
+	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
+	u64 end = BIT(data->iop.cfg.ias);
+	arm_lpae_iopte *ptep;
+	int lvl, last;
+
+	while (*iova < end) {
+		if (!max--)
+			return false;
+		ptep = pgtable_walk(data, *iova, ARM_LPAE_MAX_LEVELS - 2, &lvl);
+		if (iopte_type(*ptep) == ARM_LPAE_PTE_TYPE_TABLE)
+			pkvm_iommu_free_page(hyp_phys_to_virt(*ptep & ARM_LPAE_PTE_ADDR_MASK));
+		WRITE_ONCE(*ptep, 0);
+		*iova = ALIGN_DOWN(*iova, ARM_LPAE_BLOCK_SIZE(lvl, data)) +
+			ARM_LPAE_BLOCK_SIZE(lvl, data);
+		/* After the last entry of a table, free that table. */
+		for (last = lvl - 1; last >= data->start_level &&
+		     IS_ALIGNED(*iova, ARM_LPAE_BLOCK_SIZE(last, data)); last--) {
+			ptep = pgtable_walk(data, *iova - 1, last, &lvl);
+			pkvm_iommu_free_page(hyp_phys_to_virt(*ptep & ARM_LPAE_PTE_ADDR_MASK));
+			WRITE_ONCE(*ptep, 0);
+		}
+	}
+
+	return true;
 }
 
 /**
@@ -407,8 +452,8 @@ static u64 pack_removed(arm_lpae_iopte pte, u64 pages)
  * @max: bytes to unmap at most
  * @removed: filled with the removed runs of pages, or one block, without a gap
  * @nr: room in @removed, at least one
- * @stale: value to write to page entries, see pkvm_iommu_lazy_stale(), or 0. Block
- *	entries are always cleared to 0
+ * @stale: value to write to page entries, see pkvm_iommu_stale(). Block entries are
+ *	cleared to 0
  * @size: set to the bytes that were unmapped
  *
  * Looks at one table only. Tables that become empty are kept.

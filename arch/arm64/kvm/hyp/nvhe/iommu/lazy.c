@@ -1,100 +1,147 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Lazy unmapping: runs that are out of the page table, and that IOMMUs may still
- * have cached.
+ * Flushes: when an address that was unmapped can be used again; and lazy unmapping.
  *
- * PKVM_IOMMU_UNMAP_LAZY clears page-table entries without an invalidation. The
- * memory stays pinned until the domain is flushed: by the host, because there are
- * too many runs to remember, before something else is mapped at the same addresses,
- * or because a page that only such a pin holds is to change its owner.
+ * IOMMUs must never have two translations of one address. So an address that was
+ * unmapped is not mapped again before an invalidation has completed. UNMAP clears an
+ * entry with the lock of the domain held, and invalidates without it. What the entry has
+ * meanwhile says for which invalidation an address waits, see pkvm_iommu_stale():
  *
- * A domain remembers its runs in its own page. Three bounds keep a flush short, and so
- * a flush of all domains: runs, page-table entries, domains. Blocks are never unmapped
- * lazily.
+ *	by address	the next one of this CPU, which has a number: flush_cpu::done of
+ *			the CPU has to reach it
+ *	lazily		the next flush of the whole domain, which has a number, too:
+ *			pkvm_iommu_domain::flushed has to reach it
  *
- * host_mmu.lock guards everything here. pkvm_iommu_domain::flushes and ::flushed are
- * changed with that and the lock of the domain held, and read with the latter.
+ * A CPU completes an invalidation before it begins another one. A flush gets its number
+ * with the lock of the domain held, so it covers all entries that wait for this number.
+ * Entries of larger blocks, and of tables, are cleared to 0. They wait until no
+ * invalidation for one of these is under way, or until the next flush.
+ *
+ * PKVM_IOMMU_UNMAP_LAZY clears page-table entries without an invalidation. The memory
+ * stays pinned until the whole domain is flushed: by the host, because there are too
+ * many runs to remember, before something else is mapped at the same addresses, or
+ * because a page that only such a pin holds is to change its owner. Blocks are never
+ * unmapped lazily.
+ *
+ * A domain remembers its runs in a ring in its own page, which the domain's lock
+ * guards. A run leaves the ring when a flush that began after it was put in has
+ * completed; each such flush may take it out, so a revocation need not wait for the flush
+ * of another CPU. Two bounds keep a flush short: runs, and page-table entries.
+ *
+ * lazy_domains has the domains with runs in their ring, for revocations. A domain takes
+ * a slot with its lock held, and leaves it with its lock held. Before it is freed, it
+ * waits for a revocation that may have read the slot: that holds host_mmu.lock. The
+ * length of the list bounds the work of a revocation.
  */
+#include <linux/bitfield.h>
+
 #include <nvhe/mem_protect.h>
 
 #include "core.h"
 
 /*
- * Bounds of the page-table entries that the remembered runs of one domain had, and of
- * the domains that have such runs. That of the runs is PKVM_IOMMU_LAZY_RUNS in core.h.
+ * Bounds of the page-table entries that the runs in one ring had, and of the domains with
+ * runs in their ring.
  */
 #define LAZY_ENTRIES		4096
 #define LAZY_DOMAINS		64
 
 static struct pkvm_iommu_domain *lazy_domains[LAZY_DOMAINS];
-static unsigned int nr_lazy_domains;
 
 /**
- * pkvm_iommu_lazy_flush() - complete all lazy unmappings of a domain
+ * struct flush_cpu - invalidations of domains by one CPU
+ * @begun: number of the last one that has begun
+ * @done: number of the last one that has completed; read by other CPUs
+ * @id: index of the CPU plus 1; 0 before it is known
+ */
+struct flush_cpu {
+	u64		begun;
+	u64		done;
+	unsigned int	id;
+};
+
+static DEFINE_PER_CPU(struct flush_cpu, flush_cpu);
+
+/* EL2 does not know the index of the CPU that it runs on. */
+static noinline void flush_cpu_find(struct flush_cpu *cpu)
+{
+	unsigned int id = 0;
+
+	while (per_cpu_ptr(&flush_cpu, id) != cpu)
+		id++;
+	cpu->id = id + 1;
+}
+
+/*
+ * Value of an entry that was cleared. Bits 0 and 1 are clear, so hardware takes it as
+ * invalid.
+ */
+#define STALE_LAZY		BIT(2)
+#define STALE_LAZY_SHIFT	3	/* a number of flushes of the domain above */
+#define STALE_CPU		GENMASK(14, 3)
+#define STALE_SHIFT		15	/* a number of invalidations of that CPU above */
+
+/**
+ * pkvm_iommu_stale() - value for the page-table entries that UNMAP clears
  * @domain: the domain
+ * @lazy: the addresses wait for the next flush of the domain; otherwise for the next
+ *	invalidation of this CPU
  *
- * On return, no device reaches the runs any more, and they are not pinned.
- *
- * Context: host_mmu.lock is held; takes the lock of @domain, to count, and the lock
- * of each IOMMU.
+ * Context: the lock of @domain is held.
  */
-void pkvm_iommu_lazy_flush(struct pkvm_iommu_domain *domain)
+u64 pkvm_iommu_stale(struct pkvm_iommu_domain *domain, bool lazy)
 {
-	bool listed = domain->nr_lazy;
+	struct flush_cpu *cpu = this_cpu_ptr(&flush_cpu);
 
-	hyp_assert_lock_held(&host_mmu.lock);
-	/* An UNMAP that begins after this waits for the next flush. */
-	hyp_spin_lock(&domain->lock);
-	domain->flushes++;
-	hyp_spin_unlock(&domain->lock);
-	pkvm_iommu_invalidate(domain, &host_mmu.lock, 0, 0);
-	hyp_spin_lock(&domain->lock);
-	domain->flushed = domain->flushes;
-	hyp_spin_unlock(&domain->lock);
+	BUILD_BUG_ON(!FIELD_FIT(STALE_CPU, CONFIG_NR_CPUS - 1));
+	hyp_assert_lock_held(&domain->lock);
+	if (lazy)
+		return (domain->flushes + 1) << STALE_LAZY_SHIFT | STALE_LAZY;
 
-	pkvm_iommu_unpin_removed(domain->lazy, domain->nr_lazy);
-	domain->nr_lazy = 0;
-	domain->lazy_entries = 0;
-	if (!listed)
-		return;
+	if (unlikely(!cpu->id))
+		flush_cpu_find(cpu);
 
-	/* The last domain of the list takes the free place. */
-	nr_lazy_domains--;
-	lazy_domains[domain->lazy_slot] = lazy_domains[nr_lazy_domains];
-	lazy_domains[domain->lazy_slot]->lazy_slot = domain->lazy_slot;
+	return (cpu->begun + 1) << STALE_SHIFT | FIELD_PREP(STALE_CPU, cpu->id - 1);
 }
 
 /**
- * pkvm_iommu_lazy_flush_all() - complete all lazy unmappings
+ * pkvm_iommu_is_stale() - check if an address has to wait for an invalidation
+ * @domain: the domain
+ * @value: from pkvm_iommu_stale(), or 0 for an empty entry of a block or a table
  *
- * Context: host_mmu.lock is held; takes the lock of each domain, to count, and the
- * lock of each IOMMU.
- * Return: false if there were none.
+ * Context: the lock of @domain is held.
  */
-bool pkvm_iommu_lazy_flush_all(void)
+bool pkvm_iommu_is_stale(const struct pkvm_iommu_domain *domain, u64 value)
 {
-	hyp_assert_lock_held(&host_mmu.lock);
-	if (!nr_lazy_domains)
-		return false;
+	struct flush_cpu *cpu;
 
-	while (nr_lazy_domains)
-		pkvm_iommu_lazy_flush(lazy_domains[0]);
+	/* Pairs with the release in pkvm_iommu_flush_run(). */
+	if (!value)
+		return atomic_read_acquire(&domain->blocks) &&
+		       domain->block_flush > domain->flushed;
+	if (value & STALE_LAZY)
+		return value >> STALE_LAZY_SHIFT > domain->flushed;
 
-	return true;
+	cpu = per_cpu_ptr(&flush_cpu, FIELD_GET(STALE_CPU, value));
+
+	/* Pairs with the release in pkvm_iommu_flush_run(), too. */
+	return value >> STALE_SHIFT > smp_load_acquire(&cpu->done);
 }
 
-static inline void lazy_add(struct pkvm_iommu_domain *domain, u64 removed)
+/* Give a domain a slot of lazy_domains. Returns false if all are taken. */
+static bool lazy_list(struct pkvm_iommu_domain *domain)
 {
-	if (domain->nr_lazy == PKVM_IOMMU_LAZY_RUNS || domain->lazy_entries >= LAZY_ENTRIES)
-		pkvm_iommu_lazy_flush(domain);
-	if (!domain->nr_lazy) {
-		if (nr_lazy_domains == LAZY_DOMAINS)
-			pkvm_iommu_lazy_flush(lazy_domains[0]);
-		domain->lazy_slot = nr_lazy_domains++;
-		lazy_domains[domain->lazy_slot] = domain;
+	unsigned int i, slot = domain->tag;
+
+	for (i = 0; i < LAZY_DOMAINS; i++) {
+		slot = (domain->tag + i) % LAZY_DOMAINS;
+		if (!READ_ONCE(lazy_domains[slot]) &&
+		    !cmpxchg_relaxed(&lazy_domains[slot], NULL, domain))
+			break;
 	}
-	domain->lazy[domain->nr_lazy++] = removed;
-	domain->lazy_entries += removed & PKVM_IOMMU_REMOVED_PAGES;
+	domain->lazy_slot = slot;
+
+	return i < LAZY_DOMAINS;
 }
 
 /**
@@ -103,13 +150,150 @@ static inline void lazy_add(struct pkvm_iommu_domain *domain, u64 removed)
  * @removed: removed runs of pages, see PKVM_IOMMU_REMOVED_PAGES
  * @nr: number of runs
  *
- * Context: host_mmu.lock is held; takes the lock of each IOMMU if there is no room.
+ * Context: the lock of @domain is held.
+ * Return: false if there is no room; the caller then has to flush the domain.
  */
-void pkvm_iommu_lazy_add(struct pkvm_iommu_domain *domain, const u64 *removed, int nr)
+bool pkvm_iommu_lazy_add(struct pkvm_iommu_domain *domain, const u64 *removed, int nr)
 {
+	u64 used = domain->lazy_end - domain->lazy_first, entries = domain->lazy_entries;
+	int i;
+
+	hyp_assert_lock_held(&domain->lock);
+	for (i = 0; i < nr; i++)
+		entries += removed[i] & PKVM_IOMMU_REMOVED_PAGES;
+	if (used + nr > PKVM_IOMMU_LAZY_RUNS || entries > LAZY_ENTRIES ||
+	    (!used && !lazy_list(domain)))
+		return false;
+	for (i = 0; i < nr; i++)
+		domain->lazy[(domain->lazy_end + i) % PKVM_IOMMU_LAZY_RUNS] = removed[i];
+	WRITE_ONCE(domain->lazy_end, domain->lazy_end + nr);
+	domain->lazy_entries = entries;
+
+	return true;
+}
+
+/* A flush has completed: take its runs out of the ring, unless another one did so. */
+static void lazy_remove(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_flush *flush)
+{
+	u64 *runs, first, i, n, end = flush->lazy_end;
+
+	hyp_spin_lock(&domain->lock);
+	domain->flushed = max(domain->flushed, flush->number);
+	for (first = domain->lazy_first; first < end; first += n) {
+		runs = domain->lazy + first % PKVM_IOMMU_LAZY_RUNS;
+		n = min(end - first, PKVM_IOMMU_LAZY_RUNS - first % PKVM_IOMMU_LAZY_RUNS);
+		pkvm_iommu_unpin_removed(runs, n);
+		for (i = 0; i < n; i++)
+			domain->lazy_entries -= runs[i] & PKVM_IOMMU_REMOVED_PAGES;
+	}
+	/* The ring became empty here, and not before. */
+	if (first != domain->lazy_first && first == domain->lazy_end)
+		/* A CPU that does not find the domain finds that the runs are not pinned. */
+		smp_store_release(&lazy_domains[domain->lazy_slot], NULL);
+	/* So does a CPU that finds no runs. */
+	smp_store_release(&domain->lazy_first, first);
+	hyp_spin_unlock(&domain->lock);
+}
+
+/**
+ * pkvm_iommu_flush_prepare() - prepare an invalidation of a domain
+ * @domain: the domain
+ * @all: it is of the whole domain
+ * @block: a block entry, or the entry of a table, was cleared
+ * @flush: set for pkvm_iommu_flush_run(), which has to follow
+ *
+ * Context: the lock of @domain is held.
+ */
+void pkvm_iommu_flush_prepare(struct pkvm_iommu_domain *domain, bool all, bool block,
+			      struct pkvm_iommu_flush *flush)
+{
+	hyp_assert_lock_held(&domain->lock);
+	flush->number = all ? ++domain->flushes : 0;
+	flush->lazy_end = all ? domain->lazy_end : 0;
+	flush->block = block;
+	if (block) {
+		atomic_inc(&domain->blocks);
+		domain->block_flush = domain->flushes + !all;
+	}
+}
+
+/**
+ * pkvm_iommu_flush_run() - invalidate addresses of a domain
+ * @domain: the domain
+ * @addr: first I/O virtual address
+ * @size: bytes; 0 for the whole domain, as pkvm_iommu_flush_prepare() was told
+ * @flush: set by pkvm_iommu_flush_prepare() on this CPU
+ * @held: the lock that the caller holds, or NULL
+ *
+ * On return, no device reaches what was unmapped there before pkvm_iommu_flush_prepare().
+ * If that was all of the domain, what was unmapped lazily is not pinned any more.
+ *
+ * Context: no lock is held but @held: host_mmu.lock, or the lock of @domain if @size is not
+ * 0. Takes the lock of @domain if @size is 0.
+ */
+void pkvm_iommu_flush_run(struct pkvm_iommu_domain *domain, u64 addr, u64 size,
+			  const struct pkvm_iommu_flush *flush, hyp_spinlock_t *held)
+{
+	struct flush_cpu *cpu = this_cpu_ptr(&flush_cpu);
+
+	cpu->begun++;
+	pkvm_iommu_invalidate(domain, held, addr, size);
+	/* Another CPU maps at the addresses only after the invalidation. */
+	smp_store_release(&cpu->done, cpu->begun);
+	if (flush->block)
+		atomic_fetch_sub_release(1, &domain->blocks);
+	if (flush->number)
+		lazy_remove(domain, flush);
+}
+
+/**
+ * pkvm_iommu_lazy_pending() - check if a domain has runs that wait for a flush
+ * @domain: the domain
+ *
+ * Context: any. If the result is false, the runs of all UNMAPs before are not pinned.
+ */
+bool pkvm_iommu_lazy_pending(const struct pkvm_iommu_domain *domain)
+{
+	/* Pairs with the release in lazy_remove(). */
+	u64 first = smp_load_acquire(&domain->lazy_first);
+
+	return first != READ_ONCE(domain->lazy_end);
+}
+
+/**
+ * pkvm_iommu_flush_domain() - complete all unmappings of a domain
+ * @domain: the domain
+ * @held: host_mmu.lock if the caller holds it, or NULL
+ *
+ * Context: no lock is held but @held; takes the lock of @domain.
+ */
+void pkvm_iommu_flush_domain(struct pkvm_iommu_domain *domain, hyp_spinlock_t *held)
+{
+	struct pkvm_iommu_flush flush;
+
+	hyp_spin_lock(&domain->lock);
+	pkvm_iommu_flush_prepare(domain, true, false, &flush);
+	hyp_spin_unlock(&domain->lock);
+	pkvm_iommu_flush_run(domain, 0, 0, &flush, held);
+}
+
+/**
+ * pkvm_iommu_lazy_flush_all() - complete all lazy unmappings
+ *
+ * Context: host_mmu.lock is held; takes the lock of each domain, one by one.
+ */
+void pkvm_iommu_lazy_flush_all(void)
+{
+	struct pkvm_iommu_domain *domain;
+	int i;
+
 	hyp_assert_lock_held(&host_mmu.lock);
-	while (nr--)
-		lazy_add(domain, *removed++);
+	for (i = 0; i < LAZY_DOMAINS; i++) {
+		/* Pairs with the release in lazy_remove(): the runs are not pinned then. */
+		domain = smp_load_acquire(&lazy_domains[i]);
+		if (domain)
+			pkvm_iommu_flush_domain(domain, &host_mmu.lock);
+	}
 }
 
 /**
@@ -117,18 +301,18 @@ void pkvm_iommu_lazy_add(struct pkvm_iommu_domain *domain, const u64 *removed, i
  * @phys: first physical address
  * @size: bytes, whole pages
  *
- * Flushes all domains if only remembered runs may be in the way.
+ * Flushes all domains if only remembered runs may be in the way. The host must lose the
+ * range if the result is 0: nothing in it can be pinned any more.
  *
- * Context: host_mmu.lock is held; takes the lock of each IOMMU.
+ * Context: host_mmu.lock is held; takes the lock of each domain, one by one.
  * Return: 0, or -EBUSY if devices have a page of the range mapped.
  */
 int pkvm_iommu_check_pins(phys_addr_t phys, u64 size)
 {
-	hyp_assert_lock_held(&host_mmu.lock);
-	if (!pkvm_iommu_nr_pins || !pkvm_iommu_is_pinned(phys, size))
+	if (!pkvm_iommu_pins_close(phys, size))
 		return 0;
-	if (!pkvm_iommu_lazy_flush_all())
-		return -EBUSY;
+	pkvm_iommu_lazy_flush_all();
 
-	return pkvm_iommu_is_pinned(phys, size) ? -EBUSY : 0;
+	/* Even if nothing was left to flush: another CPU may have done it just now. */
+	return pkvm_iommu_pins_close(phys, size);
 }

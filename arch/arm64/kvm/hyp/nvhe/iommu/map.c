@@ -9,13 +9,13 @@
  *
  * A call works on a bounded number of entries and returns how far it came. Order:
  *
- *	map		pin under host_mmu.lock; under the domain's lock write the page
- *			table, and pass the mappings to IOMMUs without page tables; unpin
- *			the mappings that could not be made
- *	unmap		under the domain's lock clear the entries and invalidate; then
- *			unpin under host_mmu.lock
- *	lazy unmap	clear the entries under the domain's lock; then hand the runs,
- *			which stay pinned, to lazy.c under host_mmu.lock
+ *	map		pin; under the domain's lock write the page table, and pass the
+ *			mappings to IOMMUs without page tables; unpin the mappings that
+ *			could not be made
+ *	unmap		under the domain's lock clear the entries; invalidate without it;
+ *			unpin
+ *	lazy unmap	under the domain's lock clear the entries and hand the runs, which
+ *			stay pinned, to lazy.c
  *
  * PKVM_IOMMU_MAP_LIST is the only operation that reads memory which the host can
  * write meanwhile, see runs_read().
@@ -27,10 +27,8 @@
 
 #include "core.h"
 
-/* Mappings that are pinned, and written, with the locks held once. */
+/* Mappings that are pinned at once, and then written with the lock held once. */
 #define MAP_MAX			16
-/* A MAP begins no further mapping after so many page-table entries. */
-#define MAP_ENTRIES		2048
 /* Tables that one UNMAP or REPLAY looks at. */
 #define TABLE_STEPS		64
 /* Calls of pkvm_iommu_ops::map that one REPLAY makes, with MAP_MAX mappings each. */
@@ -168,6 +166,7 @@ static int runs_read(const u64 *list, int nr, u64 *runs, u64 *size)
  */
 static bool block_fits(struct pkvm_iommu_domain *domain, u64 iova)
 {
+	struct pkvm_iommu_flush flush;
 	struct pkvm_iommu_run run;
 	void *table = NULL;
 	bool fits = false;
@@ -178,15 +177,17 @@ static bool block_fits(struct pkvm_iommu_domain *domain, u64 iova)
 		if (!fits)
 			table = pkvm_iommu_pgtable_prune(domain->ops, iova);
 	}
-	if (table) {
-		/* IOMMUs may have cached the address of the table. */
-		pkvm_iommu_invalidate(domain, &domain->lock, 0, 0);
-		pkvm_iommu_free_page(table);
-		fits = true;
-	}
+	if (table)
+		pkvm_iommu_flush_prepare(domain, true, true, &flush);
 	hyp_spin_unlock(&domain->lock);
+	if (!table)
+		return fits;
 
-	return fits;
+	/* IOMMUs may have cached the address of the table. */
+	pkvm_iommu_flush_run(domain, 0, 0, &flush, NULL);
+	pkvm_iommu_free_page(table);
+
+	return true;
 }
 
 /*
@@ -207,7 +208,7 @@ static int runs_split(struct pkvm_iommu_domain *domain, u64 iova, const u64 *run
 		phys = runs[i] & ~PKVM_IOMMU_RUN_PAGES;
 		len = (runs[i] & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
 		for (; len; map++) {
-			if (map == maps + MAP_MAX || entries >= MAP_ENTRIES)
+			if (map == maps + MAP_MAX || entries >= PKVM_IOMMU_MAX_ENTRIES)
 				return map - maps;
 			if (phys < start || phys >= end)
 				is_memory = pkvm_iommu_region(phys, &start, &end);
@@ -243,6 +244,7 @@ static int maps_pass(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_m
 		     int nr)
 {
 	const struct pkvm_iommu_mapping *map = maps, *end = maps + nr;
+	struct pkvm_iommu_flush flush;
 	int found, ret = 0;
 	u64 removed, len;
 
@@ -255,28 +257,35 @@ static int maps_pass(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_m
 	for (; map < end; map++) {
 		/* Cannot fail: the entries were just written, each mapping's of one kind. */
 		found = pkvm_iommu_pgtable_unmap(domain->ops, map->iova, map->size, &removed, 1,
-						 0, &len);
+						 pkvm_iommu_stale(domain, false), &len);
 		BUG_ON(found != 1 || len != map->size);
 	}
-	pkvm_iommu_invalidate(domain, &domain->lock, maps->iova, maps_size(maps, nr));
+	pkvm_iommu_flush_prepare(domain, false, true, &flush);
+	/* With the lock held, as in pkvm_iommu_unmap(). */
+	pkvm_iommu_flush_run(domain, maps->iova, maps_size(maps, nr), &flush, &domain->lock);
 
 	return ret;
 }
 
 /*
- * Pin the memory of mappings. If a count is at its limit, flush all domains and try
- * once more: runs that wait for a flush are counted, although they are not mapped.
- * Returns the number of mappings, from the first, that are pinned.
+ * Pin the memory of mappings. Before one is refused, try again with host_mmu.lock held: a
+ * change of owner that fails closes pages for a moment, and runs that wait for a flush
+ * are counted although they are not mapped. Returns the number of mappings, from the
+ * first, that are pinned.
  */
 static int maps_pin(const struct pkvm_iommu_mapping *maps, int nr, int *ret)
 {
-	int pinned;
+	int pinned = pkvm_iommu_pin(maps, nr, ret);
 
-	hyp_spin_lock(&host_mmu.lock);
-	pinned = pkvm_iommu_pin(maps, nr, ret);
-	if (*ret == -EBUSY && pkvm_iommu_lazy_flush_all())
+	if (unlikely(*ret)) {
+		hyp_spin_lock(&host_mmu.lock);
 		pinned += pkvm_iommu_pin(maps + pinned, nr - pinned, ret);
-	hyp_spin_unlock(&host_mmu.lock);
+		if (*ret == -EBUSY) {
+			pkvm_iommu_lazy_flush_all();
+			pinned += pkvm_iommu_pin(maps + pinned, nr - pinned, ret);
+		}
+		hyp_spin_unlock(&host_mmu.lock);
+	}
 
 	return pinned;
 }
@@ -289,8 +298,7 @@ static int maps_write(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_
 	int done, err = 0;
 
 	hyp_spin_lock(&domain->lock);
-	*ret = pkvm_iommu_pgtable_map(domain->ops, maps, nr,
-				      pkvm_iommu_lazy_stale(domain->flushed), !all_walk, &done);
+	*ret = pkvm_iommu_pgtable_map(domain, maps, nr, !all_walk, pkvm_iommu_is_stale, &done);
 	if (!all_walk)
 		err = maps_pass(domain, maps, done);
 	if (err) {
@@ -308,16 +316,14 @@ static int runs_map(struct pkvm_iommu_domain *domain, u64 iova, u64 flags, const
 		    int nr, struct pkvm_iommu_progress *progress)
 {
 	struct pkvm_iommu_mapping maps[MAP_MAX] __uninitialized;
-	int i, pinned, done, err, ret;
+	int pinned, done, err, ret;
 
 	nr = runs_split(domain, iova, runs, nr, to_prot(flags), maps);
 	pinned = maps_pin(maps, nr, &ret);
 
 	done = maps_write(domain, maps, pinned, &err);
 	if (err == -EAGAIN) {
-		hyp_spin_lock(&host_mmu.lock);
-		pkvm_iommu_lazy_flush(domain);
-		hyp_spin_unlock(&host_mmu.lock);
+		pkvm_iommu_flush_domain(domain, NULL);
 		if (!done)
 			done = maps_write(domain, maps, pinned, &err);
 		/* Another CPU unmaps there: return what is done, without an error. */
@@ -327,19 +333,14 @@ static int runs_map(struct pkvm_iommu_domain *domain, u64 iova, u64 flags, const
 		}
 	}
 
-	if (done < pinned) {
-		hyp_spin_lock(&host_mmu.lock);
+	if (done < pinned)
 		pkvm_iommu_unpin(maps + done, pinned - done);
-		hyp_spin_unlock(&host_mmu.lock);
-	}
 	ret = err ?: ret;
 	progress->done += maps_size(maps, done);
 
-	/* At most three tables, and counts for each mapping that is not pinned yet. */
-	if (ret == -ENOMEM) {
-		for (progress->need = 3, i = pinned; i < nr; i++)
-			progress->need += maps[i].size > PAGE_SIZE ? 2 : 1;
-	}
+	/* Three tables at most for the next mapping, one for each that follows. */
+	if (ret == -ENOMEM)
+		progress->need = 3 + nr - done;
 
 	return ret;
 }
@@ -353,8 +354,8 @@ static int runs_map(struct pkvm_iommu_domain *domain, u64 iova, u64 flags, const
  * @nr: number of runs
  * @progress: zeroed; set to the result
  *
- * Context: takes host_mmu.lock and the lock of the domain, one by one; and with the
- * latter the lock of each IOMMU that has streams of the domain.
+ * Context: takes the lock of the domain, and with it the lock of each IOMMU without page
+ * tables that has streams of the domain; and host_mmu.lock before it refuses a page.
  * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
  */
 int pkvm_iommu_map(u64 domain_id, u64 iova, u64 flags, const u64 *runs, u64 nr,
@@ -384,8 +385,8 @@ int pkvm_iommu_map(u64 domain_id, u64 iova, u64 flags, const u64 *runs, u64 nr,
 		runs += n;
 		nr -= n;
 		/* An IOMMU without page tables gets MAP_MAX mappings per call. */
-	} while (nr && !ret && progress->done == end && end < MAP_ENTRIES << PAGE_SHIFT &&
-		 pkvm_iommu_geometry.all_walk);
+	} while (nr && !ret && progress->done == end &&
+		 end < PKVM_IOMMU_MAX_ENTRIES << PAGE_SHIFT && pkvm_iommu_geometry.all_walk);
 	pkvm_iommu_domain_put(domain);
 
 	return ret;
@@ -424,37 +425,40 @@ static bool range_is_whole(struct pkvm_iommu_domain *domain, u64 iova, u64 size)
 
 /*
  * Clear the entries of a range, as many as one call may; the runs that they mapped
- * are put into @removed. @lazy leaves entries stale and is cleared if a block is
- * among them. Sets @progress. Sets *@ret to 0, or to -EINVAL if the range begins or ends
- * within a block. Returns the number of runs.
+ * are put into @removed. @lazy says what the entries wait for. Sets *@blocks to the number
+ * of blocks among them. Sets @progress. Sets *@ret to 0, or to -EINVAL if the range begins
+ * or ends within a block. Returns the number of runs.
  */
-static int range_clear(struct pkvm_iommu_domain *domain, u64 iova, u64 size, bool *lazy,
-		       u64 *removed, struct pkvm_iommu_progress *progress, int *ret)
+static int range_clear(struct pkvm_iommu_domain *domain, u64 iova, u64 size, bool lazy,
+		       int *blocks, u64 *removed, struct pkvm_iommu_progress *progress, int *ret)
 {
-	u64 len, done = 0, stale = *lazy ? pkvm_iommu_lazy_stale(domain->flushes) : 0;
-	int found = 0, nr = 0, steps;
+	u64 len, done = 0, stale = pkvm_iommu_stale(domain, lazy);
+	int found = 0, nr = 0, steps, entries = 0;
 	struct pkvm_iommu_run hole;
-	bool block = false;
+	bool block;
 
 	hyp_assert_lock_held(&domain->lock);
 	for (steps = 0; steps < TABLE_STEPS && found >= 0; steps++) {
-		if (done == size || nr == UNMAP_RUNS)
+		if (done == size || nr == UNMAP_RUNS || entries >= PKVM_IOMMU_MAX_ENTRIES)
 			break;
 		found = pkvm_iommu_pgtable_unmap(domain->ops, iova + done, size - done,
 						 removed + nr, UNMAP_RUNS - nr, stale, &len);
 		if (found > 0) {
 			nr += found;
-			block |= removed[nr - 1] & PKVM_IOMMU_REMOVED_BLOCK;
+			block = removed[nr - 1] & PKVM_IOMMU_REMOVED_BLOCK;
+			*blocks += block;
+			entries += block ? 1 : len >> PAGE_SHIFT;
 			done += len;
 			progress->unmapped += len;
 		} else if (!found) {
 			pkvm_iommu_pgtable_read(domain->ops, iova + done, size - done, &hole, 1);
-			done += min(size - done, hole.len);
+			len = min(size - done, hole.len);
+			entries += hole.shift == PAGE_SHIFT ? len >> PAGE_SHIFT : 1;
+			done += len;
 		}
 	}
 	domain->mapped -= progress->unmapped;
 	progress->done = done;
-	*lazy &= !block;
 	*ret = min(found, 0);
 
 	return nr;
@@ -468,17 +472,18 @@ static int range_clear(struct pkvm_iommu_domain *domain, u64 iova, u64 size, boo
  * @flags: any value; PKVM_IOMMU_UNMAP_LAZY
  * @progress: zeroed; set to the result
  *
- * Context: takes the lock of the domain and host_mmu.lock, one by one; and with each
- * of them the lock of each IOMMU that has streams of the domain.
+ * Context: takes the lock of the domain, and then that of the queue of each IOMMU that has
+ * streams of the domain, one by one.
  * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
  */
 int pkvm_iommu_unmap(u64 domain_id, u64 iova, u64 size, u64 flags,
 		     struct pkvm_iommu_progress *progress)
 {
+	bool lazy, all_walk = pkvm_iommu_geometry.all_walk;
 	u64 *removed = *this_cpu_ptr(&unmap_removed);
 	struct pkvm_iommu_domain *domain;
-	int nr = 0, ret = 0;
-	bool lazy;
+	struct pkvm_iommu_flush flush;
+	int nr = 0, blocks = 0, ret = 0;
 
 	if (flags & ~PKVM_IOMMU_UNMAP_LAZY)
 		ret = -EINVAL;
@@ -486,25 +491,31 @@ int pkvm_iommu_unmap(u64 domain_id, u64 iova, u64 size, u64 flags,
 	if (!domain)
 		return ret;
 	/* An IOMMU without page tables needs every UNMAP at once. */
-	lazy = flags & PKVM_IOMMU_UNMAP_LAZY && pkvm_iommu_geometry.all_walk;
+	lazy = flags & PKVM_IOMMU_UNMAP_LAZY && all_walk;
 
 	hyp_spin_lock(&domain->lock);
-	if (!pkvm_iommu_geometry.all_walk && !range_is_whole(domain, iova, size))
+	if (!all_walk && !range_is_whole(domain, iova, size))
 		ret = -EINVAL;
 	else
-		nr = range_clear(domain, iova, size, &lazy, removed, progress, &ret);
-	if (nr && !lazy)
-		pkvm_iommu_invalidate(domain, &domain->lock, iova, progress->done);
+		nr = range_clear(domain, iova, size, lazy, &blocks, removed, progress, &ret);
+	/* No entry of a block waits for a flush. */
+	lazy &= blocks < nr;
+	if (lazy && !blocks && pkvm_iommu_lazy_add(domain, removed, nr))
+		nr = 0;
+	/* If there is no room for more runs, flush all of them with these. */
+	if (nr)
+		pkvm_iommu_flush_prepare(domain, lazy, blocks, &flush);
+	/*
+	 * An IOMMU without page tables refuses to split a mapping. What it has must not
+	 * differ from the page table when range_is_whole() looks at that.
+	 */
+	if (nr && !all_walk)
+		pkvm_iommu_flush_run(domain, iova, progress->done, &flush, &domain->lock);
 	hyp_spin_unlock(&domain->lock);
 
-	if (nr) {
-		hyp_spin_lock(&host_mmu.lock);
-		if (lazy)
-			pkvm_iommu_lazy_add(domain, removed, nr);
-		else
-			pkvm_iommu_unpin_removed(removed, nr);
-		hyp_spin_unlock(&host_mmu.lock);
-	}
+	if (nr && all_walk)
+		pkvm_iommu_flush_run(domain, iova, lazy ? 0 : progress->done, &flush, NULL);
+	pkvm_iommu_unpin_removed(removed, nr);
 	pkvm_iommu_domain_put(domain);
 
 	return ret;
@@ -544,8 +555,8 @@ int pkvm_iommu_lookup(u64 domain_id, u64 iova, u64 *phys)
  * pkvm_iommu_flush() - PKVM_IOMMU_FLUSH
  * @domain_id: any value; domain
  *
- * Context: takes host_mmu.lock, and with it the lock of the domain and of each IOMMU
- * that has streams of the domain.
+ * Context: takes the lock of the domain, and then that of the queue of each IOMMU that has
+ * streams of the domain, one by one.
  * Return: 0 or -ENXIO.
  */
 int pkvm_iommu_flush(u64 domain_id)
@@ -555,10 +566,8 @@ int pkvm_iommu_flush(u64 domain_id)
 	if (!domain)
 		return -ENXIO;
 
-	hyp_spin_lock(&host_mmu.lock);
-	if (domain->nr_lazy)
-		pkvm_iommu_lazy_flush(domain);
-	hyp_spin_unlock(&host_mmu.lock);
+	if (pkvm_iommu_lazy_pending(domain))
+		pkvm_iommu_flush_domain(domain, NULL);
 	pkvm_iommu_domain_put(domain);
 
 	return 0;

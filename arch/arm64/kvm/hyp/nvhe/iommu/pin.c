@@ -3,19 +3,36 @@
  * Pins: counts of the mappings that devices have of each page of memory.
  *
  * A pinned page keeps its owner. mem_protect.c calls pkvm_iommu_check_pins(), which is
- * in lazy.c because it may have to flush, before
- * it gives a page of the host to EL2 or to a guest, or lets a guest take back a page
- * that it shares with the host. Sharing takes nothing from the host, so pinned pages
- * can be shared, and shared pages can be pinned.
+ * in lazy.c because it may have to flush, before it gives a page of the host to EL2 or
+ * to a guest, or lets a guest take back a page that it shares with the host. Sharing
+ * takes nothing from the host, so pinned pages can be shared, and shared pages can be
+ * pinned.
  *
- * Pages that are mapped one by one are counted one by one; a 2 MiB block that one
- * page-table entry maps is counted once. For each block there is also the number of
- * its pages that the host cannot reach, so that pinning a block examines no page:
+ * Each page has a 16-bit count, which is either a number of mappings or CLOSED. The
+ * count is CLOSED if the host cannot reach the page. Pages that are mapped one by one
+ * are counted one by one; a 2 MiB block that one page-table entry maps is counted once,
+ * in a word of its own, which also has the number of its closed pages:
  *
- *	block:	pins = 1, unreachable = 0	mapped once by a block entry
- *	pages:	0 0 2 0 1 ...			page 2 mapped twice, page 4 once
+ *	block:	pins = 1, closed = 0		mapped once by a block entry
+ *	pages:	0 0 2 0 1 CLOSED ...		page 2 mapped twice, page 4 once
  *
- * host_mmu.lock guards everything here.
+ * MAP and UNMAP change counts without a lock. Pages are closed and opened with
+ * host_mmu.lock held. Each rule is one compare-and-swap of the word that has both
+ * sides of it:
+ *
+ *	pin a page	count n -> n + 1, unless CLOSED; acquire
+ *	pin a block	pins n -> n + 1, unless a page is closed; acquire
+ *	unpin		n -> n - 1; release
+ *	close a page	closed n -> n + 1, unless the block is pinned; acquire
+ *			count 0 -> CLOSED, or else undo the former; acquire
+ *	open a page	CLOSED -> 0, closed n -> n - 1; release
+ *
+ * A page-table entry that is live, or that an IOMMU may have cached, has a pin: MAP
+ * pins before it writes the entry, and UNMAP and the flush of lazy.c unpin after every
+ * IOMMU has invalidated it. So a page that could be closed has no such entry, and gets
+ * none while it is CLOSED. The release of the unpin and the acquire of the close put
+ * the last access of a device before those of the new owner; the release of the open
+ * and the acquire of the pin put those of the last owner before the first of a device.
  */
 #include <asm/kvm_pkvm.h>
 
@@ -24,262 +41,313 @@
 
 #include "core.h"
 
-/**
- * struct block - a 2 MiB block of memory, in two slots of a radix tree
- * @pins: mappings of the whole block
- * @unreachable: pages in it that the host cannot reach
- * @pages: mappings of each of its pages, or NULL before the first of them. Four
- *	blocks share a pool page of such counts
+/*
+ * One page of counts is for a chunk of 8 MiB. The host offers at most
+ * PKVM_IOMMU_PINS_MAX mappings of a page, so that a count never reaches CLOSED.
  */
-struct block {
-	u32	pins;
-	u32	unreachable;
-	u16	*pages;
+#define CHUNK_SHIFT		23
+#define CHUNK_PAGES		(PAGE_SIZE / sizeof(u16))
+#define CHUNK_BLOCKS		BIT(CHUNK_SHIFT - PMD_SHIFT)
+
+/* Four counts are one word; lane 0 is the count of the first page. */
+#define LANES			(sizeof(u64) / sizeof(u16))
+#define ALL_LANES		0x0001000100010001UL
+#define CLOSED			0x8000UL
+
+#define BLOCK_PINS		GENMASK(15, 0)
+#define BLOCK_CLOSED		BIT(16)
+
+/**
+ * struct chunk - pins of 8 MiB of memory, in four slots of a radix tree
+ * @counts: mappings of each page, or CLOSED: a page of the pool
+ * @blocks: mappings of each block, in BLOCK_PINS, and its closed pages, in units of
+ *	BLOCK_CLOSED
+ * @unused: makes the size a power of two
+ */
+struct chunk {
+	u64		*counts;
+	atomic_t	blocks[CHUNK_BLOCKS];
+	u64		unused;
 };
 
-#define BLOCK_SLOTS		(sizeof(struct block) / sizeof(void *))
-#define BLOCK_LEVELS		PKVM_IOMMU_RADIX_LEVELS(48 - PMD_SHIFT + 1)
-#define BLOCKS_PER_PAGE		(PAGE_SIZE / sizeof(struct block))
-#define PINS_BLOCKS		(PAGE_SIZE / (PTRS_PER_PTE * sizeof(u16)))
+#define CHUNK_SLOTS		(sizeof(struct chunk) / sizeof(void *))
+#define CHUNK_LEVELS		3
+#define CHUNKS_BITS		(48 - CHUNK_SHIFT + ilog2(CHUNK_SLOTS))
 
-static void *blocks;
-unsigned long pkvm_iommu_nr_pins;
+/*
+ * Exclusive end of the addresses that are built: counts and shadow follow the owner of
+ * memory below. Changed with host_mmu.lock held, during boot only.
+ */
+u64 pkvm_iommu_built;
 
-/* The page of blocks that was used last, and the index of its first block. */
-static struct block *last_blocks;
-static u64 last_blocks_index = U64_MAX;
+/* First address of the range that was closed last; host_mmu.lock guards it. */
+u64 pkvm_iommu_closed;
 
-static noinline bool blocks_find(u64 first, bool alloc)
+/* Pages of the tree are never freed. All of it is there before the first MAP. */
+static void *chunks;
+
+static u64 chunk_slot(u64 phys)
 {
-	void **slot = pkvm_iommu_radix(&blocks, first * BLOCK_SLOTS, BLOCK_LEVELS, alloc);
-
-	if (slot) {
-		last_blocks = (struct block *)slot;
-		last_blocks_index = first;
-	}
-
-	return slot;
+	return (phys >> CHUNK_SHIFT) * CHUNK_SLOTS;
 }
 
-static inline struct block *block_of(u64 phys, bool alloc)
+/* The chunk of memory that is built. As pkvm_iommu_radix_find(), but it exists. */
+static inline struct chunk *chunk_of(u64 phys)
 {
-	u64 index = phys >> PMD_SHIFT, first = ALIGN_DOWN(index, BLOCKS_PER_PAGE);
+	u64 mask = BIT(PKVM_IOMMU_RADIX_BITS) - 1, slot = chunk_slot(phys);
+	void **page = READ_ONCE(chunks);
 
-	if (last_blocks_index != first && !blocks_find(first, alloc))
-		return NULL;
+	page = READ_ONCE(page[slot >> 2 * PKVM_IOMMU_RADIX_BITS & mask]);
+	page = READ_ONCE(page[slot >> PKVM_IOMMU_RADIX_BITS & mask]);
 
-	return last_blocks + (index - first);
+	return (struct chunk *)(page + (slot & mask));
 }
 
-/* Allocate the counts of the pages of a block, and of its neighbours. */
-static bool block_pages(struct block *block, u64 phys)
+static inline atomic_t *block_of(struct chunk *chunk, u64 phys)
 {
-	unsigned int i, index = phys >> PMD_SHIFT & (PINS_BLOCKS - 1);
-	u16 *pages;
+	return &chunk->blocks[phys >> PMD_SHIFT & (CHUNK_BLOCKS - 1)];
+}
 
-	pages = pkvm_iommu_alloc_page();
-	if (!pages)
-		return false;
-	for (i = 0, block -= index; i < PINS_BLOCKS; i++)
-		block[i].pages = pages + i * PTRS_PER_PTE;
-
-	return true;
+/* Bytes of a range that are in its first chunk. */
+static inline u64 in_chunk(u64 phys, u64 len)
+{
+	return min(len, BIT(CHUNK_SHIFT) - (phys & (BIT(CHUNK_SHIFT) - 1)));
 }
 
 /**
- * pkvm_iommu_pins_build() - allocate the blocks of a range of memory
+ * pkvm_iommu_pins_build() - allocate the counts of a range of memory
  * @phys: first physical address
- * @size: bytes of memory; one call covers at most 1 GiB
+ * @size: bytes of memory
  *
  * Context: host_mmu.lock is held; during boot.
  * Return: 0 or -ENOMEM.
  */
 int pkvm_iommu_pins_build(u64 phys, u64 size)
 {
-	u64 end = phys + min(size, SZ_1G);
+	u64 end = phys + size;
+	struct chunk *chunk;
 
+	BUILD_BUG_ON(PKVM_IOMMU_RADIX_LEVELS(CHUNKS_BITS) != CHUNK_LEVELS);
 	hyp_assert_lock_held(&host_mmu.lock);
-	for (; phys < end; phys = ALIGN(phys + 1, BLOCKS_PER_PAGE * PMD_SIZE)) {
-		if (!block_of(phys, true))
+	for (; phys < end; phys = ALIGN(phys + 1, BIT(CHUNK_SHIFT))) {
+		chunk = (struct chunk *)pkvm_iommu_radix(&chunks, chunk_slot(phys),
+							 CHUNK_LEVELS, true);
+		if (!chunk)
+			return -ENOMEM;
+		if (!chunk->counts)
+			chunk->counts = pkvm_iommu_alloc_page();
+		if (!chunk->counts)
 			return -ENOMEM;
 	}
 
 	return 0;
 }
 
-/**
- * pkvm_iommu_pins_update() - the host has gained or lost a range of memory
- * @phys: first physical address
- * @size: bytes, whole pages
- * @reachable: the host can reach the range now; false if it cannot any more
- *
- * Cannot fail, because pkvm_iommu_pins_build() has allocated the blocks.
- *
- * Context: host_mmu.lock is held.
- */
-void pkvm_iommu_pins_update(u64 phys, u64 size, bool reachable)
-{
-	u64 nr_pages = size >> PAGE_SHIFT, n;
-
-	hyp_assert_lock_held(&host_mmu.lock);
-	do {
-		n = min(nr_pages, PTRS_PER_PTE - pte_index(phys));
-		block_of(phys, false)->unreachable += reachable ? -n : n;
-		phys += n << PAGE_SHIFT;
-		nr_pages -= n;
-	} while (nr_pages);
-}
-
-/**
- * pkvm_iommu_is_pinned() - check whether devices have any page of a range mapped
- * @phys: first physical address
- * @size: bytes, whole pages
- *
- * Context: host_mmu.lock is held.
- */
-bool pkvm_iommu_is_pinned(u64 phys, u64 size)
-{
-	/* Nothing above the reach of devices is ever pinned. */
-	u64 end = min(phys + size, pkvm_iommu_limit());
-	struct block *block;
-
-	hyp_assert_lock_held(&host_mmu.lock);
-	for (; phys < end && pkvm_iommu_nr_pins; phys += PAGE_SIZE) {
-		block = block_of(phys, false);
-		if (block && (block->pins || (block->pages && block->pages[pte_index(phys)])))
-			return true;
-	}
-
-	return false;
-}
-
 /*
- * Add @delta to @n counts, four at a time where they fill an aligned word. Returns
- * false if a count is beyond PKVM_IOMMU_PINS_MAX then: its top bit is set.
+ * Call @op for the words of the counts of pages of one chunk, at least one, with a 1 in
+ * the lane of each page, until it returns an error. Returns that error, or 0. *@done is
+ * set to the bytes before it.
  */
-static bool counts_add_many(u16 *count, unsigned int n, int delta)
+static __always_inline int for_counts(struct chunk *chunk, u64 phys, u64 len,
+				      int (*op)(u64 *word, u64 ones), u64 *done)
 {
-	const u64 ones = 0x0001000100010001, tops = ones << 15;
-	u64 word, all = 0;
+	u64 pfn = phys >> PAGE_SHIFT, lane = pfn & (LANES - 1), n = len >> PAGE_SHIFT, left = n;
+	u64 *word = chunk->counts + (pfn & (CHUNK_PAGES - 1)) / LANES;
+	int ret = 0;
 
-	while (n) {
-		if (n >= 4 && IS_ALIGNED((u64)count, sizeof(word))) {
-			word = *(u64 *)count + delta * ones;
-			*(u64 *)count = word;
-			count += 4;
-			n -= 4;
-		} else {
-			word = *count += delta;
-			count++;
-			n--;
-		}
-		all |= word;
+	if (lane || n < LANES) {
+		n = min(n, LANES - lane);
+		ret = op(word++, ALL_LANES >> (LANES - n) * 16 << lane * 16);
+		left -= ret ? 0 : n;
 	}
+	while (left >= LANES && !ret) {
+		ret = op(word++, ALL_LANES);
+		left -= ret ? 0 : LANES;
+	}
+	if (left && !ret) {
+		ret = op(word, ALL_LANES >> (LANES - left) * 16);
+		left = ret ? left : 0;
+	}
+	*done = len - (left << PAGE_SHIFT);
 
-	return !(all & tops);
+	return ret;
 }
 
-static inline bool counts_add(u16 *count, unsigned int n, int delta)
+static __always_inline int word_pin(u64 *word, u64 ones)
 {
-	BUILD_BUG_ON(PKVM_IOMMU_PINS_MAX != 0x7fff);
-	if (n > 1)
-		return counts_add_many(count, n, delta);
-	*count += delta;
+	u64 old = READ_ONCE(*word);
 
-	return *count <= PKVM_IOMMU_PINS_MAX;
+	BUILD_BUG_ON(CLOSED - PKVM_IOMMU_PINS_MAX != 1);
+	do {
+		if (unlikely((old + ones) & ones * CLOSED))
+			return old & ones * CLOSED ? -EPERM : -EBUSY;
+	} while (unlikely(!try_cmpxchg_acquire(word, &old, old + ones)));
+
+	return 0;
+}
+
+static __always_inline int word_unpin(u64 *word, u64 ones)
+{
+	atomic64_fetch_sub_release(ones, (atomic64_t *)word);
+
+	return 0;
+}
+
+/* The word with the count of a page, and in *@one a 1 in its lane. */
+static inline u64 *count_of(const struct chunk *chunk, u64 phys, u64 *one)
+{
+	u64 pfn = phys >> PAGE_SHIFT;
+
+	*one = 1UL << (pfn & (LANES - 1)) * 16;
+
+	return chunk->counts + (pfn & (CHUNK_PAGES - 1)) / LANES;
+}
+
+static int block_pin(atomic_t *block)
+{
+	int old = atomic_read(block);
+
+	do {
+		if (old >= BLOCK_CLOSED)
+			return -EPERM;
+		if (old == PKVM_IOMMU_PINS_MAX)
+			return -EBUSY;
+	} while (!atomic_try_cmpxchg_acquire(block, &old, old + 1));
+
+	return 0;
+}
+
+static void open_page(u64 phys)
+{
+	struct chunk *chunk = chunk_of(phys);
+	u64 one, *word = count_of(chunk, phys, &one);
+
+	atomic64_fetch_sub_release(one * CLOSED, (atomic64_t *)word);
+	atomic_fetch_sub_release(BLOCK_CLOSED, block_of(chunk, phys));
+}
+
+static int close_page(u64 phys)
+{
+	struct chunk *chunk = chunk_of(phys);
+	u64 one, *word = count_of(chunk, phys, &one), count;
+	atomic_t *block = block_of(chunk, phys);
+	int closed = atomic_read(block);
+
+	do {
+		if (closed & BLOCK_PINS)
+			return -EBUSY;
+	} while (unlikely(!atomic_try_cmpxchg_acquire(block, &closed, closed + BLOCK_CLOSED)));
+
+	count = READ_ONCE(*word);
+	do {
+		if (count & one * U16_MAX) {
+			atomic_fetch_sub_release(BLOCK_CLOSED, block);
+			return -EBUSY;
+		}
+	} while (unlikely(!try_cmpxchg_acquire(word, &count, count + one * CLOSED)));
+
+	return 0;
+}
+
+/* Exclusive end of the part of a range that is built. */
+static u64 built_end(u64 phys, u64 size)
+{
+	return min(phys + size, max(phys, pkvm_iommu_built));
+}
+
+/**
+ * pkvm_iommu_pins_open() - undo pkvm_iommu_pins_close()
+ * @phys: first physical address
+ * @size: bytes, whole pages
+ *
+ * Context: host_mmu.lock is held.
+ */
+void pkvm_iommu_pins_open(u64 phys, u64 size)
+{
+	u64 end = built_end(phys, size);
+
+	hyp_assert_lock_held(&host_mmu.lock);
+	for (; phys < end; phys += PAGE_SIZE)
+		open_page(phys);
+}
+
+/**
+ * pkvm_iommu_pins_close() - let nobody pin a range of memory any more
+ * @phys: first physical address
+ * @size: bytes, whole pages
+ *
+ * Context: host_mmu.lock is held.
+ * Return: 0; or -EBUSY if a page of the range is pinned, and then nothing is closed.
+ */
+int pkvm_iommu_pins_close(u64 phys, u64 size)
+{
+	u64 at, end = built_end(phys, size);
+
+	hyp_assert_lock_held(&host_mmu.lock);
+	for (at = phys; at < end; at += PAGE_SIZE) {
+		if (close_page(at)) {
+			pkvm_iommu_pins_open(phys, at - phys);
+			return -EBUSY;
+		}
+	}
+	pkvm_iommu_closed = phys;
+
+	return 0;
+}
+
+static noinline void unpin_pages(u64 phys, u64 len)
+{
+	u64 n, none;
+
+	for (; len; phys += n, len -= n) {
+		n = in_chunk(phys, len);
+		for_counts(chunk_of(phys), phys, n, word_unpin, &none);
+	}
+}
+
+static noinline int pin_pages(u64 phys, u64 len)
+{
+	u64 done, n;
+	int ret = 0;
+
+	for (done = 0; done < len && !ret; done += n)
+		ret = for_counts(chunk_of(phys + done), phys + done,
+				 in_chunk(phys + done, len - done), word_pin, &n);
+	if (ret)
+		unpin_pages(phys, done);
+
+	return ret;
 }
 
 /* Remove one pin from pages, or from a block if @shift is that of a block. */
-static inline void unpin(u64 phys, u64 len, int shift)
+static __always_inline void unpin(u64 phys, u64 len, int shift)
 {
-	unsigned int n, i;
+	u64 *word, one;
 
-	pkvm_iommu_nr_pins -= len >> shift;
 	if (len == PAGE_SIZE) {
-		block_of(phys, false)->pages[pte_index(phys)]--;
-		return;
+		word = count_of(chunk_of(phys), phys, &one);
+		word_unpin(word, one);
+	} else if (shift == PAGE_SHIFT) {
+		unpin_pages(phys, len);
+	} else {
+		atomic_fetch_sub_release(1, block_of(chunk_of(phys), phys));
 	}
-	if (shift != PAGE_SHIFT) {
-		block_of(phys, false)->pins--;
-		return;
-	}
-	do {
-		i = pte_index(phys);
-		n = min_t(u64, len >> PAGE_SHIFT, PTRS_PER_PTE - i);
-		counts_add(block_of(phys, false)->pages + i, n, -1);
-		phys += (u64)n << PAGE_SHIFT;
-		len -= (u64)n << PAGE_SHIFT;
-	} while (len);
-}
-
-static bool host_reaches(u64 phys, unsigned int n)
-{
-	struct hyp_page *page = hyp_phys_to_page(phys), *end = page + n;
-
-	for (; page < end; page++) {
-		if (get_host_state(page) == PKVM_NOPAGE)
-			return false;
-	}
-
-	return true;
-}
-
-/* Pin @n pages of one block. */
-static __always_inline int pin_pages(u64 phys, unsigned int n)
-{
-	struct block *block = block_of(phys, false);
-	u16 *counts;
-
-	/* Before counts are allocated: a refused call uses no memory. */
-	if (block->unreachable && !host_reaches(phys, n))
-		return -EPERM;
-	if (!block->pages && !block_pages(block, phys))
-		return -ENOMEM;
-
-	counts = block->pages + pte_index(phys);
-	if (!counts_add(counts, n, 1)) {
-		counts_add(counts, n, -1);
-		return -EBUSY;
-	}
-	pkvm_iommu_nr_pins += n;
-
-	return 0;
-}
-
-static int pin_block(struct block *block)
-{
-	if (block->unreachable)
-		return -EPERM;
-	if (block->pins == PKVM_IOMMU_PINS_MAX)
-		return -EBUSY;
-	block->pins++;
-	pkvm_iommu_nr_pins++;
-
-	return 0;
 }
 
 /* Pin all pages of a range, or its block if @shift is that of a block; or nothing. */
-static inline int pin(u64 phys, u64 len, int shift)
+static __always_inline int pin(u64 phys, u64 len, int shift)
 {
-	unsigned int n;
-	int ret = 0;
-	u64 done;
+	u64 *word, one;
 
-	if (len == PAGE_SIZE)
-		return pin_pages(phys, 1);
-	if (shift != PAGE_SHIFT)
-		return pin_block(block_of(phys, false));
-
-	for (done = 0; done < len; done += (u64)n << PAGE_SHIFT) {
-		n = min_t(u64, (len - done) >> PAGE_SHIFT, PTRS_PER_PTE - pte_index(phys + done));
-		ret = pin_pages(phys + done, n);
-		if (ret)
-			break;
+	if (len == PAGE_SIZE) {
+		word = count_of(chunk_of(phys), phys, &one);
+		return word_pin(word, one);
 	}
-	if (done && ret)
-		unpin(phys, done, PAGE_SHIFT);
 
-	return ret;
+	if (shift == PAGE_SHIFT)
+		return pin_pages(phys, len);
+
+	return block_pin(block_of(chunk_of(phys), phys));
 }
 
 /**
@@ -288,17 +356,18 @@ static inline int pin(u64 phys, u64 len, int shift)
  * @nr: number of mappings
  * @ret: set to 0, or to the reason why the first mapping that is not pinned cannot
  *	be: -EPERM if the host does not reach all of it, or it belongs to an IOMMU's
- *	registers; -EBUSY if a count is at PKVM_IOMMU_PINS_MAX; -ENOMEM if the pool
- *	is empty
+ *	registers; -EBUSY if a count is at PKVM_IOMMU_PINS_MAX
  *
- * Context: host_mmu.lock is held.
+ * A change of owner that fails closes pages for a moment, so -EPERM is certain only
+ * with host_mmu.lock held.
+ *
+ * Context: any.
  * Return: number of mappings, from the first, that are pinned.
  */
 int pkvm_iommu_pin(const struct pkvm_iommu_mapping *maps, int nr, int *ret)
 {
 	const struct pkvm_iommu_mapping *map = maps;
 
-	hyp_assert_lock_held(&host_mmu.lock);
 	for (*ret = 0; map < maps + nr; map++) {
 		if (map->is_memory)
 			*ret = pin(map->phys, map->size, map->shift);
@@ -316,11 +385,10 @@ int pkvm_iommu_pin(const struct pkvm_iommu_mapping *maps, int nr, int *ret)
  * @maps: mappings that are pinned and were not made
  * @nr: number of mappings
  *
- * Context: host_mmu.lock is held.
+ * Context: any.
  */
 void pkvm_iommu_unpin(const struct pkvm_iommu_mapping *maps, int nr)
 {
-	hyp_assert_lock_held(&host_mmu.lock);
 	for (; nr--; maps++) {
 		if (maps->is_memory)
 			unpin(maps->phys, maps->size, maps->shift);
@@ -333,11 +401,10 @@ void pkvm_iommu_unpin(const struct pkvm_iommu_mapping *maps, int nr)
  *	invalidated
  * @nr: number of runs
  *
- * Context: host_mmu.lock is held.
+ * Context: any.
  */
 void pkvm_iommu_unpin_removed(const u64 *removed, int nr)
 {
-	hyp_assert_lock_held(&host_mmu.lock);
 	for (; nr--; removed++) {
 		if (*removed & PKVM_IOMMU_REMOVED_MEMORY)
 			unpin(*removed & PAGE_MASK,

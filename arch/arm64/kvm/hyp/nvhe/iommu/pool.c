@@ -180,24 +180,6 @@ u64 pkvm_iommu_pool_total(void)
 	return READ_ONCE(pool_total);
 }
 
-/* Walk to the slot; false if the page that would hold it does not exist yet. */
-static inline bool radix_find(void **root, u64 index, int levels, void ***slot)
-{
-	int shift = levels * PKVM_IOMMU_RADIX_BITS;
-
-	void **page;
-
-	for (*slot = root; shift; ) {
-		page = READ_ONCE(**slot);
-		if (!page)
-			break;
-		shift -= PKVM_IOMMU_RADIX_BITS;
-		*slot = page + (index >> shift & (BIT(PKVM_IOMMU_RADIX_BITS) - 1));
-	}
-
-	return !shift;
-}
-
 /**
  * pkvm_iommu_radix() - find a slot in a radix tree of pool pages
  * @root: root of the tree; an empty tree has a root of NULL
@@ -213,7 +195,7 @@ void **pkvm_iommu_radix(void **root, u64 index, int levels, bool alloc)
 {
 	void **slot, *page;
 
-	while (!radix_find(root, index, levels, &slot)) {
+	while (!pkvm_iommu_radix_find(root, index, levels, &slot)) {
 		page = alloc ? pkvm_iommu_alloc_page() : NULL;
 		if (!page)
 			return NULL;

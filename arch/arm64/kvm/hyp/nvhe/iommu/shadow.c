@@ -10,7 +10,7 @@
  * and are never freed: an update only writes last-level entries. MMIO does not
  * change after the seal, and is mapped with the largest blocks.
  *
- *	0                cursor                      pkvm_iommu_limit()
+ *	0           pkvm_iommu_built                      pkvm_iommu_limit()
  *	|== built, live ==|-- not yet built ------------|   out of reach of devices
  *
  * The build does bounded work per call, and stops at any page for want of memory.
@@ -34,7 +34,6 @@
 #define PROT_MMIO	(IOMMU_READ | IOMMU_WRITE | IOMMU_MMIO)
 
 static struct io_pgtable_ops *shadow_ops;
-static u64 shadow_cursor;
 
 /**
  * pkvm_iommu_shadow_init() - make the shadow, with an empty page table
@@ -67,26 +66,28 @@ static int shadow_map(u64 addr, size_t pgsize, size_t count, int prot,
 
 static int build_memory(u64 end, size_t budget, size_t *done)
 {
-	size_t mapped, count = min_t(u64, budget, (end - shadow_cursor) >> PAGE_SHIFT);
+	size_t mapped, count = min_t(u64, budget, (end - pkvm_iommu_built) >> PAGE_SHIFT);
 	struct hyp_page *page, *last, *run;
 	int ret;
 
-	ret = pkvm_iommu_pins_build(shadow_cursor, count << PAGE_SHIFT);
+	ret = pkvm_iommu_pins_build(pkvm_iommu_built, count << PAGE_SHIFT);
 	if (!ret)
-		ret = shadow_map(shadow_cursor, PAGE_SIZE, count, PROT_MEMORY, &mapped);
+		ret = shadow_map(pkvm_iommu_built, PAGE_SIZE, count, PROT_MEMORY, &mapped);
 	if (ret)
 		return ret;
 
 	/* Unmap the runs of pages that the host cannot reach. */
 	*done = mapped >> PAGE_SHIFT;
-	page = hyp_phys_to_page(shadow_cursor);
+	page = hyp_phys_to_page(pkvm_iommu_built);
 	last = page + *done;
-	shadow_cursor += mapped;
+	pkvm_iommu_built += mapped;
 	while (page < last) {
 		if (get_host_state(page++) != PKVM_NOPAGE)
 			continue;
 		for (run = page - 1; page < last && get_host_state(page) == PKVM_NOPAGE; )
 			page++;
+		/* Nothing can be pinned yet. */
+		BUG_ON(pkvm_iommu_pins_close(hyp_page_to_phys(run), (page - run) << PAGE_SHIFT));
 		pkvm_iommu_host_update(hyp_page_to_phys(run),
 				       (page - run) << PAGE_SHIFT, false);
 	}
@@ -101,9 +102,9 @@ static int build_mmio(u64 end, size_t budget, size_t *done)
 	int ret;
 
 	*done = 1;
-	if (pkvm_iommu_next_mmio(shadow_cursor, &start, &stop)) {
-		if (start <= shadow_cursor) {
-			shadow_cursor = min(stop, end);
+	if (pkvm_iommu_next_mmio(pkvm_iommu_built, &start, &stop)) {
+		if (start <= pkvm_iommu_built) {
+			pkvm_iommu_built = min(stop, end);
 			return 0;
 		}
 		end = min(end, start);
@@ -111,19 +112,19 @@ static int build_mmio(u64 end, size_t budget, size_t *done)
 
 	/* The largest block size that fits, up to where a larger block can start. */
 	for (larger = SZ_2M; larger <= SZ_1G; larger *= PTRS_PER_PTE) {
-		if (!IS_ALIGNED(shadow_cursor, larger) || end - shadow_cursor < larger) {
-			end = min(end, ALIGN(shadow_cursor + 1, larger));
+		if (!IS_ALIGNED(pkvm_iommu_built, larger) || end - pkvm_iommu_built < larger) {
+			end = min(end, ALIGN(pkvm_iommu_built + 1, larger));
 			break;
 		}
 		pgsize = larger;
 	}
-	budget = min_t(u64, budget, (end - shadow_cursor) / pgsize);
+	budget = min_t(u64, budget, (end - pkvm_iommu_built) / pgsize);
 
-	ret = shadow_map(shadow_cursor, pgsize, budget, PROT_MMIO, &mapped);
+	ret = shadow_map(pkvm_iommu_built, pgsize, budget, PROT_MMIO, &mapped);
 	if (ret)
 		return ret;
 
-	shadow_cursor += mapped;
+	pkvm_iommu_built += mapped;
 	*done = mapped / pgsize;
 
 	return 0;
@@ -143,12 +144,12 @@ int pkvm_iommu_shadow_build(void)
 	int ret = 0;
 
 	hyp_spin_lock(&host_mmu.lock);
-	while (shadow_cursor < pkvm_iommu_limit()) {
+	while (pkvm_iommu_built < pkvm_iommu_limit()) {
 		if (!budget) {
 			ret = -EAGAIN;
 			break;
 		}
-		if (pkvm_iommu_region(shadow_cursor, &start, &end))
+		if (pkvm_iommu_region(pkvm_iommu_built, &start, &end))
 			ret = build_memory(end, budget, &done);
 		else
 			ret = build_mmio(end, budget, &done);
@@ -171,11 +172,11 @@ int pkvm_iommu_shadow_build(void)
  * When the host has lost the range, no device reaches it on return, and all accesses
  * that were under way have completed.
  *
- * Context: host_mmu.lock is held; takes the lock of each IOMMU.
+ * Context: host_mmu.lock is held.
  */
 void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable)
 {
-	u64 addr = phys, end = min_t(u64, phys + size, shadow_cursor);
+	u64 addr = phys, end = min_t(u64, phys + size, pkvm_iommu_built);
 
 	hyp_assert_lock_held(&host_mmu.lock);
 
@@ -200,9 +201,13 @@ void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable)
 		addr += done;
 	}
 
-	pkvm_iommu_pins_update(phys, end - phys, reachable);
-	if (!reachable)
-		pkvm_iommu_invalidate(&pkvm_iommu_shadow, &host_mmu.lock, phys, end - phys);
+	if (reachable) {
+		pkvm_iommu_pins_open(phys, end - phys);
+		return;
+	}
+	/* The caller has asked pkvm_iommu_check_pins(), which has closed the range. */
+	BUG_ON(pkvm_iommu_closed != phys);
+	pkvm_iommu_invalidate(&pkvm_iommu_shadow, &host_mmu.lock, phys, end - phys);
 }
 
 #ifdef CONFIG_PKVM_IOMMU_TEST
@@ -218,7 +223,7 @@ bool pkvm_iommu_shadow_maps(u64 addr)
 	bool maps = false;
 
 	hyp_spin_lock(&host_mmu.lock);
-	if (addr < shadow_cursor)
+	if (addr < pkvm_iommu_built)
 		maps = pkvm_iommu_pgtable_read(shadow_ops, addr, PAGE_SIZE, &run, 1) &&
 		       run.phys == addr;
 	hyp_spin_unlock(&host_mmu.lock);

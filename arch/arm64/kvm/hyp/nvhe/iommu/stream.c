@@ -8,7 +8,7 @@
  *
  * An attached stream counts in pkvm_iommu_domain::attached, so that its domain is not
  * freed. pkvm_iommu::lock guards the tree,
- * and changes of pkvm_iommu_domain::streams of that IOMMU.
+ * and pkvm_iommu_domain::streams of that IOMMU.
  */
 #include <linux/nospec.h>
 
@@ -41,6 +41,17 @@ static int stream_args(u64 id, u64 sid, u64 domain_id, struct pkvm_iommu **iommu
 	return 0;
 }
 
+/* Add @n to the streams of a domain behind an IOMMU. */
+static void count_stream(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain, int n)
+{
+	hyp_assert_lock_held(&iommu->lock);
+	domain->streams[iommu->id] += n;
+	if (domain->streams[iommu->id])
+		atomic_or(BIT(iommu->id), &domain->iommus);
+	else
+		atomic_andnot(BIT(iommu->id), &domain->iommus);
+}
+
 /* Attach a blocked stream. Returns the errors of pkvm_iommu_attach(). */
 static int stream_attach(struct pkvm_iommu *iommu, u32 sid, struct pkvm_iommu_domain *domain,
 			 bool *replay)
@@ -63,12 +74,12 @@ static int stream_attach(struct pkvm_iommu *iommu, u32 sid, struct pkvm_iommu_do
 	if (iommu->ops->map && !domain->streams[iommu->id])
 		domain->replayed[iommu->id] = 0;
 
-	WRITE_ONCE(domain->streams[iommu->id], domain->streams[iommu->id] + 1);
-	/* Before the stream can use a translation, see has_streams() in backend.c. */
+	count_stream(iommu, domain, 1);
+	/* Before the stream can use a translation, see domain_iommus() in backend.c. */
 	mb();
 	ret = iommu->ops->stream_set(iommu, sid, domain, true);
 	if (ret) {
-		WRITE_ONCE(domain->streams[iommu->id], domain->streams[iommu->id] - 1);
+		count_stream(iommu, domain, -1);
 		return ret;
 	}
 
@@ -146,10 +157,10 @@ int pkvm_iommu_detach(u64 id, u64 sid, u64 domain_id)
 		 * Wait for the accesses under way, and drop every translation: an
 		 * IOMMU without streams of the domain gets no invalidation for it.
 		 */
-		iommu->ops->invalidate(iommu, domain, 0, 0);
+		pkvm_iommu_invalidate_one(iommu, domain);
 		*slot = NULL;
 		/* Nothing is cached any more: no invalidation is needed from here on. */
-		WRITE_ONCE(domain->streams[iommu->id], domain->streams[iommu->id] - 1);
+		count_stream(iommu, domain, -1);
 		atomic_dec(&domain->attached);
 	} else {
 		ret = -ENOTCONN;

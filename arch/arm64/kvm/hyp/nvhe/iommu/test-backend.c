@@ -41,10 +41,12 @@ static int test_stream_set(struct pkvm_iommu *iommu, u32 sid,
 	return 0;
 }
 
-static void test_invalidate(struct pkvm_iommu *iommu,
-			    const struct pkvm_iommu_domain *domain, u64 addr, u64 size)
+static u64 test_invalidate(struct pkvm_iommu *iommu,
+			   const struct pkvm_iommu_domain *domain, u64 addr, u64 size)
 {
 	test_invalidations[iommu->id]++;
+
+	return 0;
 }
 
 static bool test_fault(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault)

@@ -12,8 +12,9 @@
  * C_BAD_STE, or translates through the domain's page table: with stage 2, or with
  * stage 1 and one context descriptor if an IOMMU has no stage 2. No STE bypasses.
  *
- * pkvm_iommu::lock guards struct hyp_smmu. Each operation waits for its commands, so
- * the command queue is empty whenever the lock is free.
+ * pkvm_iommu::lock guards the stream table and the event queue. The command queue has a
+ * lock of its own, which is held only to add a batch of commands: smmu_invalidate()
+ * returns then, and smmu_wait_ticket() waits without a lock.
  */
 #include <asm/kvm_hyp.h>
 #include <asm/kvm_mmu.h>
@@ -41,8 +42,8 @@
 
 #define CMDQ_BITS		(ilog2(SZ_4K) - CMDQ_ENT_SZ_SHIFT)
 #define EVTQ_BITS		(ilog2(SZ_4K) - EVTQ_ENT_SZ_SHIFT)
-/* Without range invalidation: invalidate the whole domain beyond so many commands. */
-#define INV_MAX_CMDS		32
+/* Commands in a batch. Beyond it, the whole domain is invalidated by one command. */
+#define BATCH_MAX		32
 /*
  * With it: invalidate the whole domain beyond so many pages. A command covers five
  * bits of the number of pages; SCALE is limited without 52-bit addresses (4.4.1.1).
@@ -58,7 +59,10 @@
  * @attr_ovr: IDR1.ATTR_TYPES_OVR: STEs must select the incoming attributes
  * @cmdq: command queue, a page
  * @cmdq_bits: log2 of the entries of @cmdq
- * @cmdq_prod: index of the next entry to fill, with the wrap bit
+ * @queue_lock: guards @cmdq and @cmdq_prod; innermost but for @gerror_lock
+ * @gerror_lock: guards GERRORN
+ * @cmdq_prod: commands that were ever added; the low bits are the index with the wrap bit
+ * @cmdq_cons: commands that are known to be consumed; changed with @queue_lock held
  * @evtq: event queue, a page
  * @evtq_bits: log2 of the entries of @evtq
  * @evtq_cons: index of the next entry to read, with wrap and overflow bits
@@ -71,7 +75,10 @@ struct hyp_smmu {
 	bool			attr_ovr;
 	__le64			*cmdq;
 	u8			cmdq_bits;
-	u32			cmdq_prod;
+	hyp_spinlock_t		queue_lock;
+	hyp_spinlock_t		gerror_lock;
+	u64			cmdq_prod;
+	u64			cmdq_cons;
 	__le64			*evtq;
 	u8			evtq_bits;
 	u32			evtq_cons;
@@ -114,58 +121,131 @@ static bool smmu_wait(struct pkvm_iommu *iommu, u32 reg, u32 mask, u32 val)
 	return pkvm_iommu_wait((smmu_read(iommu, reg) & mask) == val);
 }
 
-static void smmu_add_cmd(struct pkvm_iommu *iommu, struct arm_smmu_cmd cmd)
+/*
+ * Commands that the SMMU has consumed. The register has the low bits of that count.
+ * cmdq_cons is what the count was when room was needed last, so the register is at most
+ * the size of the queue ahead of it. If another CPU stores cmdq_cons between the two
+ * reads, the result may be too small, never too large.
+ */
+static u64 smmu_consumed(struct pkvm_iommu *iommu)
 {
 	struct hyp_smmu *smmu = to_smmu(iommu);
-	u32 index = smmu->cmdq_prod & (BIT(smmu->cmdq_bits) - 1);
-	__le64 *entry = smmu->cmdq + index * CMDQ_ENT_DWORDS;
+	u64 cons;
 
-	entry[0] = cpu_to_le64(cmd.data[0]);
-	entry[1] = cpu_to_le64(cmd.data[1]);
-	smmu->cmdq_prod = (smmu->cmdq_prod + 1) & (BIT(smmu->cmdq_bits + 1) - 1);
+	/* Before the register. Pairs with the release in smmu_make_room(). */
+	cons = smp_load_acquire(&smmu->cmdq_cons);
+
+	return cons + ((smmu_read(iommu, ARM_SMMU_CMDQ_CONS) - cons) &
+		       (BIT(smmu->cmdq_bits + 1) - 1));
 }
 
 /*
- * Check that the command queue is empty: the consumer index has passed the last
- * CMD_SYNC (4.7.3). A command queue error stops the queue. Acknowledging it makes the
- * SMMU fetch the command again, which succeeds after a transient abort of memory. A
- * command that the SMMU does not support keeps failing until the deadline. No
- * invalidation is ever skipped (7.1).
+ * A command queue error stops the queue. Acknowledging it makes the SMMU fetch the
+ * command again, which succeeds after a transient abort of memory. A command that the
+ * SMMU does not support keeps failing until the deadline. No invalidation is ever
+ * skipped (7.1).
  */
-static bool smmu_synced(struct pkvm_iommu *iommu)
+static void smmu_ack_cmdq_error(struct pkvm_iommu *iommu)
 {
 	struct hyp_smmu *smmu = to_smmu(iommu);
-	u32 mask = BIT(smmu->cmdq_bits + 1) - 1, gerrorn;
+	u32 gerrorn;
 
-	if ((smmu_read(iommu, ARM_SMMU_CMDQ_CONS) & mask) == smmu->cmdq_prod)
-		return true;
-
+	hyp_spin_lock(&smmu->gerror_lock);
 	gerrorn = smmu_read(iommu, ARM_SMMU_GERRORN);
 	if ((smmu_read(iommu, ARM_SMMU_GERROR) ^ gerrorn) & GERROR_CMDQ_ERR)
 		smmu_write(iommu, gerrorn ^ GERROR_CMDQ_ERR, ARM_SMMU_GERRORN);
+	hyp_spin_unlock(&smmu->gerror_lock);
+}
+
+/*
+ * Check that all commands before @ticket have completed: the consumer index has passed
+ * the CMD_SYNC that is the last of them (4.7.3).
+ */
+static bool smmu_completed(struct pkvm_iommu *iommu, u64 ticket)
+{
+	if ((s64)(smmu_consumed(iommu) - ticket) >= 0)
+		return true;
+	smmu_ack_cmdq_error(iommu);
 
 	return false;
 }
 
-/* Add a CMD_SYNC, submit the commands, and wait until they have completed. */
-static bool smmu_try_sync(struct pkvm_iommu *iommu)
+/* Result of smmu_submit() if the queue has had no room for too long. */
+#define NO_TICKET		U64_MAX
+
+/* Wait for the commands before @ticket, from smmu_submit(). */
+static bool smmu_wait_ticket(struct pkvm_iommu *iommu, u64 ticket)
 {
-	struct hyp_smmu *smmu = to_smmu(iommu);
-
-	smmu_add_cmd(iommu, arm_smmu_make_cmd_sync(CMDQ_SYNC_0_CS_NONE, 0));
-	smmu_publish(iommu, smmu->cmdq, SZ_4K);
-	smmu_write(iommu, smmu->cmdq_prod, ARM_SMMU_CMDQ_PROD);
-
-	return pkvm_iommu_wait(smmu_synced(iommu));
-}
-
-static void smmu_sync(struct pkvm_iommu *iommu)
-{
-	if (!smmu_try_sync(iommu))
-		pkvm_iommu_lost_command(iommu);
+	if (ticket == NO_TICKET)
+		return false;
+	if (!pkvm_iommu_wait(smmu_completed(iommu, ticket)))
+		return false;
 
 	/* Accesses after this must not start before the commands have completed. */
 	dsb(sy);
+
+	return true;
+}
+
+/* Make sure that the queue has room for @n commands. Returns false if it has none in time. */
+static noinline bool smmu_make_room(struct pkvm_iommu *iommu, u64 n)
+{
+	struct hyp_smmu *smmu = to_smmu(iommu);
+	bool room;
+
+	hyp_assert_lock_held(&smmu->queue_lock);
+	room = pkvm_iommu_wait(smmu_completed(iommu, smmu->cmdq_prod + n - BIT(smmu->cmdq_bits)));
+	/* Pairs with smmu_consumed(): the register is read after this. */
+	smp_store_release(&smmu->cmdq_cons, smmu_consumed(iommu));
+
+	return room;
+}
+
+/*
+ * Submit a batch of @n commands, at most BATCH_MAX, to which a CMD_SYNC is added: @cmds
+ * has room for it. A CPU waits for its batch before it submits another one, so the queue
+ * has room at once unless many CPUs have batches in it. Returns a ticket for
+ * smmu_wait_ticket(), which may be NO_TICKET.
+ */
+static u64 smmu_submit(struct pkvm_iommu *iommu, struct arm_smmu_cmd *cmds, int n)
+{
+	struct hyp_smmu *smmu = to_smmu(iommu);
+	u64 prod, size = BIT(smmu->cmdq_bits);
+	__le64 *entry;
+
+	cmds[n++] = arm_smmu_make_cmd_sync(CMDQ_SYNC_0_CS_NONE, 0);
+
+	hyp_spin_lock(&smmu->queue_lock);
+	prod = smmu->cmdq_prod;
+	if (unlikely(prod - smmu->cmdq_cons + n > size) && !smmu_make_room(iommu, n)) {
+		hyp_spin_unlock(&smmu->queue_lock);
+		return NO_TICKET;
+	}
+	for (; n--; cmds++, prod++) {
+		entry = smmu->cmdq + (prod & (size - 1)) * CMDQ_ENT_DWORDS;
+		entry[0] = cpu_to_le64(cmds->data[0]);
+		entry[1] = cpu_to_le64(cmds->data[1]);
+	}
+	smmu->cmdq_prod = prod;
+	smmu_publish(iommu, smmu->cmdq, SZ_4K);
+	smmu_write(iommu, prod & (2 * size - 1), ARM_SMMU_CMDQ_PROD);
+	hyp_spin_unlock(&smmu->queue_lock);
+
+	return prod;
+}
+
+/* Execute one command. Returns false if it has not completed in time. */
+static bool smmu_try_cmd(struct pkvm_iommu *iommu, struct arm_smmu_cmd cmd)
+{
+	struct arm_smmu_cmd cmds[2] = { cmd };
+
+	return smmu_wait_ticket(iommu, smmu_submit(iommu, cmds, 1));
+}
+
+static void smmu_cmd(struct pkvm_iommu *iommu, struct arm_smmu_cmd cmd)
+{
+	if (!smmu_try_cmd(iommu, cmd))
+		pkvm_iommu_lost_command();
 }
 
 static int smmu_refuse(u64 *why, enum pkvm_iommu_refusal reason)
@@ -212,7 +292,7 @@ static int smmu_probe(struct pkvm_iommu *iommu, u64 *why)
 		.evtq_bits	= min_t(u32, EVTQ_BITS, FIELD_GET(IDR1_EVTQS, idr1)),
 	};
 	/* The longest batch of commands and its CMD_SYNC must fit. */
-	if (BIT(smmu->cmdq_bits) < INV_MAX_CMDS + 2)
+	if (BIT(smmu->cmdq_bits) < BATCH_MAX + 1)
 		return smmu_refuse(why, PKVM_IOMMU_REFUSE_PRESET);
 
 	iommu->oas = oas[min_t(u32, FIELD_GET(IDR5_OAS, idr5), ARRAY_SIZE(oas) - 1)];
@@ -358,11 +438,10 @@ static int smmu_init(struct pkvm_iommu *iommu, u64 *why)
 	if (!smmu_enable(iommu, cr0))
 		return -ETIMEDOUT;
 
-	smmu_add_cmd(iommu, arm_smmu_make_cmd_cfgi_all());
-	if (smmu_read(iommu, ARM_SMMU_IDR0) & IDR0_HYP)
-		smmu_add_cmd(iommu, arm_smmu_make_cmd_op(CMDQ_OP_TLBI_EL2_ALL));
-	smmu_add_cmd(iommu, arm_smmu_make_cmd_op(CMDQ_OP_TLBI_NSNH_ALL));
-	if (!smmu_try_sync(iommu))
+	if (!smmu_try_cmd(iommu, arm_smmu_make_cmd_cfgi_all()) ||
+	    (smmu_read(iommu, ARM_SMMU_IDR0) & IDR0_HYP &&
+	     !smmu_try_cmd(iommu, arm_smmu_make_cmd_op(CMDQ_OP_TLBI_EL2_ALL))) ||
+	    !smmu_try_cmd(iommu, arm_smmu_make_cmd_op(CMDQ_OP_TLBI_NSNH_ALL)))
 		return -ETIMEDOUT;
 
 	smmu_write(iommu, irqs, ARM_SMMU_IRQ_CTRL);
@@ -399,8 +478,7 @@ static int smmu_stream_prepare(struct pkvm_iommu *iommu, u32 sid)
 				      FIELD_PREP(STRTAB_L1_DESC_SPAN, L2_SPLIT + 1)));
 	smmu_publish(iommu, desc, sizeof(*desc));
 	/* An invalid descriptor may be cached too (16.2). */
-	smmu_add_cmd(iommu, arm_smmu_make_cmd_cfgi_ste(sid, false));
-	smmu_sync(iommu);
+	smmu_cmd(iommu, arm_smmu_make_cmd_cfgi_ste(sid, false));
 
 	return 0;
 }
@@ -424,18 +502,16 @@ static void smmu_cfgi_ste(struct pkvm_iommu *iommu, u32 sid, void *ste,
 	struct arm_smmu_cmd cmd;
 
 	smmu_publish(iommu, ste, sizeof(struct arm_smmu_ste));
-	smmu_add_cmd(iommu, arm_smmu_make_cmd_cfgi_ste(sid, true));
+	smmu_cmd(iommu, arm_smmu_make_cmd_cfgi_ste(sid, true));
 	/*
 	 * A context descriptor is cached separately. Until the old STE is invalidated,
 	 * the SMMU may fetch the descriptor again through it: invalidate in this order.
 	 */
 	if (domain->fmt == ARM_64_LPAE_S1) {
-		smmu_sync(iommu);
 		cmd = arm_smmu_make_cmd_op(CMDQ_OP_CFGI_CD_ALL);
 		cmd.data[0] |= FIELD_PREP(CMDQ_CFGI_0_SID, sid);
-		smmu_add_cmd(iommu, cmd);
+		smmu_cmd(iommu, cmd);
 	}
-	smmu_sync(iommu);
 }
 
 static void smmu_make_ste(struct pkvm_iommu *iommu, u64 *ste,
@@ -502,35 +578,35 @@ static int smmu_stream_set(struct pkvm_iommu *iommu, u32 sid,
 	return 0;
 }
 
-static void smmu_invalidate(struct pkvm_iommu *iommu,
-			    const struct pkvm_iommu_domain *domain, u64 addr, u64 size)
+static u64 smmu_invalidate(struct pkvm_iommu *iommu,
+			   const struct pkvm_iommu_domain *domain, u64 addr, u64 size)
 {
 	bool stage2 = domain->fmt == ARM_64_LPAE_S2, ril = to_smmu(iommu)->ril;
 	u16 vmid = stage2 ? domain->tag : 0, asid = stage2 ? 0 : domain->tag;
+	struct arm_smmu_cmd cmds[BATCH_MAX + 1] __uninitialized, *cmd = cmds;
 	u64 num, scale, pages = size >> PAGE_SHIFT;
-	struct arm_smmu_cmd cmd;
 
-	/* smmu_publish() orders the page-table entries before the commands (3.19). */
-	if (!pages || pages > (ril ? INV_MAX_RANGE : INV_MAX_CMDS)) {
-		smmu_add_cmd(iommu, arm_smmu_make_cmd_tlbi(stage2 ? CMDQ_OP_TLBI_S12_VMALL :
-							   CMDQ_OP_TLBI_NH_ASID, asid, vmid));
+	if (!pages || pages > (ril ? INV_MAX_RANGE : BATCH_MAX)) {
+		*cmd++ = arm_smmu_make_cmd_tlbi(stage2 ? CMDQ_OP_TLBI_S12_VMALL :
+						CMDQ_OP_TLBI_NH_ASID, asid, vmid);
 		pages = 0;
 	}
-	for (; pages; pages -= num << scale, addr += num << (scale + PAGE_SHIFT)) {
-		cmd = arm_smmu_make_cmd_tlbi(stage2 ? CMDQ_OP_TLBI_S2_IPA :
-					     CMDQ_OP_TLBI_NH_VA, asid, vmid);
-		cmd.data[1] = addr | CMDQ_TLBI_1_LEAF;
+	for (; pages; pages -= num << scale, addr += num << (scale + PAGE_SHIFT), cmd++) {
+		*cmd = arm_smmu_make_cmd_tlbi(stage2 ? CMDQ_OP_TLBI_S2_IPA :
+					      CMDQ_OP_TLBI_NH_VA, asid, vmid);
+		cmd->data[1] = addr | CMDQ_TLBI_1_LEAF;
 		scale = ril ? __ffs(pages) : 0;
 		num = ril ? (pages >> scale) & CMDQ_TLBI_RANGE_NUM_MAX : 1;
 		/* A range of one page would be illegal without a level (4.4.1.1). */
 		if (num << scale > 1) {
-			cmd.data[0] |= FIELD_PREP(CMDQ_TLBI_0_NUM, num - 1) |
-				       FIELD_PREP(CMDQ_TLBI_0_SCALE, scale);
-			cmd.data[1] |= FIELD_PREP(CMDQ_TLBI_1_TG, 1);
+			cmd->data[0] |= FIELD_PREP(CMDQ_TLBI_0_NUM, num - 1) |
+					FIELD_PREP(CMDQ_TLBI_0_SCALE, scale);
+			cmd->data[1] |= FIELD_PREP(CMDQ_TLBI_1_TG, 1);
 		}
-		smmu_add_cmd(iommu, cmd);
 	}
-	smmu_sync(iommu);
+
+	/* smmu_publish() orders the page-table entries before the commands (3.19). */
+	return smmu_submit(iommu, cmds, cmd - cmds);
 }
 
 static u8 smmu_fault_reason(u64 id)
@@ -559,17 +635,22 @@ static u8 smmu_fault_reason(u64 id)
 	return PKVM_IOMMU_FAULT_UNKNOWN;
 }
 
-/* Report a global error, except CMDQ_ERR, which smmu_synced() handles. */
+/* Report a global error, except CMDQ_ERR, which smmu_ack_cmdq_error() handles. */
 static bool smmu_gerror(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault)
 {
-	u32 gerrorn = smmu_read(iommu, ARM_SMMU_GERRORN);
-	u32 error = (smmu_read(iommu, ARM_SMMU_GERROR) ^ gerrorn) &
-		    GERROR_ERR_MASK & ~GERROR_CMDQ_ERR;
+	struct hyp_smmu *smmu = to_smmu(iommu);
+	u32 gerrorn, error;
 
+	hyp_spin_lock(&smmu->gerror_lock);
+	gerrorn = smmu_read(iommu, ARM_SMMU_GERRORN);
+	error = (smmu_read(iommu, ARM_SMMU_GERROR) ^ gerrorn) &
+		GERROR_ERR_MASK & ~GERROR_CMDQ_ERR;
+	if (error)
+		smmu_write(iommu, gerrorn ^ error, ARM_SMMU_GERRORN);
+	hyp_spin_unlock(&smmu->gerror_lock);
 	if (!error)
 		return false;
 
-	smmu_write(iommu, gerrorn ^ error, ARM_SMMU_GERRORN);
 	*fault = (struct pkvm_iommu_fault) {
 		.reason		= PKVM_IOMMU_FAULT_HARDWARE,
 		.address	= error,
@@ -629,5 +710,6 @@ PKVM_IOMMU_BACKEND(smmu_v3) = {
 	.stream_prepare	= smmu_stream_prepare,
 	.stream_set	= smmu_stream_set,
 	.invalidate	= smmu_invalidate,
+	.wait		= smmu_wait_ticket,
 	.fault		= smmu_fault,
 };

@@ -238,13 +238,13 @@ static int virtio_flush(struct pkvm_iommu *iommu)
 	wmb();
 	virtio_write(iommu, QUEUE_REQUEST, VIRTIO_MMIO_QUEUE_NOTIFY);
 	if (!pkvm_iommu_wait(le16_to_cpu(READ_ONCE(q->used.idx)) == idx))
-		pkvm_iommu_lost_command(iommu);
+		pkvm_iommu_lost_command();
 	/* Read the answers after the index, and before anything that relies on them. */
 	mb();
 
 	ret = virtio_answers(virtio);
 	if (ret == -EPROTO)
-		pkvm_iommu_lost_command(iommu);
+		pkvm_iommu_lost_command();
 	virtio->done = idx;
 	virtio->nr = 0;
 
@@ -442,7 +442,7 @@ static int virtio_stream_set(struct pkvm_iommu *iommu, u32 sid,
 	req->attach.endpoint = cpu_to_le32(sid);
 	ret = virtio_flush(iommu);
 	if (ret && !attach)
-		pkvm_iommu_lost_command(iommu);
+		pkvm_iommu_lost_command();
 
 	return ret;
 }
@@ -476,20 +476,22 @@ static int virtio_map(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *
 	return ret;
 }
 
-static void virtio_invalidate(struct pkvm_iommu *iommu,
-			      const struct pkvm_iommu_domain *domain, u64 addr, u64 size)
+static u64 virtio_invalidate(struct pkvm_iommu *iommu,
+			     const struct pkvm_iommu_domain *domain, u64 addr, u64 size)
 {
 	union virtio_req *req;
 
 	if (!size)
-		return;
+		return 0;
 
 	/* The range has whole mappings, and holes, which are allowed (5.13.6.6). */
 	req = virtio_add(iommu, VIRTIO_IOMMU_T_UNMAP, domain);
 	req->map.virt_start = cpu_to_le64(addr);
 	req->map.virt_end = cpu_to_le64(addr + size - 1);
 	if (virtio_flush(iommu))
-		pkvm_iommu_lost_command(iommu);
+		pkvm_iommu_lost_command();
+
+	return 0;
 }
 
 static void virtio_read_fault(const struct virtio_iommu_fault *event,
