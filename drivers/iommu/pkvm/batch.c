@@ -256,7 +256,7 @@ static int batch_send(struct pkvm_iommu_batch *batch)
 		size = batch->size;
 		ret = batch_call(batch, &pages_needed);
 		no_progress = batch->size < size ? 0 : no_progress + 1;
-		if (ret != -ENOMEM || no_progress == PKVM_IOMMU_TOPUP_TRIES)
+		if (ret != -ENOMEM || no_progress >= PKVM_IOMMU_TOPUP_TRIES)
 			continue;
 		if (!topups++)
 			pkvm_iommu_reclaim_disable();

@@ -124,6 +124,10 @@ static struct page * __init boot_alloc(unsigned int order, gfp_t zone)
 	return alloc_pages(gfp, order);
 }
 
+/*
+ * Text of enum pkvm_iommu_refusal. Init modules print the reasons of their own. The
+ * specification in the selftests, spec-boot.c, knows the last reason, too.
+ */
 static const char * __init refusal_name(u64 why)
 {
 	static const char * const names[] __initconst = {
@@ -136,6 +140,8 @@ static const char * __init refusal_name(u64 why)
 		[PKVM_IOMMU_REFUSE_MMIO]	= "registers too small, or not the host's",
 		[PKVM_IOMMU_REFUSE_AUDIT]	= "EL2 maps something that the host can reach",
 	};
+
+	BUILD_BUG_ON(ARRAY_SIZE(names) != PKVM_IOMMU_REFUSE_AUDIT + 1);
 
 	return why < ARRAY_SIZE(names) ? names[why] : "unknown reason";
 }
@@ -266,6 +272,9 @@ static void __init share_run_lists(void)
 	unsigned int order;
 	struct page *page;
 
+	/* Whole lists fill whole pages. */
+	BUILD_BUG_ON(PAGE_SIZE % sizeof(*pkvm_iommu_run_lists) &&
+		     sizeof(*pkvm_iommu_run_lists) % PAGE_SIZE);
 	size += PKVM_IOMMU_TEST_RUN_LIST_SIZE;
 	order = get_order(size);
 	page = boot_alloc(order, __GFP_ZERO);

@@ -57,6 +57,10 @@ static bool report_to_handler(struct pkvm_iommu_stream *stream, u64 info, u64 ad
 	return !report_iommu_fault(stream->domain, stream->dev, address, flags);
 }
 
+/*
+ * Log a fault, unless a handler of the domain has dealt with it. One rate limit covers
+ * all IOMMUs. Tests look for the words "was refused a", and the README quotes the line.
+ */
 static void report_fault(struct pkvm_iommu_dev *pdev, u64 info, u64 address)
 {
 	static DEFINE_RATELIMIT_STATE(rs, DEFAULT_RATELIMIT_INTERVAL,
