@@ -48,10 +48,14 @@ static bool topup(uint64_t n)
 
 static void *run_mapper(void *arg)
 {
+	/* Long enough for the page to be mapped nowhere now and then. */
+	const struct timespec pause = { .tv_nsec = 1000000 };
 	struct mapper *m = arg;
 	struct td_res res;
 
 	while (!stop) {
+		if (m->mapped % 8 == 7)
+			nanosleep(&pause, NULL);
 		res = map(m->domain, IOVA, target, PAGE);
 		if (!res.err) {
 			m->mapped++;

@@ -58,7 +58,8 @@ static void try_map(struct walker *w, uint64_t iova)
 	for (i = 0; i < runs; i++)
 		args[4 + i] = PKVM_IOMMU_RUN(some_page(w), 1);
 	err = try(w, res, args, errors);
-	if (res[1] > runs * PAGE || (!err && !res[1]))
+	/* Without an error it may be 0, because others unmap in the same place. */
+	if (res[1] > runs * PAGE)
 		wrong(w, "an impossible size");
 	if (err == -ENOMEM && !feed(w, res[2]))
 		return;
