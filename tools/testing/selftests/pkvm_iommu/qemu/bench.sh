@@ -25,11 +25,14 @@ SMMU=9050000				# its registers on QEMU's machine
 # would stay pending, and QEMU's clock would run ahead of the instructions.
 measure() {
 	MEM=$2
-	(MACHINE=${6:-$MACHINE} && boot "bench-$1" "-icount shift=4,sleep=off ${5:-}" \
+	(MACHINE=${6:-$MACHINE} && boot "bench-$1" "$ICOUNT ${5:-}" \
 		"pkvm_test=${4:-bench} initramfs_async=0 $3" 300) || :
-	grep -q "^# exit ${4:-bench} 0$" "$LOGS/bench-$1.tap" ||
+	m_program=${4:-bench}
+	grep -q "^# exit ${m_program%%:*} 0$" "$LOGS/bench-$1.tap" ||
 		die "${4:-bench} did not run to its end: $LOGS/bench-$1.tap"
 	case ${4:-bench} in
+	mapscale*)	m_want="scale-syscall scale-hypercall scale-4K scale-64K" ;;
+	diskreads*)	m_want=reads ;;
 	mapbench)	m_want=$(for m_size in $SIZES; do echo "map-$m_size unmap-$m_size"; done) ;;
 	*)		m_want="donate-none donate-some seal shadow-bytes" ;;
 	esac
@@ -48,6 +51,51 @@ readable() {
 	case $(value "$1" "$2") in
 	'' | *[!0-9]*)	die "no figure for $2: $LOGS/bench-$1.tap" ;;
 	esac
+}
+
+# Two CPUs that run at the same time, native and ours one after the other. A program
+# counts the pairs of map and unmap by one thread and by two, in turns; and, to compare,
+# system calls and hypercalls that do nothing. The machine has to be idle.
+scale_table() {
+	for st_mode in strict lazy; do
+		st_append="iommu.passthrough=0"
+		[ $st_mode = strict ] || st_append="$st_append iommu.strict=0"
+		(ICOUNT="" SMP=2
+		measure scale-$st_mode-off 1G "pkvm_iommu=off $st_append" mapscale
+		measure scale-$st_mode-on 1G "$st_append" mapscale) || exit 1
+	done
+	printf '%-58s %9s %9s %9s\n' "pairs in a second: two CPUs, in percent of one" native pKVM \
+		"at least"
+	printf '%-58s %9d %9d %9s\n' \
+		"system calls that do nothing" "$(value scale-strict-off scale-syscall)" \
+		"$(value scale-strict-on scale-syscall)" - \
+		"hypercalls that do nothing" "$(value scale-strict-off scale-hypercall)" \
+		"$(value scale-strict-on scale-hypercall)" -
+	for st_mode in strict lazy; do
+		for st_size in 4K 64K; do
+			awk -v text="DMA, $st_mode, $st_size" \
+				-v off="$(value scale-$st_mode-off scale-$st_size)" \
+				-v on="$(value scale-$st_mode-on scale-$st_size)" \
+				-v least="$([ $st_mode = strict ] && echo 160 || echo 180)" 'BEGIN {
+			least = off - 10 > least ? off - 10 : least
+			printf "%-58s %9d %9d %9d%s\n", text, off, on, least,
+				(on < least) ? sprintf("  <== missed by %d", least - on) : "" }'
+		done
+	done
+}
+
+# Random reads by two CPUs from an NVMe disk with four queues, strict. QEMU answers them
+# from nothing, in a thread of its own.
+disk_table() {
+	(ICOUNT="" SMP=2
+	dt_disk="-drive if=none,id=null,driver=null-co,read-zeroes=on,size=1G
+		-device nvme,serial=bench,drive=null,max_ioqpairs=4"
+	measure disk-off 1G "pkvm_iommu=off iommu.passthrough=0" diskreads:nvme0n1 "$dt_disk"
+	measure disk-on 1G "iommu.passthrough=0" diskreads:nvme0n1 "$dt_disk") || exit 1
+	dt_off=$(value disk-off reads)
+	dt_on=$(value disk-on reads)
+	printf '%-58s %9d %9d %8d%%\n' "random reads in a second, NVMe, 2 CPUs: native, pKVM" \
+		"$dt_off" "$dt_on" $((100 * dt_on / dt_off))
 }
 
 # line TEXT OFF ON LIMIT: print a line; fails if ON - OFF is above LIMIT.
@@ -132,13 +180,62 @@ counted() {
 	shift 2
 	awk -v size="$c_size" -v sizes="$*" '
 		BEGIN { n = split(sizes, name, " ") }
+		$1 == "lock" { next }
+		{ rows = NR }
 		NF == 4 && $1 > 0 && name[NR] == size {
 			printf "%.2f %s %.0f\n", $2 / $1,
 				$3 == "-" ? $3 : sprintf("%.2f", $3 / $1), $4 / $1
 			found = 1
 		}
-		END { exit !(found && NR == n) }' "$LOGS/bench-$c_name.count" ||
+		END { exit !(found && rows == n) }' "$LOGS/bench-$c_name.count" ||
 		die "no counts for $c_size: $LOGS/bench-$c_name.count"
+}
+
+# serial_table NAME: instructions of the first benchmark, pairs of map and unmap of 4K,
+# with a lock held, by who can want the lock, and how many CPUs it keeps busy.
+serial_table() {
+	[ -n "$COUNT" ] || return 0
+	echo "Instructions of map and unmap, $1, 4K, with a lock held that can be wanted by"
+	printf '%-58s %9s %9s %9s\n' "" held "CPUs" "at most"
+	{
+		"${CROSS_COMPILE}nm" -S "$OBJ/vmlinux"
+		echo "pair $(value "$2" map-4K) $(value "$2" unmap-4K)"
+		cat "$LOGS/bench-$2.count"
+	} | awk '
+		# The high halves of addresses are compared as text: numbers have 53 bits.
+		function hex(s,   i, n) {
+			for (i = 1; i <= length(s); i++)
+				n = 16 * n + index("0123456789abcdef", substr(s, i, 1)) - 1
+			return n
+		}
+		function part(s) { return substr("0000000000000000" s, length(s) + 1) }
+		function low(s) { return hex(substr(s, 9)) }
+		NF == 4 && $4 ~ /^__kvm_nvhe_(host_mmu|pool_lock|domain_lock|hyp_smmus|pkvm_iommus|hyp_virtios)$/ {
+			at[$4] = part($1); size[$4] = hex($2); next
+		}
+		$1 == "pair" { pair = $2 + $3; next }
+		NF == 4 && $1 ~ /^[0-9]+$/ && !ops { ops = $1 }
+		# What is taken in one of a hundred operations belongs to something else.
+		$1 == "lock" && $2 == 1 && $4 > ops / 100 {
+			who = "in the same domain"
+			for (s in at) {
+				a = part($3)
+				if (substr(a, 1, 8) == substr(at[s], 1, 8) &&
+				    low(a) >= low(at[s]) && low(a) < low(at[s]) + size[s])
+					who = s ~ /smmu|iommu|virtio/ ? "behind the same IOMMU" : "anywhere"
+			}
+			held[who] += $5
+		}
+		END {
+			n = split("anywhere;behind the same IOMMU;in the same domain", name, ";")
+			split("0 120 250", most, " ")
+			for (i = 1; i <= n; i++) {
+				h = held[name[i]] / ops
+				printf "  %-56s %9.0f %9s %9d%s\n", "every CPU " name[i], h,
+					h ? sprintf("%.0f", pair / h) : "-", most[i],
+					(h > most[i]) ? sprintf("  <== missed by %.0f", h - most[i]) : ""
+			}
+		}'
 }
 
 # count_table MODE OFF ON
@@ -199,6 +296,7 @@ count_lines() {
 
 report() {
 	SMP=1			# for boot; icount has no use for more CPUs
+	ICOUNT="-icount shift=4,sleep=off"
 	measure off 1G pkvm_iommu=off
 	measure on 1G ""
 	measure on-more 2G ""
@@ -212,7 +310,7 @@ report() {
 		"$(value on seal)" "$(value on-more seal)" 10000000
 	echo
 	printf '%-58s %9s %9s %9s %9s\n' "bytes" "1 GiB" "2 GiB" added limit
-	line "shadow tables" "$(value on shadow-bytes)" "$(value on-more shadow-bytes)" 2202009
+	line "shadow tables and counts of pins" "$(value on shadow-bytes)" "$(value on-more shadow-bytes)" 2726297
 	echo
 	for b_what in table-bytes-pages table-bytes-blocks; do
 		readable on $b_what
@@ -230,7 +328,7 @@ report() {
 	measure map-off 1G "pkvm_iommu=off $b_append" mapbench "$(count map-off $SMMU)"
 	measure map-on 1G "$b_append" mapbench "$(count map-on $SMMU)"
 	measure lazy-off 1G "pkvm_iommu=off iommu.strict=0 $b_append" mapbench
-	measure lazy-on 1G "iommu.strict=0 $b_append" mapbench
+	measure lazy-on 1G "iommu.strict=0 $b_append" mapbench "$(count lazy-on $SMMU)"
 	echo "Guest instructions of dma_map_benchmark on an SMMUv3; native: pkvm_iommu=off"
 	echo
 	map_table strict map-off map-on
@@ -238,6 +336,9 @@ report() {
 	map_table lazy lazy-off lazy-on
 	echo
 	count_table strict map-off map-on
+	echo
+	serial_table strict map-on
+	serial_table lazy lazy-on
 	echo
 	virtio_boots
 	echo "The same on a virtio-iommu, of which QEMU's side is not counted"
@@ -252,6 +353,10 @@ report() {
 		map-off "SMMUv3, native" map-on "SMMUv3, pKVM" \
 		virtio-off "virtio-iommu, native" virtio-on "virtio-iommu, pKVM"
 	echo "Chart: build/bench.svg"
+	echo
+	scale_table
+	echo
+	disk_table
 	echo
 	echo "EL2 text added by the layer, bytes (without the test backend):"
 	b_hyp=arch/arm64/kvm/hyp/nvhe/iommu

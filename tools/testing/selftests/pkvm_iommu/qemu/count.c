@@ -3,7 +3,9 @@
  * QEMU plugin for bench.sh: what an operation of dma_map_benchmark makes EL2 and
  * the SMMU do. For each benchmark that ran, a line with: operations, hypercalls,
  * SMMU commands, instructions at EL2; from the start of the first operation to
- * that of the last, so that nothing else is counted.
+ * that of the last, so that nothing else is counted. Then, for each lock of EL2 that
+ * was taken in these operations, a line with "lock", the number of the benchmark, the
+ * address, how often it was taken, and the instructions until it was released.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -35,6 +37,55 @@ static bool found;
 static qemu_plugin_u64 el2;
 static FILE *out;
 
+/* With large system extensions, hyp_spin_lock() is LDADDA Ws, Wt, [Xn]. */
+#define LDADDA_MASK	0xffe0fc00
+#define LDADDA		0xb8a00000
+/* hyp_spin_unlock() is STADDLH Ws, [Xn]. */
+#define STADDLH_MASK	0xffe0fc1f
+#define STADDLH		0x7860001f
+
+#define LOCKS		64
+static struct lock {
+	uint64_t addr, since, times, held;
+} locks[LOCKS], last_locks[64][LOCKS];
+
+static struct lock *lock_at(uint64_t addr)
+{
+	struct lock *l = locks;
+
+	while (l < locks + LOCKS - 1 && l->addr && l->addr != addr)
+		l++;
+	l->addr = addr;
+	return l;
+}
+
+static void take(unsigned int cpu, uint32_t info, uint64_t vaddr, void *data)
+{
+	lock_at(vaddr)->since = qemu_plugin_u64_sum(el2);
+}
+
+static void release(unsigned int cpu, uint32_t info, uint64_t vaddr, void *data)
+{
+	struct lock *l = lock_at(vaddr);
+
+	if (l->since) {
+		l->times++;
+		l->held += qemu_plugin_u64_sum(el2) - l->since;
+	}
+	l->since = 0;
+}
+
+static void watch_lock(void *insn)
+{
+	uint32_t code = 0;
+
+	qemu_plugin_insn_data(insn, &code, sizeof(code));
+	if ((code & LDADDA_MASK) == LDADDA)
+		qemu_plugin_register_vcpu_mem_cb(insn, take, NO_REGISTERS, MEM_W, NULL);
+	if ((code & STADDLH_MASK) == STADDLH)
+		qemu_plugin_register_vcpu_mem_cb(insn, release, NO_REGISTERS, MEM_W, NULL);
+}
+
 static void begin_run(unsigned int cpu, void *data)
 {
 	runs++;
@@ -46,8 +97,11 @@ static void begin_op(unsigned int cpu, void *data)
 	if (!runs || runs > 64)
 		return;
 	now[EL2] = qemu_plugin_u64_sum(el2);
-	if (!now[OPS])
+	if (!now[OPS]) {
 		memcpy(first[runs - 1], now, sizeof(now));
+		memset(locks, 0, sizeof(locks));
+	}
+	memcpy(last_locks[runs - 1], locks, sizeof(locks));
 	memcpy(last[runs - 1], now, sizeof(now));
 	now[OPS]++;
 }
@@ -102,9 +156,11 @@ static void translate(uint64_t id, void *tb)
 	for (i = 0; i < n; i++) {
 		void *insn = qemu_plugin_tb_get_insn(tb, i);
 
-		if (hyp)
+		if (hyp) {
 			qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, INLINE_ADD_U64,
 									    el2, 1);
+			watch_lock(insn);
+		}
 		if (arg[SMMU])
 			qemu_plugin_register_vcpu_mem_cb(insn, store, NO_REGISTERS, MEM_W, NULL);
 	}
@@ -122,6 +178,15 @@ static void report(uint64_t id, void *data)
 				fprintf(out, "%" PRIu64 " ", last[i][j] - first[i][j]);
 		}
 		fputs("\n", out);
+	}
+	for (i = 0; found && i < runs && i < 64; i++) {
+		struct lock *l = last_locks[i];
+
+		for (; l < last_locks[i] + LOCKS && l->addr; l++) {
+			if (l->times)
+				fprintf(out, "lock %zu %" PRIx64 " %" PRIu64 " %" PRIu64 "\n",
+					i + 1, l->addr - offset, l->times, l->held);
+		}
 	}
 	fclose(out);
 }

@@ -24,6 +24,7 @@ void qemu_plugin_register_atexit_cb(uint64_t id, void (*cb)(uint64_t id, void *d
 size_t qemu_plugin_tb_n_insns(const void *tb);
 uint64_t qemu_plugin_tb_vaddr(const void *tb);
 void *qemu_plugin_tb_get_insn(const void *tb, size_t i);
+size_t qemu_plugin_insn_data(const void *insn, void *dest, size_t len);
 void *qemu_plugin_get_hwaddr(uint32_t info, uint64_t vaddr);
 uint64_t qemu_plugin_hwaddr_phys_addr(const void *addr);
 qemu_plugin_mem_value qemu_plugin_mem_get_value(uint32_t info);
