@@ -150,16 +150,26 @@ our_htmldocs() {
 	no_warning docs
 }
 
-# clang_too_old: why clang cannot build this kernel, if it cannot.
-clang_too_old() {
-	if ! command -v clang >/dev/null || ! command -v ld.lld >/dev/null; then
-		echo "clang and lld are not installed"
+# kernel_clang: LLVM= for the kernel's make, for a clang that can build this kernel.
+kernel_clang() {
+	kc_min=$("$(tree)/scripts/min-tool-version.sh" llvm)
+	for kc_version in "" -19; do
+		command -v "clang$kc_version" >/dev/null || continue
+		command -v "ld.lld$kc_version" >/dev/null || continue
+		kc_have=$("clang$kc_version" -dumpversion)
+		[ "$(printf '%s\n' "$kc_min" "$kc_have" | sort -V | head -n 1)" = "$kc_min" ] ||
+			continue
+		echo "${kc_version:-1}"
 		return
-	fi
-	ct_min=$("$(tree)/scripts/min-tool-version.sh" llvm)
-	ct_have=$(clang -dumpversion)
-	[ "$(printf '%s\n' "$ct_min" "$ct_have" | sort -V | head -n 1)" = "$ct_min" ] ||
-		echo "Linux needs clang $ct_min, this is $ct_have"
+	done
+	return 1
+}
+
+# Skipped tests count as failed here: herd7 has to be there.
+litmus_tests() {
+	lt_out=$(DEBIAN_MIRROR=$("$TOOLS/setup.sh" mirror) "$RUNNER/litmus/litmus.sh" fetch) || { echo "$lt_out"; return 1; }
+	echo "$lt_out"
+	! echo "$lt_out" | grep -q '# SKIP'
 }
 
 # nightly_rows [STEP...]: only these
@@ -196,12 +206,12 @@ nightly_rows() {
 	fi
 	nightly_row gcc-w1 "gcc W=1 warns of nothing of ours" \
 		fresh_directories w1 W=1 || :
-	ct=$(clang_too_old)
-	if [ -z "$ct" ]; then
+	if nr_llvm=$(kernel_clang); then
 		nightly_row clang "clang W=1 warns of nothing of ours" \
-			fresh_directories clang LLVM=1 W=1 || :
+			fresh_directories clang LLVM="$nr_llvm" W=1 || :
 	else
-		skip_row clang "clang W=1 warns of nothing of ours" "$ct"
+		skip_row clang "clang W=1 warns of nothing of ours" \
+			"no clang that can build Linux is installed"
 	fi
 	if command -v sparse >/dev/null; then
 		nightly_row sparse "sparse warns of nothing of ours" \
@@ -210,6 +220,8 @@ nightly_rows() {
 		skip_row sparse "sparse warns of nothing of ours" "sparse is not installed"
 	fi
 
+	nightly_row litmus "herd7 agrees with the litmus tests of the lock-free rules" \
+		litmus_tests || :
 	nightly_row random "make check with random seeds, $NIGHTLY_MINUTES minutes" \
 		random_check || :
 	nightly_row mutants "make check notices every mutant" all_mutants || :

@@ -9,6 +9,7 @@
 #   setup.sh			all of it
 #   setup.sh packages	only the part that needs root
 #   setup.sh nightly	packages that only `make nightly` uses
+#   setup.sh mirror		print the Debian mirror of this machine
 #   setup.sh remove		remove the cache
 
 # shellcheck source=lib.sh
@@ -17,7 +18,10 @@
 PACKAGES="make gcc libc6-dev flex bison bc libssl-dev libelf-dev ccache cpio
 	gzip xz-utils rsync python3 perl patch device-tree-compiler
 	gcc-aarch64-linux-gnu libc6-dev-arm64-cross git"
-NIGHTLY_PACKAGES="python3-sphinx python3-yaml sparse clang lld llvm libclang-rt-dev"
+# Both versions of clang: that of the release has the library for the fuzzers, and the
+# other one can build Linux.
+NIGHTLY_PACKAGES="python3-sphinx python3-yaml sparse clang libclang-rt-dev
+	clang-19 lld-19 llvm-19"
 QEMU_MIN=10
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 APT=$CACHE/apt
@@ -225,6 +229,9 @@ nightly)
 	PACKAGES=$NIGHTLY_PACKAGES
 	setup_packages
 	;;
+mirror)
+	mirror
+	;;
 remove)
 	case $CACHE in
 	*/pkvm-iommu)	rm -rf "$CACHE" ;;
@@ -232,6 +239,6 @@ remove)
 	esac
 	;;
 *)
-	die "usage: setup.sh [packages|nightly|remove]"
+	die "usage: setup.sh [packages|nightly|mirror|remove]"
 	;;
 esac
