@@ -61,7 +61,7 @@ build() { make -s -C "$HERE" TREE="$TREE" "$@"; }
 
 # Mainly races, which switch CPUs before each access to memory: see access.c.
 races() {
-	for config in two-level noncoherent-s1 mixed-coherency; do
+	for config in two-level slow-queue noncoherent-s1 mixed-coherency lost-sync virtio-lost; do
 		row "races-$config" "$O/walk-race" --races --config "$config" --seed "$SEED" \
 			--steps $((STEPS / 6)) --save "$O/races-$config.trace"
 	done

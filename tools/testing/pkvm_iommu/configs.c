@@ -16,6 +16,14 @@ const struct config configs[] = {
 	{ .name = "virtio", .ia = 40, .scenario = replay_in_between, .nr_virtio = 1, .virtio = { {
 		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
 		.polls = true } } },
+	{ .name = "slow-queue", .ia = 36, .nr = 1, .smmu = { {
+		AT(0x9050000), .two_level = true, .sid_bits = 16, .cmdq_bits = 6, .evtq_bits = 7,
+		.s1 = true, .s2 = true, .coherent = true, .oas = 44, .pauses = 2 } } },
+	{ .name = "lost-sync", .ia = 36, .nr = 1, .expect = LOST, .smmu = { {
+		AT(0x9050000), .two_level = true, .sid_bits = 16, .cmdq_bits = 6, .evtq_bits = 7,
+		.s1 = true, .s2 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "virtio-lost", .ia = 36, .nr_virtio = 1, .expect = LOST, .virtio = { {
+		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16 } } },
 	{ .name = "virtio-many", .ia = 40, .nr_virtio = 2, .tests = 1, .virtio = {
 		{ VAT(0x9080e00), .endpoints = 1000, .no_ranges = true, .no_mmio = true,
 		  .latency = 1 },
@@ -63,8 +71,6 @@ const struct config configs[] = {
 	{ .name = "fetch-errors", .ia = 36, .nr = 1, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44,
 		.fetch_errors = 20, .latency = 2 } } },
-	{ .name = "lost-sync", .ia = 36, .nr = 1, .expect = LOST, .smmu = { {
-		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44 } } },
 	{ .name = "dead-gbpa", .ia = 36, .nr = 2, .expect = TIMEOUT, .smmu = {
 		{ AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44, .dead_gbpa = true },
 		{ AT(0x9070000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
@@ -96,8 +102,6 @@ const struct config configs[] = {
 	{ .name = "virtio-smmu-s1", .ia = 36, .nr = 1, .nr_virtio = 1, .smmu = { {
 		AT(0x9050000), SMALL, .s1 = true, .oas = 40 } }, .virtio = { {
 		VAT(0x9080e00), .endpoints = 600, .input_bits = 52, .tag_bits = 10 } } },
-	{ .name = "virtio-lost", .ia = 36, .nr_virtio = 1, .expect = LOST, .virtio = { {
-		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16 } } },
 	{ .name = "virtio-hangs", .ia = 36, .nr_virtio = 2, .expect = TIMEOUT, .virtio = {
 		{ VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
 		  .lie = RESET_HANGS },

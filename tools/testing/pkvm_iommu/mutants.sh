@@ -34,7 +34,7 @@ mkdir -p "$O"
 # consequences of a missing lock.
 rm -rf "$O/src" "$O/unasserted"
 cp -Rp "$SRC" "$O/unasserted"
-sed -i '/^[[:blank:]]*hyp_assert_lock_held(/d' "$O/unasserted"/*.c
+sed -i '/^[[:blank:]]*hyp_assert_lock_held(/d' "$O/unasserted"/*.c "$O/unasserted"/backends/*.c
 cp -Rp "$SRC" "$O/src"
 build O="$O/base" EL2="$O/src" "$O/base/walk-opt" || {
 	cat "$O/log"
@@ -48,6 +48,9 @@ t0=$(date +%s)
 # shellcheck disable=SC2086
 if ! "$O/base/walk-opt" --steps "$STEPS" >"$O/log" 2>&1 ||
    ! "$O/base/walk-race" $RACE two-level >"$O/log" 2>&1 ||
+   ! "$O/base/walk-race" $RACE slow-queue >"$O/log" 2>&1 ||
+   ! "$O/base/walk-race" $RACE lost-sync >"$O/log" 2>&1 ||
+   ! "$O/base/walk-race" $RACE virtio-many --steps 80000 >"$O/log" 2>&1 ||
    ! "$O/base/walk-race" $RACE virtio --steps 150000 >"$O/log" 2>&1 ||
    ! "$O/base/virtio-opt" >"$O/log" 2>&1; then
 	cat "$O/log"
@@ -85,7 +88,12 @@ while IFS='	' read -r name file expr; do
 	progs=walk-opt
 	[ "${file##*/}" != virtio.c ] || progs="virtio-opt walk-opt"
 	race_config=two-level
-	case $name in race-virtio-*|race-weak-virtio-*) race_config="virtio --steps 150000" ;; esac
+	case $name in
+	race-virtio-*|race-weak-virtio-*) race_config="virtio --steps 150000" ;;
+	race-late-*|race-weak-late-*) race_config=slow-queue ;;
+	race-lost-*) race_config=lost-sync ;;
+	race-several-*) race_config="virtio-many --steps 80000" ;;
+	esac
 	case $name in race-*) progs=walk-race ;; esac
 	# shellcheck disable=SC2046,SC2086
 	if ! build O="$O/mut" EL2="$O/src" $(printf "$O/mut/%s " $progs); then

@@ -103,6 +103,7 @@ bool is_virtio(u64 id);
 /* Do an ACT_EVENT. Returns false if the queue has no room for it. */
 bool make_event(const struct act *a);
 void check_all(bool thorough);
+void check_race(bool thorough);
 
 /* The fault that an ACT_EVENT has to lead to. */
 struct spec_fault event_fault(const struct act *a);

@@ -137,6 +137,23 @@ static bool has_word(struct watch *w, int index)
 	return w->kind != CDS || index / 8 == w->base % ENV_PAGE / 64;
 }
 
+/*
+ * A word becomes valid: an older valid value must not be cached any more (IHI 0070, 3.21.1,
+ * break-before-make). Bits 58 to 55 belong to software.
+ */
+static void check_broken(struct smmu *s, struct watch *w, int index, u64 val)
+{
+	u64 addr = w->base + index * BIT(level_shift(w->level));
+	int i;
+
+	for (i = 0; (val & 1) && i < w->nr_stale; i++) {
+		if (w->stale[i].index == index && (w->stale[i].val & 1) &&
+		    (w->stale[i].val ^ val) & ~(15 * BIT(55)))
+			fail("smmu %d: %#llx is mapped, but may have an older translation", s->id,
+			     (unsigned long long)addr);
+	}
+}
+
 /* Add the current contents to the values that the SMMU may have read or cached. */
 void observe_watch(struct smmu *s, struct watch *w)
 {
@@ -160,8 +177,10 @@ void observe_watch(struct smmu *s, struct watch *w)
 			w->seen[v][i] = now[v][i];
 			if (s->c.coherent)
 				w->seen[1][i] = now[v][i];
-			if (w->kind == TABLE)
+			if (w->kind == TABLE) {
 				follow(s, w, i, now[v][i]);
+				check_broken(s, w, i, now[v][i]);
+			}
 		}
 	}
 }

@@ -123,6 +123,7 @@ struct smmu {
 	int nr_cds;
 	bool boot_config, boot_tlb, boot_el2;	/* stale since before boot */
 	bool cmd_error;
+	int dying;			/* commands that it still takes, plus 1; 0: it lives */
 	bool strtab;		/* the table is set up and watched */
 };
 

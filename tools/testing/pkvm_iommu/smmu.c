@@ -87,6 +87,12 @@ static void consume(struct smmu *s)
 		u64 pa = base + (cons & (BIT(bits) - 1)) * 16;
 
 		REG(s, CMDQ_CONS) = cons;
+		if (s->c.pauses && !smmu_random(s->c.pauses))
+			return;
+		if (s->dying && !--s->dying) {
+			s->c.dead_sync = true;
+			return;
+		}
 		check_owned(s, pa, "command queue");
 		memcpy(&c, (char *)(s->c.coherent ? env_cpu(pa & ~4095ULL) : env_poc(pa & ~4095ULL)) +
 		       pa % 4096, sizeof(c));
@@ -274,7 +280,7 @@ static void reg_write(struct smmu *s, u32 reg, u64 val)
 	if (reg == IRQ_CTRL && val && s->c.msi &&
 	    (REG(s, GERROR_IRQ_CFG0) | REG(s, EVTQ_IRQ_CFG0)) & MSI_ADDR)
 		fail("smmu %d: interrupts enabled that write to memory", s->id);
-	if (reg == CMDQ_PROD && !s->c.latency)
+	if (reg == CMDQ_PROD && !s->c.latency && !s->c.pauses)
 		consume(s);
 }
 
@@ -341,7 +347,8 @@ int smmu_add(const struct smmu_config *config)
 
 void smmu_break_sync(int id, bool broken)
 {
-	smmus[id].c.dead_sync = broken;
+	smmus[id].c.dead_sync = false;
+	smmus[id].dying = broken ? 1 + smmu_random(8) : 0;
 }
 
 void smmu_mmio_taken(u64 base, u64 size)

@@ -31,6 +31,7 @@ struct smmu_config {
 	unsigned int sid_bits, oas, cmdq_bits, evtq_bits;
 	unsigned int latency;		/* register reads until a request is done */
 	unsigned int fetch_errors;	/* one per this many commands; 0: never */
+	unsigned int pauses;		/* stop for a while, once in this many commands; 0: never */
 	uint32_t idr0_flip, idr1_set;	/* features that cannot be isolated */
 	bool no_gran4k;
 	bool dead_gbpa, dead_cr0, dead_irq, dead_sync;	/* never acknowledges */
@@ -46,7 +47,7 @@ enum smmu_result {
 };
 
 int smmu_add(const struct smmu_config *config);
-void smmu_break_sync(int id, bool broken);	/* takes effect at once */
+void smmu_break_sync(int id, bool broken);	/* takes effect at once, or a little later */
 
 /* Called by the environment. */
 uint64_t smmu_mmio(uint64_t pa, bool write, uint64_t val, int size);

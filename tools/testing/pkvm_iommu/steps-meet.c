@@ -2,10 +2,12 @@
 /*
  * Races in which what has to meet does: a page is mapped in a domain that one IOMMU
  * has no stream of, or one; then that stream comes or goes while the page is unmapped,
- * mapped again, and given away (see has_streams() in backend.c). Or a domain is freed
+ * mapped again, and given away (see domain_iommus() in backend.c). Or a domain is freed
  * while others begin to use it (see domain.c). Or events of devices while the host
  * takes them.
  */
+#include <errno.h>
+
 #include <linux/pkvm_iommu.h>
 
 #include "runner.h"
@@ -143,6 +145,294 @@ static bool meet_free(const struct meeting *m)
 	return act_group(acts, nr) <= 0;
 }
 
+/* A revocation finds a domain with runs to flush, while the domain is freed. */
+static bool meet_revoke(const struct meeting *m)
+{
+	unsigned int group = 1 + below(1 << 30), n, nr = 2 + below(2);
+	struct act acts[MAX_RACE];
+	u64 res[3];
+
+	call(false, res, PKVM_IOMMU_UNMAP, m->domain, m->iova, 8 * ENV_PAGE, 0);
+	if (call(false, res, PKVM_IOMMU_MAP, m->domain, m->iova, 3,
+		 PKVM_IOMMU_RUN(m->pfn * ENV_PAGE, 1), 0) > 0)
+		return false;
+	/* So that all pages of the domain come back below. */
+	if (!do_reclaim(64))
+		return false;
+	call(false, res, PKVM_IOMMU_UNMAP, m->domain, m->iova, ENV_PAGE, PKVM_IOMMU_UNMAP_LAZY);
+	acts[0] = CALL(PKVM_IOMMU_DOMAIN_FREE, m->domain);
+	acts[1] = (struct act) { .kind = ACT_PAGE, .chance = noise(),
+				 .a = { ENV_DONATE_GUEST, m->pfn } };
+	acts[2] = CALL(PKVM_IOMMU_DOMAIN_FREE, m->domain);
+	for (n = 0; n < nr; n++) {
+		acts[n].cpu = n == 1;
+		acts[n].group = group;
+	}
+
+	/* EL2 does not write to the pages any more. */
+	return act_group(acts, nr) <= 0 && do_reclaim(64);
+}
+
+/* A page is mapped, and the next one is mapped already: both cannot be given away. */
+static bool meet_busy(const struct meeting *m)
+{
+	unsigned int group = 1 + below(1 << 30), n, nr = 2 + below(3);
+	struct act acts[MAX_RACE];
+	u64 res[3];
+
+	call(false, res, PKVM_IOMMU_UNMAP, m->domain, m->iova, 8 * ENV_PAGE, 0);
+	if (call(false, res, PKVM_IOMMU_MAP, m->domain, m->iova, 3,
+		 PKVM_IOMMU_RUN((m->pfn + 1) * ENV_PAGE, 1), 0) > 0)
+		return false;
+	for (n = 0; n < nr; n++) {
+		if (n % 2)
+			acts[n] = CALL(PKVM_IOMMU_MAP, m->domain, m->iova + n * ENV_PAGE, 3,
+				       PKVM_IOMMU_RUN(m->pfn * ENV_PAGE, 1));
+		else
+			acts[n] = CALL(PKVM_IOMMU_TOPUP, m->pfn, 2);
+		acts[n].cpu = n % 2;
+		acts[n].group = group;
+	}
+
+	return act_group(acts, nr) <= 0;
+}
+
+/* An empty table is freed for a block, and its page may go back to the host. */
+static bool meet_block(const struct meeting *m)
+{
+	unsigned int group = 1 + below(1 << 30), n = 0, nr = 5 + below(3);
+	u64 res[3], iova = m->iova & ~0x1fffffULL;
+	struct act acts[MAX_RACE];
+
+	call(false, res, PKVM_IOMMU_UNMAP, m->domain, iova, 0x200000, 0);
+	if (call(false, res, PKVM_IOMMU_MAP, m->domain, m->iova, 3,
+		 PKVM_IOMMU_RUN(m->pfn * ENV_PAGE, 1), 0) > 0)
+		return false;
+	call(false, res, PKVM_IOMMU_UNMAP, m->domain, m->iova, ENV_PAGE, 0);
+	/* Pages that are freed go back to the host at once. */
+	if (!do_reclaim(64))
+		return false;
+	acts[n++] = CALL(PKVM_IOMMU_MAP, m->domain, iova, 3, PKVM_IOMMU_RUN(WHOLE_BLOCK, 512));
+	while (n < nr) {
+		if (n < 4)
+			acts[n] = CALL(PKVM_IOMMU_RECLAIM);
+		else if (below(4))
+			acts[n] = CALL(PKVM_IOMMU_LOOKUP, m->domain, iova + below(512) * ENV_PAGE);
+		else
+			acts[n] = CALL(PKVM_IOMMU_UNMAP, m->domain, iova, 0x200000, 0);
+		n++;
+	}
+	for (n = 0; n < nr; n++) {
+		acts[n].cpu = n < 4 ? 0 : 1 + below(RACE_CPUS - 1);
+		acts[n].group = group;
+	}
+
+	return act_group(acts, nr) <= 0;
+}
+
+/* A block is mapped at two addresses, while a page of it changes its owner. */
+static bool meet_blocks(const struct meeting *m)
+{
+	unsigned int group = 1 + below(1 << 30), n, nr = 6 + below(5), mapped = below(3);
+	u64 res[3], at, iova = m->iova & ~0x3fffffULL, pfn = WHOLE_BLOCK / ENV_PAGE + below(512);
+	struct act acts[MAX_RACE], page[2];
+
+	for (n = 0; n < 2; n++)
+		page[n] = (struct act) { .kind = ACT_PAGE, .group = group,
+					 .a = { n ? ENV_RECLAIM_GUEST : ENV_DONATE_GUEST, pfn } };
+	call(false, res, PKVM_IOMMU_UNMAP, m->domain, iova, 0x400000, 0);
+	for (n = 0; n < mapped; n++) {
+		if (call(false, res, PKVM_IOMMU_MAP, m->domain, iova + n * 0x200000, 3,
+			 PKVM_IOMMU_RUN(WHOLE_BLOCK, 512), 0) > 0)
+			return false;
+	}
+	for (n = 0; n < nr; n++) {
+		at = iova + n % 2 * 0x200000;
+		if (n < 2)
+			acts[n] = page[n];
+		else if (below(2))
+			acts[n] = CALL(PKVM_IOMMU_UNMAP, m->domain, at, 0x200000, 0);
+		else
+			acts[n] = CALL(PKVM_IOMMU_MAP, m->domain, at, 3,
+				       PKVM_IOMMU_RUN(WHOLE_BLOCK, 512));
+		acts[n].cpu = n < 2 ? 0 : 1 + n % 2;
+		acts[n].group = group;
+	}
+	page[0].group = page[1].group = 0;
+	if (act_group(acts, nr) > 0 || act(&page[1], res) > 0)
+		return false;
+	/* No pin is left. */
+	if (call(false, res, PKVM_IOMMU_UNMAP, m->domain, iova, 0x400000, 0) > 0)
+		return false;
+
+	return act(&page[0], res) <= 0 && act(&page[1], res) <= 0;
+}
+
+/* Pages whose counts EL2 keeps in one word: one changes its owner, the others are mapped. */
+static bool meet_lanes(const struct meeting *m)
+{
+	unsigned int group = 1 + below(1 << 30), n, nr = 6 + below(5);
+	struct act acts[MAX_RACE], give = { .kind = ACT_PAGE, .a = { ENV_DONATE_GUEST } };
+	struct act back = { .kind = ACT_PAGE, .a = { ENV_RECLAIM_GUEST } };
+	u64 res[3], at, pfn = m->pfn & ~3ULL;
+
+	call(false, res, PKVM_IOMMU_UNMAP, m->domain, m->iova, 8 * ENV_PAGE, 0);
+	for (n = 0; n < nr; n++) {
+		acts[n] = n % 2 ? give : back;
+		at = n % 3;
+		if (n % 3 && below(2))
+			acts[n] = CALL(PKVM_IOMMU_UNMAP, m->domain, m->iova + at * ENV_PAGE, ENV_PAGE, 0);
+		else if (n % 3)
+			acts[n] = CALL(PKVM_IOMMU_MAP, m->domain, m->iova + at * ENV_PAGE, 3,
+				       PKVM_IOMMU_RUN((pfn + at) * ENV_PAGE, 1));
+		else
+			acts[n].a[1] = pfn;
+		acts[n].cpu = n % 3;
+		acts[n].group = group;
+	}
+	if (act_group(acts, nr) > 0)
+		return false;
+	/* No pin is left. */
+	if (call(false, res, PKVM_IOMMU_UNMAP, m->domain, m->iova, 8 * ENV_PAGE, 0) > 0)
+		return false;
+	for (n = 0; n < 3; n++) {
+		give.a[1] = back.a[1] = pfn + n;
+		if (act(&back, res) > 0 || act(&give, res) > 0 || act(&back, res) > 0)
+			return false;
+	}
+
+	return true;
+}
+
+/* A domain is flushed while more is unmapped lazily. */
+static bool meet_lazy(const struct meeting *m)
+{
+	unsigned int group = 1 + below(1 << 30), n, nr = 5 + below(3);
+	struct act acts[MAX_RACE];
+	u64 res[3];
+
+	if (call(false, res, PKVM_IOMMU_ATTACH, m->iommu, m->sid, m->domain) > 0)
+		return false;
+	call(false, res, PKVM_IOMMU_UNMAP, m->domain, m->iova, 8 * ENV_PAGE, 0);
+	if (call(false, res, PKVM_IOMMU_MAP, m->domain, m->iova, 3,
+		 PKVM_IOMMU_RUN(m->pfn * ENV_PAGE, 4), 0) > 0)
+		return false;
+	call(false, res, PKVM_IOMMU_UNMAP, m->domain, m->iova, ENV_PAGE, PKVM_IOMMU_UNMAP_LAZY);
+	for (n = 0; n < nr; n++) {
+		if (n % 2)
+			acts[n] = CALL(PKVM_IOMMU_FLUSH, m->domain);
+		else
+			acts[n] = CALL(PKVM_IOMMU_UNMAP, m->domain,
+				       m->iova + (n / 2 % 3 + 1) * ENV_PAGE, ENV_PAGE,
+				       PKVM_IOMMU_UNMAP_LAZY);
+		acts[n].cpu = n % 2;
+		acts[n].group = group;
+	}
+
+	return act_group(acts, nr) <= 0;
+}
+
+/* Domains are made at the same time, and a domain gets streams of two IOMMUs. */
+static bool meet_users(struct meeting *m)
+{
+	unsigned int group = 1 + below(1 << 30), n, nr = 4 + below(4), room = 0;
+	u64 res[3], ids[SPEC_DOMAINS], iommus[2] = { m->iommu, below(config->nr + config->nr_virtio) };
+	const struct spec_domain *d;
+	struct act acts[MAX_RACE];
+
+	for (d = spec.domain; d < spec.domain + SPEC_DOMAINS; d++)
+		room += !d->id;
+	for (n = 0; n < nr; n++) {
+		if (n < 2 && room > 8)
+			acts[n] = CALL(PKVM_IOMMU_DOMAIN_ALLOC);
+		else
+			acts[n] = CALL(n / 2 % 2 ? PKVM_IOMMU_ATTACH : PKVM_IOMMU_DETACH,
+				       iommus[n % 2], m->sid, m->domain);
+		acts[n].cpu = n % 2;
+		acts[n].group = group;
+	}
+	for (n = 0; n < SPEC_DOMAINS; n++)
+		ids[n] = spec.domain[n].id;
+	if (act_group(acts, nr) > 0)
+		return false;
+	for (n = 0; n < SPEC_DOMAINS; n++) {
+		if (spec.domain[n].id && spec.domain[n].id != ids[n] &&
+		    call(false, res, PKVM_IOMMU_DOMAIN_FREE, spec.domain[n].id) > 0)
+			return false;
+	}
+	if (call(false, res, PKVM_IOMMU_DOMAIN_FREE, m->domain) > 0)
+		return false;
+	for (n = 0; n < 2; n++) {
+		m->iommu = iommus[n];
+		if (!detach_all(m))
+			return false;
+	}
+
+	return call(false, res, PKVM_IOMMU_DOMAIN_FREE, m->domain) <= 0;
+}
+
+/* The host uses a domain that another CPU is about to make: it has the id that was freed last. */
+static bool meet_fresh(const struct meeting *m)
+{
+	unsigned int group = 1 + below(1 << 30), n, nr = 3 + below(4), room = 0;
+	const struct spec_domain *d;
+	struct act acts[MAX_RACE];
+	u64 res[3], id;
+
+	for (d = spec.domain; d < spec.domain + SPEC_DOMAINS; d++)
+		room += !d->id;
+	if (room < 8)
+		return true;
+	if (call(false, res, PKVM_IOMMU_DOMAIN_ALLOC))
+		return !ended;
+	id = res[1];
+	if (call(false, res, PKVM_IOMMU_DOMAIN_FREE, id))
+		return !ended;
+	for (n = 0; n < nr; n++) {
+		if (!n)
+			acts[n] = CALL(PKVM_IOMMU_DOMAIN_ALLOC);
+		else if (below(2))
+			acts[n] = CALL(PKVM_IOMMU_LOOKUP, id, m->iova);
+		else
+			acts[n] = CALL(PKVM_IOMMU_MAP, id, m->iova, 3,
+				       PKVM_IOMMU_RUN(m->pfn * ENV_PAGE, 1));
+		acts[n].cpu = n ? 1 + n % 2 : 0;
+		acts[n].group = group;
+	}
+	if (act_group(acts, nr) > 0)
+		return false;
+	call(false, res, PKVM_IOMMU_UNMAP, id, m->iova, ENV_PAGE, 0);
+	for (n = 0; n < 100 && !ended; n++) {
+		if (call(false, res, PKVM_IOMMU_DOMAIN_FREE, id) != -EAGAIN)
+			break;
+	}
+
+	return !ended;
+}
+
+/* CPUs invalidate as much as one batch of commands holds: a short queue has no room for two. */
+static bool meet_queue(const struct meeting *m)
+{
+	unsigned int group = 1 + below(1 << 30), n, nr = 3 + below(2);
+	u64 res[3], at, iova = m->iova & ~(128 * ENV_PAGE - 1);
+	struct act acts[MAX_RACE];
+
+	if (call(false, res, PKVM_IOMMU_ATTACH, m->iommu, m->sid, m->domain) > 0)
+		return false;
+	for (n = 0; n < nr; n++) {
+		at = iova + n * 32 * ENV_PAGE;
+		if (call(false, res, PKVM_IOMMU_UNMAP, m->domain, at, 32 * ENV_PAGE, 0) > 0 ||
+		    call(false, res, PKVM_IOMMU_MAP, m->domain, at + below(32) * ENV_PAGE, 3,
+			 PKVM_IOMMU_RUN(m->pfn * ENV_PAGE, 1), 0) > 0)
+			return false;
+		acts[n] = CALL(PKVM_IOMMU_UNMAP, m->domain, at, (31 + below(2)) * ENV_PAGE, 0);
+		acts[n].cpu = n;
+		acts[n].group = group;
+	}
+
+	return act_group(acts, nr) <= 0;
+}
+
 bool do_meet(void)
 {
 	struct meeting m = { .domain = some_own_domain(), .nr = 1 + below(4), .sid = below(16) };
@@ -162,6 +452,24 @@ bool do_meet(void)
 		return false;
 	if (!below(3))
 		return meet_free(&m);
+	if (!below(8))
+		return meet_busy(&m);
+	if (!below(4))
+		return meet_revoke(&m);
+	if (!below(8))
+		return meet_block(&m);
+	if (!below(4))
+		return meet_blocks(&m);
+	if (!below(6))
+		return meet_lanes(&m);
+	if (!below(6))
+		return meet_lazy(&m);
+	if (!below(6))
+		return meet_users(&m);
+	if (!below(6))
+		return meet_fresh(&m);
+	if (is_smmu(m.iommu) && !below(3))
+		return meet_queue(&m);
 	if (attached && call(false, res, PKVM_IOMMU_ATTACH, m.iommu, m.sid, m.domain) > 0)
 		return false;
 	call(false, res, PKVM_IOMMU_UNMAP, m.domain, m.iova, m.nr * ENV_PAGE, 0);

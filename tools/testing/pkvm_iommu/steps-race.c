@@ -9,9 +9,12 @@
 /* The objects that the CPUs race for: few, so that they collide. */
 struct hot {
 	u64 domain[2], iova, pfn, iommu, sid, list;
+	bool block;		/* some mappings are blocks */
+	bool whole;		/* some UNMAPs are as long as one batch of commands */
 	int allocs;		/* DOMAIN_ALLOC calls that the specification has room for */
 };
 
+#define BLOCK	0x200000ULL
 #define CALL(...)	(struct act) { .kind = ACT_CALL, .chance = noise(), .a = { __VA_ARGS__ } }
 
 static struct act hot_map(struct hot *h)
@@ -19,6 +22,9 @@ static struct act hot_map(struct hot *h)
 	struct act a = CALL(PKVM_IOMMU_MAP, h->domain[below(2)], h->iova + below(6) * ENV_PAGE, 3);
 	int i, nr = 1 + below(3);
 
+	if (h->block && below(2))
+		return CALL(PKVM_IOMMU_MAP, a.a[1], h->iova & ~(BLOCK - 1), 3,
+			    PKVM_IOMMU_RUN(WHOLE_BLOCK, 512));
 	for (i = 0; i < nr; i++)
 		a.a[4 + i] = PKVM_IOMMU_RUN((h->pfn + below(6)) * ENV_PAGE, 1 + below(2));
 	/* Each CPU in a part of the memory that no other CPU uses. */
@@ -26,7 +32,8 @@ static struct act hot_map(struct hot *h)
 		a.a[0] = PKVM_IOMMU_MAP_LIST;
 		memmove(&a.a[6], &a.a[4], nr * sizeof(a.a[0]));
 		a.a[4] = h->list++ * 32;
-		a.a[5] = below(4) ? nr : 1 + below(32);
+		/* EL2 maps 16 runs at a time, which a long UNMAP could tell apart. */
+		a.a[5] = below(4) ? nr : 1 + below(h->block || h->whole ? 16 : 32);
 	}
 
 	return a;
@@ -35,12 +42,17 @@ static struct act hot_map(struct hot *h)
 static struct act hot_act(struct hot *h)
 {
 	u64 domain = below(8) ? h->domain[below(2)] : PKVM_IOMMU_DOMAIN_IDENTITY;
-	u64 pfn = h->pfn + below(6);
+	u64 pfn = h->pfn + below(6), iommu = below(4) ? h->iommu : below(spec.nr_iommus);
 
 	switch (below(32)) {
 	case 0 ... 6:
 		return hot_map(h);
 	case 7 ... 13:
+		if (h->block && below(2))
+			return CALL(PKVM_IOMMU_UNMAP, h->domain[below(2)], h->iova & ~(BLOCK - 1),
+				    BLOCK, 0);
+		if (h->whole && below(4))
+			return CALL(PKVM_IOMMU_UNMAP, h->domain[below(2)], h->iova, 32 * ENV_PAGE, 0);
 		return CALL(PKVM_IOMMU_UNMAP, h->domain[below(2)], h->iova + below(6) * ENV_PAGE,
 			    (1 + below(6)) * ENV_PAGE, below(2) * PKVM_IOMMU_UNMAP_LAZY);
 	case 14:
@@ -48,13 +60,13 @@ static struct act hot_act(struct hot *h)
 			return CALL(PKVM_IOMMU_REPLAY, h->iommu, domain);
 		return CALL(PKVM_IOMMU_FLUSH, domain);
 	case 15 ... 17:
-		return CALL(PKVM_IOMMU_TOPUP, pfn, 1 + below(2));
+		return CALL(PKVM_IOMMU_TOPUP, pfn, 1 + below(4));
 	case 18:
 		return CALL(PKVM_IOMMU_RECLAIM);
 	case 19 ... 21:
-		return CALL(PKVM_IOMMU_ATTACH, h->iommu, h->sid + below(2), domain);
+		return CALL(PKVM_IOMMU_ATTACH, iommu, h->sid + below(2), domain);
 	case 22 ... 23:
-		return CALL(PKVM_IOMMU_DETACH, h->iommu, h->sid + below(2), domain);
+		return CALL(PKVM_IOMMU_DETACH, iommu, h->sid + below(2), domain);
 	case 24 ... 25:
 		return CALL(PKVM_IOMMU_DOMAIN_FREE, domain);
 	case 26:
@@ -76,7 +88,8 @@ static struct act hot_act(struct hot *h)
 
 bool do_race(void)
 {
-	struct hot h = { .iommu = below(spec.nr_iommus), .sid = below(64) };
+	struct hot h = { .iommu = below(spec.nr_iommus), .sid = below(64), .block = !below(4),
+			 .whole = !below(4) };
 	struct act acts[MAX_RACE];
 	unsigned int group = 1 + below(1 << 30), cpus = 2 + below(RACE_CPUS - 1);
 	int i, n = 0, nr = cpus + below(4);
@@ -97,8 +110,8 @@ bool do_race(void)
 	if (n == 1)
 		h.domain[1] = h.domain[0];
 	h.iova = some_iova() & ~(ENV_PAGE - 1);
-	if (h.iova >= smmu_limit - 16 * ENV_PAGE)
-		h.iova = smmu_limit - 16 * ENV_PAGE;
+	if (h.iova >= smmu_limit - 32 * ENV_PAGE)
+		h.iova = smmu_limit - 32 * ENV_PAGE;
 	h.pfn = host_page();
 	if (!h.pfn)
 		return true;

@@ -6,17 +6,17 @@
 # names file, function and text, so that it does not depend on line numbers.
 #
 #	make -C tools/testing/pkvm_iommu TREE=... O=... cov
-#	uncovered.sh O EL2		what "make cov" runs; STEPS= of each configuration
+#	uncovered.sh O EL2		what "make cov" runs; WALK_STEPS= of each configuration
 
 HERE=$(cd "$(dirname "$0")" && pwd)
 O=$1
 EL2=$2
-STEPS=${STEPS:-20000}
+WALK_STEPS=${WALK_STEPS:-20000}
 
 set -eu
 export LC_ALL=C
 find "$O/cov" -name '*.gcda' -exec rm {} +
-"$O/walk-cov" --seed 1 --steps "$STEPS" --no-shrink >"$O/cov/log" || {
+"$O/walk-cov" --seed 1 --steps "$WALK_STEPS" --no-shrink >"$O/cov/log" || {
 	tail -n 40 "$O/cov/log"
 	exit 1
 }
