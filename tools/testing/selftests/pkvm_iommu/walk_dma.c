@@ -126,6 +126,9 @@ static void check(struct walker *w, uint64_t iova, bool write)
 	enum nvme_result res;
 	bool reached;
 
+	/* Not the page of the queue, to which the device writes, at whatever address. */
+	if ((e.phys & ~(PAGE - 1)) == page_of(w, 1, CQ_PAGE))
+		return;
 	if (e.phys)
 		mem = memory_at(w, e.phys);
 	/* Write only to memory of this thread, which is always safe. */
@@ -261,9 +264,7 @@ void dma_step(struct walker *w)
 	domain = spec_domain_of(&w->spec, 0, w->nvme.sid);
 	if (prepare(w, domain)) {
 		iova = target(w, domain);
-		/* Not the page of the queue, to which the device writes. */
-		if ((iova & ~(PAGE - 1)) != WINDOW)
-			check(w, iova, below(w, 2) || !attached(w));
+		check(w, iova, below(w, 2) || !attached(w));
 		if (attached(w) && domain != PKVM_IOMMU_DOMAIN_IDENTITY)
 			again_unmapped(w, domain);
 		if (attached(w) && (domain == PKVM_IOMMU_DOMAIN_IDENTITY || below(w, 2)))
