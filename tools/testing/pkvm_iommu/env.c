@@ -52,7 +52,7 @@ unsigned int env_this_cpu;
  */
 static const char *const lock_order[] = {
 	"&host_mmu.lock", "&pkvm_pgd_lock", "&vm->lock", "&domain->lock",
-	"&domain_lock", "&iommu->lock", "&smmu->queue_lock", "&smmu->gerror_lock",
+	"&domain->flush_lock", "&domain_lock", "&iommu->lock", "&smmu->queue_lock", "&smmu->gerror_lock",
 	"&pool_lock", "&pool->lock",
 };
 /* The last of these locks is taken with none of the others held. */
@@ -61,12 +61,14 @@ static struct {
 	jmp_buf stop;
 	bool stoppable, stopped;
 	unsigned int taken;		/* locks, in the current call */
+	unsigned int relaxed;		/* turns of loops that wait, in the current call */
 	int locks[ARRAY_SIZE(lock_order)];
 } cpus[ENV_CPUS];
 #define this_cpu	(&cpus[env_this_cpu])
 
 /* Locks that one call takes at most. The work of a call is bounded: it takes far fewer. */
 #define LOCKS_MAX	100000
+#define RELAX_MAX	10000000
 
 static void __noreturn stop(bool rightly, const char *func)
 {
@@ -175,6 +177,15 @@ void env_unlock(struct env_lock *lock, const char *name)
 	this_cpu->locks[lock_rank(lock->held)]--;
 	lock->held = NULL;
 	if (env_yield)
+		env_yield(NULL);
+}
+
+void env_relax(void)
+{
+	weak_complete();
+	if (++this_cpu->relaxed > RELAX_MAX)
+		fail("the call does not end: it waits for ever");
+	if (env_yield && !env_atomic)
 		env_yield(NULL);
 }
 
@@ -687,6 +698,7 @@ int env_page_op(enum env_op op, u64 pfn)
 
 	this_cpu->stoppable = true;
 	this_cpu->taken = 0;
+	this_cpu->relaxed = 0;
 	if (setjmp(this_cpu->stop)) {
 		next_cpu();
 		return -EIO;
@@ -848,6 +860,7 @@ bool env_hvc(bool boot, const u64 *args, u64 *res)
 		ctxt.regs.regs[1 + i] = args[i];
 	this_cpu->stoppable = true;
 	this_cpu->taken = 0;
+	this_cpu->relaxed = 0;
 	if (setjmp(this_cpu->stop)) {
 		next_cpu();
 		return false;

@@ -513,13 +513,6 @@ void weak_complete(void)
 }
 
 /* A loop waits for others. */
-void env_relax(void)
-{
-	weak_complete();
-	if (weak_active && this && env_yield && !env_atomic)
-		env_yield(NULL);
-}
-
 void weak_lock(u64 released)
 {
 	weak_settle();

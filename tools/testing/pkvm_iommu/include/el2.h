@@ -334,6 +334,8 @@ ATOMIC_TYPE(atomic64, s64)
 #define atomic64_try_cmpxchg_release(v, o, n)	try_cmpxchg_release(&(v)->counter, o, n)
 #define atomic64_try_cmpxchg_relaxed(v, o, n)	try_cmpxchg_relaxed(&(v)->counter, o, n)
 
+#define rol64(word, shift)	((u64)(word) << ((shift) & 63) | (u64)(word) >> (-(shift) & 63))
+
 /* Bits; those of tools/include are not atomic. */
 #undef set_bit
 #undef clear_bit
