@@ -49,7 +49,7 @@
  * A call "waits for an IOMMU" if EL2 sends it commands and spins until they are
  * complete. Other calls go on meanwhile, but for these: calls that need the IOMMU itself
  * (%PKVM_IOMMU_ATTACH, %PKVM_IOMMU_DETACH, %PKVM_IOMMU_FAULT, %PKVM_IOMMU_REPLAY), if one
- * of them waits; calls for a domain that has streams behind an IOMMU without page tables;
+ * of them waits; calls for the same domain, if there is an IOMMU without page tables;
  * and all changes of the host's stage 2, if memory changes its owner. If a command of
  * ``__pkvm_iommu_call`` is not complete within a second, or two if the queue of the IOMMU
  * was full, the call does not return: EL2 panics, because a device could still reach
@@ -591,8 +591,7 @@ enum pkvm_iommu_op {
  * 0. Otherwise the x2 bytes are mapped, and stay so on an error. x2 is less than the size of
  * the runs also without an error, because the work of a call is bounded. To continue, take
  * what is mapped off the first runs and call with x3 advanced by x2. x2 can be 0 without an
- * error, if other CPUs unmap in the same place, or map or unmap blocks in the same domain,
- * meanwhile: repeat the call.
+ * error, if other CPUs map or unmap in the same place meanwhile: repeat the call.
  *
  * Context: does not wait for IOMMUs, except for those without page tables, where a block
  * takes the place of an empty table, and where something was unmapped and the invalidation
@@ -651,8 +650,9 @@ enum pkvm_iommu_op {
  * Partial progress: the x2 bytes are mapped, and stay so on an error. x2 is less than the size
  * of the runs also without an error, because the work of a call is bounded. To continue, take
  * what is mapped off the first runs and call with x3 advanced by x2. x2 can be 0 without an
- * error, if other CPUs unmap in the same place, or map or unmap blocks in the same domain,
- * meanwhile: repeat the call.
+ * error, if other CPUs map or unmap in the same place meanwhile: repeat the call. EL2 maps a
+ * few runs at a time, and other CPUs can find, and unmap, the first of them while it maps
+ * the others.
  *
  * Context: does not wait for IOMMUs, except for those without page tables, where a block
  * takes the place of an empty table, and where something was unmapped and the invalidation
@@ -673,8 +673,8 @@ enum pkvm_iommu_op {
  * With %PKVM_IOMMU_UNMAP_LAZY the call does not wait for that. Until the domain is flushed,
  * devices may still reach the memory, and it stays the host's. EL2 flushes the domain by
  * itself when it has too much to remember, before it refuses to let the memory change owner,
- * and before it maps something else at these I/O virtual addresses. Calls that remove a block
- * ignore the flag, and so do all calls where an IOMMU has no page tables.
+ * and before it maps something else at these I/O virtual addresses. Where an IOMMU has no
+ * page tables, the flag is ignored.
  *
  * Arguments:
  *

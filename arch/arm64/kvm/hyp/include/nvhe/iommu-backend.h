@@ -35,18 +35,19 @@
  *	zeroed, at an address that hardware can read
  * @lazy: ring of the runs that a lazy UNMAP removed, see lazy.c
  * @ops: the page table; domains have one even if no hardware walks it.
- *	host_mmu.lock guards that of the shadow, @lock that of other domains
- * @lock: guards @mapped and the page table
+ *	host_mmu.lock guards that of the shadow, @busy or @lock that of other domains
+ * @lock: guards @range_wanted; the page table if an IOMMU has none, see range.c
+ * @range_wanted: a call waits for bits of @busy
+ * @busy: addresses that calls own, see range.c
  * @mapped: bytes that are mapped
  * @attached: attached streams on all IOMMUs
  * @freeing: a PKVM_IOMMU_DOMAIN_FREE is under way; guarded by the lock of the domain
  *	table
  * @freed: PKVM_IOMMU_DOMAIN_FREE has freed all tables below this address
- * @blocks: invalidations for blocks and tables that are under way, see lazy.c
- * @flushes: flushes of the whole domain that have begun. @lock guards it and the next
- *	members; @lazy_first and @lazy_end are also read without it
+ * @flush_lock: guards the members to @lazy_slot, and what @lazy holds; @flushes, @flushed, @lazy_first and @lazy_end are
+ *	also read without it
+ * @flushes: flushes of the whole domain that have begun
  * @flushed: number of the last flush that is known to have completed
- * @block_flush: number of the first flush after a block or a table was removed
  * @lazy_first: runs that have left @lazy
  * @lazy_end: runs that were put into @lazy
  * @lazy_entries: page-table entries that the runs in @lazy had
@@ -67,14 +68,15 @@ struct pkvm_iommu_domain {
 	struct io_pgtable_ops		*ops;
 
 	hyp_spinlock_t			lock;
-	unsigned long			mapped;
+	bool				range_wanted;
+	atomic64_t			busy;
+	atomic64_t			mapped;
 	atomic_t			attached;
 	bool				freeing;
 	u64				freed;
-	atomic_t			blocks;
+	hyp_spinlock_t			flush_lock;
 	u64				flushes;
 	u64				flushed;
-	u64				block_flush;
 	u64				lazy_first;
 	u64				lazy_end;
 	unsigned int			lazy_entries;

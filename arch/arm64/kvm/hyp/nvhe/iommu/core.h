@@ -15,6 +15,7 @@
  *	shadow		identity domain; follows page ownership
  *	domain		table and life of domains
  *	lazy		flushes; runs that are unmapped but not flushed
+ *	range		addresses of a domain that a call owns
  *	pin		counts of mappings per page and block
  *	backends/KIND	hardware, one file for each kind
  *	test-backend	backend without hardware
@@ -28,17 +29,21 @@
  *
  *	host_mmu.lock
  *	pkvm_pgd_lock or the lock of a VM, as mem_protect.c takes them
- *	pkvm_iommu_domain::lock
+ *	pkvm_iommu_domain::lock, or addresses of a domain, see range.c
+ *	pkvm_iommu_domain::flush_lock
  *	pkvm_iommu::lock
  *	the lock of an IOMMU's queue, in its backend
  *	pool_lock
  *
  * The lock of the domain table is held by itself, or with that of the pool inside it.
- * MAP takes the domain's lock, and UNMAP this and then the lock of each queue in turn. MAP
- * takes host_mmu.lock before it refuses a page. While a CPU waits for an SMMU, it holds no
+ * MAP, UNMAP and LOOKUP own the addresses that they work on. UNMAP, and MAP where something
+ * was unmapped just before, take the lock of each queue in turn afterwards. MAP takes
+ * host_mmu.lock before it refuses a page. While a CPU waits for an SMMU, it owns no
+ * addresses, so that pkvm_iommu_lost_command() has none to give back, and holds no
  * lock but host_mmu.lock, in a revocation, or the SMMU's own, in ATTACH and DETACH; and that
  * of the queue if it is full of commands of other CPUs. An IOMMU without page tables has to
- * have what the page table has, so a CPU waits for it with the domain's lock held, too.
+ * have what the page table has: where there is one, MAP and UNMAP take the domain's lock
+ * for all addresses, and wait with it held.
  */
 #ifndef __PKVM_IOMMU_CORE_H__
 #define __PKVM_IOMMU_CORE_H__
@@ -155,12 +160,14 @@ struct io_pgtable_ops *pkvm_iommu_pgtable_alloc(enum io_pgtable_fmt fmt,
 void pkvm_iommu_pgtable_free(struct io_pgtable_ops *ops);
 int pkvm_iommu_pgtable_map(struct pkvm_iommu_domain *domain,
 			   const struct pkvm_iommu_mapping *maps, int nr, bool mark,
-			   pkvm_iommu_stale_fn stale, int *done);
+			   pkvm_iommu_stale_fn stale, u64 *flushed, int *done);
 int pkvm_iommu_pgtable_unmap(struct io_pgtable_ops *ops, u64 iova, u64 max,
 			     u64 *removed, int nr, u64 stale, u64 *size);
 int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,
 			    struct pkvm_iommu_run *runs, int nr);
-void *pkvm_iommu_pgtable_prune(struct io_pgtable_ops *ops, u64 iova);
+void pkvm_iommu_pgtable_restale(struct io_pgtable_ops *ops, u64 iova, u64 size, u64 old,
+				u64 new);
+void *pkvm_iommu_pgtable_prune(struct io_pgtable_ops *ops, u64 iova, u64 stale);
 bool pkvm_iommu_pgtable_drain(struct io_pgtable_ops *ops, u64 *iova, int max);
 bool pkvm_iommu_pgtable_starts(struct io_pgtable_ops *ops, u64 iova);
 int pkvm_iommu_pgtable_prot(struct io_pgtable_ops *ops, u64 iova);
@@ -193,6 +200,51 @@ int pkvm_iommu_pin(const struct pkvm_iommu_mapping *maps, int nr, int *ret);
 void pkvm_iommu_unpin(const struct pkvm_iommu_mapping *maps, int nr);
 void pkvm_iommu_unpin_removed(const u64 *removed, int nr);
 
+/* range.c */
+
+void pkvm_iommu_range_wait(struct pkvm_iommu_domain *domain, u64 range);
+
+/* Own all of @range, or nothing. */
+static inline bool pkvm_iommu_range_try(struct pkvm_iommu_domain *domain, u64 range)
+{
+	s64 busy = atomic64_read(&domain->busy);
+
+	do {
+		if (busy & range)
+			return false;
+	} while (!atomic64_try_cmpxchg_acquire(&domain->busy, &busy, busy | range));
+
+	return true;
+}
+
+/*
+ * Own the addresses [@iova, @iova + @size) of a domain, whole pages, see range.c. Returns
+ * a value for pkvm_iommu_range_unlock().
+ */
+static inline u64 pkvm_iommu_range_lock(struct pkvm_iommu_domain *domain, u64 iova, u64 size)
+{
+	u64 range, pages = size >> PAGE_SHIFT;
+
+	if (unlikely(!pkvm_iommu_geometry.all_walk)) {
+		hyp_spin_lock(&domain->lock);
+		return 0;
+	}
+
+	range = rol64(pages < 64 ? BIT(pages) - 1 : ~0UL, iova >> PAGE_SHIFT & 63);
+	if (READ_ONCE(domain->range_wanted) || !pkvm_iommu_range_try(domain, range))
+		pkvm_iommu_range_wait(domain, range);
+
+	return range;
+}
+
+static inline void pkvm_iommu_range_unlock(struct pkvm_iommu_domain *domain, u64 range)
+{
+	if (likely(range))
+		atomic64_fetch_andnot_release(range, &domain->busy);
+	else
+		hyp_spin_unlock(&domain->lock);
+}
+
 /* lazy.c */
 
 /*
@@ -202,26 +254,25 @@ void pkvm_iommu_unpin_removed(const u64 *removed, int nr);
 #define PKVM_IOMMU_LAZY_RUNS	248
 
 /**
- * struct pkvm_iommu_flush - an invalidation of a domain
- * @number: if it is of the whole domain: its number, see lazy.c; otherwise 0
+ * struct pkvm_iommu_flush - an invalidation of a whole domain
+ * @number: its number, see lazy.c
  * @lazy_end: it completes the runs in the ring of the domain before this place
- * @block: it is counted in pkvm_iommu_domain::blocks
  */
 struct pkvm_iommu_flush {
 	u64	number;
 	u64	lazy_end;
-	bool	block;
 };
 
-u64 pkvm_iommu_stale(struct pkvm_iommu_domain *domain, bool lazy);
+u64 pkvm_iommu_stale(const struct pkvm_iommu_domain *domain, bool lazy);
 bool pkvm_iommu_is_stale(const struct pkvm_iommu_domain *domain, u64 value);
 bool pkvm_iommu_lazy_pending(const struct pkvm_iommu_domain *domain);
 void pkvm_iommu_lazy_flush_all(void);
 bool pkvm_iommu_lazy_add(struct pkvm_iommu_domain *domain, const u64 *removed, int nr);
-void pkvm_iommu_flush_prepare(struct pkvm_iommu_domain *domain, bool all, bool block,
-			      struct pkvm_iommu_flush *flush);
-void pkvm_iommu_flush_run(struct pkvm_iommu_domain *domain, u64 addr, u64 size,
-			  const struct pkvm_iommu_flush *flush, hyp_spinlock_t *held);
+void pkvm_iommu_flush_range(struct pkvm_iommu_domain *domain, u64 addr, u64 size,
+			    hyp_spinlock_t *held);
+void pkvm_iommu_flush_prepare(struct pkvm_iommu_domain *domain, struct pkvm_iommu_flush *flush);
+void pkvm_iommu_flush_run(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_flush *flush,
+			  hyp_spinlock_t *held);
 void pkvm_iommu_flush_domain(struct pkvm_iommu_domain *domain, hyp_spinlock_t *held);
 
 /* domain.c */

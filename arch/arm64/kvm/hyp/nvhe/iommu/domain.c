@@ -85,6 +85,7 @@ int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, u16 tag)
 	domain->tag = tag;
 	domain->cfg = &io_pgtable_ops_to_pgtable(domain->ops)->cfg;
 	hyp_spin_lock_init(&domain->lock);
+	hyp_spin_lock_init(&domain->flush_lock);
 
 	for_each_pkvm_iommu(iommu) {
 		if (iommu->ops->domain_init)
@@ -255,7 +256,7 @@ static bool domain_is_idle(const struct pkvm_iommu_domain *domain, void **slot)
 	}
 
 	/* No call uses the domain: these do not change any more. */
-	return !atomic_read(&domain->attached) && !domain->mapped;
+	return !atomic_read(&domain->attached) && !atomic64_read(&domain->mapped);
 }
 
 /* Take a domain out of service if it is idle, or else leave it as it was. */
@@ -266,7 +267,7 @@ static int domain_mark_dying(struct pkvm_iommu_domain *domain, void **slot)
 	hyp_assert_lock_held(&domain_lock);
 	/* Without hiding a domain that stays; it is checked again below. */
 	if (domain->freeing ||
-	    (!dying && (atomic_read(&domain->attached) || READ_ONCE(domain->mapped))))
+	    (!dying && (atomic_read(&domain->attached) || atomic64_read(&domain->mapped))))
 		return -EBUSY;
 
 	WRITE_ONCE(*slot, (void *)((u64)domain | DOMAIN_DYING));
@@ -284,7 +285,7 @@ static int domain_mark_dying(struct pkvm_iommu_domain *domain, void **slot)
  * pkvm_iommu_domain_free() - PKVM_IOMMU_DOMAIN_FREE
  * @id: any value; the host's name for the domain
  *
- * Context: takes the locks of the domain table and of the domain, and host_mmu.lock,
+ * Context: takes the lock of the domain table, the domain's flush_lock and host_mmu.lock,
  * one by one.
  * Return: 0; -ENXIO if there is no such domain; -EBUSY if it is in use or something
  * is mapped; -EAGAIN if the call has to be repeated.

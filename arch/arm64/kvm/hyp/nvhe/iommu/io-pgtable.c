@@ -132,10 +132,11 @@ void pkvm_iommu_pgtable_free(struct io_pgtable_ops *ops)
 
 /*
  * Find the entry that maps @iova, or the empty entry where the walk ends, down to
- * level @last. Each table is one page, the root included, see pgtable_alloc().
+ * level @last. Each table is one page, the root included, see pgtable_alloc(). Sets *@value
+ * to the entry as it was then: another CPU may put a table for other addresses in its place.
  */
 static __always_inline arm_lpae_iopte *pgtable_walk(struct arm_lpae_io_pgtable *data, u64 iova,
-						    int last, int *level)
+						    int last, int *level, arm_lpae_iopte *value)
 {
 	arm_lpae_iopte pte, *ptep, *table = data->pgd;
 	int lvl = data->start_level, shift = ARM_LPAE_LVL_SHIFT(lvl, data);
@@ -148,13 +149,24 @@ static __always_inline arm_lpae_iopte *pgtable_walk(struct arm_lpae_io_pgtable *
 		table = hyp_phys_to_virt(pte & ARM_LPAE_PTE_ADDR_MASK);
 	}
 	*level = lvl;
+	*value = pte;
 
 	return ptep;
 }
 
-static arm_lpae_iopte *pgtable_find(struct arm_lpae_io_pgtable *data, u64 iova, int *level)
+/* Number of entries of one table, from that of @iova on, that map the next @max bytes. */
+static int pgtable_entries(u64 iova, u64 max, int lvl)
 {
-	return pgtable_walk(data, iova, ARM_LPAE_MAX_LEVELS - 1, level);
+	if (lvl != ARM_LPAE_MAX_LEVELS - 1)
+		return 1;
+
+	return min_t(u64, max >> PAGE_SHIFT, PTRS_PER_PTE - pte_index(iova));
+}
+
+static arm_lpae_iopte *pgtable_find(struct arm_lpae_io_pgtable *data, u64 iova, int *level,
+				    arm_lpae_iopte *value)
+{
+	return pgtable_walk(data, iova, ARM_LPAE_MAX_LEVELS - 1, level, value);
 }
 
 /*
@@ -169,14 +181,39 @@ static unsigned int mapping_entries(const struct pkvm_iommu_mapping *map)
 	return map->size >> map->shift;
 }
 
-/* Let the library map, to make missing tables; the caller writes the entries again. */
-static int pgtable_make(struct arm_lpae_io_pgtable *data, const struct pkvm_iommu_mapping *map)
+/*
+ * Let the library map, to make missing tables; the caller writes the entries again. Other
+ * CPUs may make the same tables for other addresses: the library lets one of them win. It
+ * takes whatever is not 0 for a table or a block, so @pte, the value of the entry above
+ * which says that it can be used, is removed first.
+ */
+static int pgtable_make(struct arm_lpae_io_pgtable *data, const struct pkvm_iommu_mapping *map,
+			arm_lpae_iopte *ptep, arm_lpae_iopte pte)
 {
 	struct io_pgtable_ops *ops = &data->iop.ops;
 	size_t mapped;
 
+	if (pte)
+		cmpxchg64_relaxed(ptep, pte, 0);
+
 	return ops->map_pages(ops, map->iova, map->phys, BIT(map->shift),
 			      mapping_entries(map), map->prot, 0, &mapped);
+}
+
+/*
+ * Another CPU may have made a table for other addresses, and not cleaned it yet to the
+ * point of coherency.
+ */
+static noinline void pgtable_clean(struct arm_lpae_io_pgtable *data, u64 iova)
+{
+	arm_lpae_iopte *ptep, pte;
+	int last, lvl;
+
+	for (last = data->start_level; last < ARM_LPAE_MAX_LEVELS - 1; last++) {
+		ptep = pgtable_walk(data, iova, last, &lvl, &pte);
+		if (iopte_type(pte) == ARM_LPAE_PTE_TYPE_TABLE && !(pte & ARM_LPAE_PTE_SW_SYNC))
+			__arm_lpae_sync_pte(ptep, 1, &data->iop.cfg);
+	}
 }
 
 /**
@@ -186,22 +223,26 @@ static int pgtable_make(struct arm_lpae_io_pgtable *data, const struct pkvm_iomm
  * @nr: number of mappings
  * @mark: mark the start of each mapping, for pkvm_iommu_pgtable_starts()
  * @stale: check if the address of an entry must not be used yet. It gets what
- *	pkvm_iommu_pgtable_unmap() has left in the entry of a page; 0 for other entries
+ *	pkvm_iommu_pgtable_unmap() or pkvm_iommu_pgtable_prune() has left in the entry
+ * @flushed: value of entries whose address can be used, whatever @stale says, or 0; with
+ *	-EAGAIN, set to the value for which @stale said so, or 0 if that is not the reason
  * @done: set to the number of mappings, from the first, that are written
  *
- * Context: the lock of @domain is held.
- * Return: 0; -EEXIST if a page is mapped already; -EAGAIN for such entries; -ENOMEM
- * if the pool is empty.
+ * Context: the caller owns the addresses, see range.c.
+ * Return: 0; -EEXIST if a page is mapped already; -EAGAIN if @stale says so, or there is a
+ * table where a block is to be written; -ENOMEM if the pool is empty.
  */
 int pkvm_iommu_pgtable_map(struct pkvm_iommu_domain *domain,
 			   const struct pkvm_iommu_mapping *maps, int nr, bool mark,
-			   pkvm_iommu_stale_fn stale, int *done)
+			   pkvm_iommu_stale_fn stale, u64 *flushed, int *done)
 {
 	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(domain->ops);
 	const struct pkvm_iommu_mapping *map = maps, *last = NULL;
-	arm_lpae_iopte pte, prot = 0, *ptep = NULL, usable = 0;
+	arm_lpae_iopte pte, prot = 0, *ptep = NULL, value = 0, fresh = 0;
+	const arm_lpae_iopte usable = *flushed;
 	int ret = 0, lvl = 0, shift = 0, i, n;
 
+	*flushed = 0;
 	for (; map < maps + nr; last = map++) {
 		if (!last || last->prot != map->prot || last->is_memory != map->is_memory)
 			prot = arm_lpae_prot_to_pte(data, map->prot) |
@@ -210,31 +251,42 @@ int pkvm_iommu_pgtable_map(struct pkvm_iommu_domain *domain,
 		if (shift == PAGE_SHIFT && map->iova >> PMD_SHIFT == last->iova >> PMD_SHIFT) {
 			ptep += (s64)(map->iova - last->iova) >> PAGE_SHIFT;
 		} else {
-			ptep = pgtable_find(data, map->iova, &lvl);
+			ptep = pgtable_find(data, map->iova, &lvl, &value);
 			shift = ARM_LPAE_LVL_SHIFT(lvl, data);
 		}
 
 		n = mapping_entries(map);
 		if (shift == map->shift) {
-			for (i = 0; i < n && !ret; i++) {
-				if (!ptep[i] || ptep[i] == usable)
+			for (i = 0; i < n; i++) {
+				pte = READ_ONCE(ptep[i]);
+				if (likely(!pte || pte == fresh))
 					continue;
-				if (ptep[i] & ARM_LPAE_PTE_VALID)
+				if (pte & ARM_LPAE_PTE_VALID) {
 					ret = -EEXIST;
-				else if (stale(domain, ptep[i]))
+					break;
+				}
+				if (pte != usable && stale(domain, pte)) {
 					ret = -EAGAIN;
-				else
-					usable = ptep[i];
+					*flushed = pte;
+					break;
+				}
+				fresh = pte;
 			}
-			if (!ret && shift != PAGE_SHIFT && stale(domain, 0))
+		} else if (shift > map->shift) {
+			pte = value;
+			if (iopte_leaf(pte, lvl, data->iop.fmt)) {
+				ret = -EEXIST;
+			} else if (pte && pte != usable && stale(domain, pte)) {
 				ret = -EAGAIN;
-		} else if (shift > map->shift && !*ptep) {
-			ret = stale(domain, 0) ? -EAGAIN : pgtable_make(data, map);
-			ptep = pgtable_find(data, map->iova, &lvl);
+				*flushed = pte;
+			} else {
+				ret = pgtable_make(data, map, ptep, pte);
+			}
+			ptep = pgtable_find(data, map->iova, &lvl, &value);
 			shift = map->shift;
 		} else {
-			/* There is a block, or a table where a block is to be written. */
-			ret = -EEXIST;
+			/* Another CPU has made a table since block_fits() looked. */
+			ret = -EAGAIN;
 		}
 		if (ret)
 			break;
@@ -245,8 +297,10 @@ int pkvm_iommu_pgtable_map(struct pkvm_iommu_domain *domain,
 			WRITE_ONCE(ptep[i], pte);
 		if (mark)
 			*ptep |= PTE_START;
-		if (!data->iop.cfg.coherent_walk)
+		if (!data->iop.cfg.coherent_walk) {
 			__arm_lpae_sync_pte(ptep, n, &data->iop.cfg);
+			pgtable_clean(data, map->iova);
+		}
 	}
 	/* Visible to table walks before the host or an IOMMU learns of the mappings. */
 	wmb();
@@ -256,29 +310,58 @@ int pkvm_iommu_pgtable_map(struct pkvm_iommu_domain *domain,
 }
 
 /**
+ * pkvm_iommu_pgtable_restale() - change what cleared entries wait for
+ * @ops: the page table
+ * @iova: first I/O virtual address, within the range of the table
+ * @size: bytes, not 0
+ * @old: value of the entries to change, from pkvm_iommu_stale()
+ * @new: their new value
+ *
+ * Context: the caller owns the addresses, see range.c. Other CPUs may change the entry of a
+ * table or block that is only partly in the range.
+ */
+void pkvm_iommu_pgtable_restale(struct io_pgtable_ops *ops, u64 iova, u64 size, u64 old, u64 new)
+{
+	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
+	arm_lpae_iopte pte, *ptep;
+	u64 end = iova + size;
+	int lvl, i, n;
+
+	while (iova < end) {
+		ptep = pgtable_find(data, iova, &lvl, &pte);
+		n = pgtable_entries(iova, end - iova, lvl);
+		for (i = 0; i < n; i++)
+			cmpxchg64_relaxed(&ptep[i], old, new);
+		iova = ALIGN_DOWN(iova, ARM_LPAE_BLOCK_SIZE(lvl, data)) +
+		       n * ARM_LPAE_BLOCK_SIZE(lvl, data);
+	}
+}
+
+/**
  * pkvm_iommu_pgtable_prune() - remove an empty last-level table
  * @ops: the page table
  * @iova: first I/O virtual address that the table translates
+ * @stale: value to write to the entry of the table, see pkvm_iommu_stale()
  *
- * Context: the caller holds the lock of the page table. It invalidates the whole
- * domain before it frees the table, and before something is mapped there.
+ * Context: the caller owns all addresses. It invalidates the whole domain before it frees
+ * the table.
  * Return: the table; NULL if there is none, or it is not empty.
  */
-void *pkvm_iommu_pgtable_prune(struct io_pgtable_ops *ops, u64 iova)
+void *pkvm_iommu_pgtable_prune(struct io_pgtable_ops *ops, u64 iova, u64 stale)
 {
 	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
-	arm_lpae_iopte *ptep, *table;
+	arm_lpae_iopte pte, *ptep, *table;
 	int lvl, i;
 
-	ptep = pgtable_walk(data, iova, ARM_LPAE_MAX_LEVELS - 2, &lvl);
-	if (lvl != ARM_LPAE_MAX_LEVELS - 2 || iopte_type(*ptep) != ARM_LPAE_PTE_TYPE_TABLE)
+	ptep = pgtable_walk(data, iova, ARM_LPAE_MAX_LEVELS - 2, &lvl, &pte);
+	if (lvl != ARM_LPAE_MAX_LEVELS - 2 || iopte_type(pte) != ARM_LPAE_PTE_TYPE_TABLE)
 		return NULL;
-	table = hyp_phys_to_virt(*ptep & ARM_LPAE_PTE_ADDR_MASK);
+	table = hyp_phys_to_virt(pte & ARM_LPAE_PTE_ADDR_MASK);
 	for (i = 0; i < PTRS_PER_PTE; i++) {
 		if (table[i] & ARM_LPAE_PTE_VALID)
 			return NULL;
 	}
-	WRITE_ONCE(*ptep, 0);
+	WRITE_ONCE(*ptep, stale);
 	if (!data->iop.cfg.coherent_walk)
 		__arm_lpae_sync_pte(ptep, 1, &data->iop.cfg);
 
@@ -298,23 +381,23 @@ bool pkvm_iommu_pgtable_drain(struct io_pgtable_ops *ops, u64 *iova, int max)
 {
 	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
 	u64 end = BIT(data->iop.cfg.ias);
-	arm_lpae_iopte *ptep;
+	arm_lpae_iopte pte, *ptep;
 	int lvl, last;
 
 	while (*iova < end) {
 		if (!max--)
 			return false;
-		ptep = pgtable_walk(data, *iova, ARM_LPAE_MAX_LEVELS - 2, &lvl);
-		if (iopte_type(*ptep) == ARM_LPAE_PTE_TYPE_TABLE)
-			pkvm_iommu_free_page(hyp_phys_to_virt(*ptep & ARM_LPAE_PTE_ADDR_MASK));
+		ptep = pgtable_walk(data, *iova, ARM_LPAE_MAX_LEVELS - 2, &lvl, &pte);
+		if (iopte_type(pte) == ARM_LPAE_PTE_TYPE_TABLE)
+			pkvm_iommu_free_page(hyp_phys_to_virt(pte & ARM_LPAE_PTE_ADDR_MASK));
 		WRITE_ONCE(*ptep, 0);
 		*iova = ALIGN_DOWN(*iova, ARM_LPAE_BLOCK_SIZE(lvl, data)) +
 			ARM_LPAE_BLOCK_SIZE(lvl, data);
 		/* After the last entry of a table, free that table. */
 		for (last = lvl - 1; last >= data->start_level &&
 		     IS_ALIGNED(*iova, ARM_LPAE_BLOCK_SIZE(last, data)); last--) {
-			ptep = pgtable_walk(data, *iova - 1, last, &lvl);
-			pkvm_iommu_free_page(hyp_phys_to_virt(*ptep & ARM_LPAE_PTE_ADDR_MASK));
+			ptep = pgtable_walk(data, *iova - 1, last, &lvl, &pte);
+			pkvm_iommu_free_page(hyp_phys_to_virt(pte & ARM_LPAE_PTE_ADDR_MASK));
 			WRITE_ONCE(*ptep, 0);
 		}
 	}
@@ -327,14 +410,16 @@ bool pkvm_iommu_pgtable_drain(struct io_pgtable_ops *ops, u64 *iova, int max)
  * @ops: the page table, whose mappings are marked, see pkvm_iommu_pgtable_map()
  * @iova: I/O virtual address within the range of the table
  *
- * Context: the caller holds the lock of the page table.
+ * Context: the caller owns the addresses, see range.c.
  * Return: true if nothing is mapped at @iova, or a mapping starts there.
  */
 bool pkvm_iommu_pgtable_starts(struct io_pgtable_ops *ops, u64 iova)
 {
 	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
+	arm_lpae_iopte pte;
 	int lvl;
-	arm_lpae_iopte pte = *pgtable_find(data, iova, &lvl);
+
+	pgtable_find(data, iova, &lvl, &pte);
 
 	return !(pte & ARM_LPAE_PTE_VALID) ||
 	       (pte & PTE_START && IS_ALIGNED(iova, ARM_LPAE_BLOCK_SIZE(lvl, data)));
@@ -345,7 +430,7 @@ bool pkvm_iommu_pgtable_starts(struct io_pgtable_ops *ops, u64 iova)
  * @ops: the page table
  * @iova: I/O virtual address that is mapped
  *
- * Context: the caller holds the lock of the page table.
+ * Context: the caller owns the addresses, see range.c.
  * Return: IOMMU_READ, IOMMU_WRITE and IOMMU_MMIO, as far as they are set.
  */
 int pkvm_iommu_pgtable_prot(struct io_pgtable_ops *ops, u64 iova)
@@ -356,8 +441,10 @@ int pkvm_iommu_pgtable_prot(struct io_pgtable_ops *ops, u64 iova)
 	const arm_lpae_iopte types = ~(ARM_LPAE_PTE_ADDR_MASK | PTE_START | PTE_MEMORY |
 				       ARM_LPAE_PTE_TYPE_MASK | ARM_LPAE_PTE_XN);
 	int lvl, i, mmio, prot;
-	arm_lpae_iopte pte = *pgtable_find(data, iova, &lvl) & types;
+	arm_lpae_iopte pte;
 
+	pgtable_find(data, iova, &lvl, &pte);
+	pte &= types;
 	/* Compare with what the library encodes for each combination. */
 	for (mmio = 0; mmio <= IOMMU_MMIO; mmio += IOMMU_MMIO) {
 		for (i = 0; i < ARRAY_SIZE(prots); i++) {
@@ -369,15 +456,6 @@ int pkvm_iommu_pgtable_prot(struct io_pgtable_ops *ops, u64 iova)
 	}
 
 	return 0;
-}
-
-/* Number of entries of one table, from that of @iova on, that map the next @max bytes. */
-static int pgtable_entries(u64 iova, u64 max, int lvl)
-{
-	if (lvl != ARM_LPAE_MAX_LEVELS - 1)
-		return 1;
-
-	return min_t(u64, max >> PAGE_SHIFT, PTRS_PER_PTE - pte_index(iova));
 }
 
 /**
@@ -392,7 +470,7 @@ static int pgtable_entries(u64 iova, u64 max, int lvl)
  *
  * Looks at one table only, so that the work is bounded.
  *
- * Context: the caller holds the lock of the page table.
+ * Context: the caller owns the addresses, see range.c.
  * Return: number of runs; 0 if @iova is not mapped.
  */
 int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,
@@ -403,8 +481,7 @@ int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,
 	arm_lpae_iopte pte, next, *ptep;
 	u64 size;
 
-	ptep = pgtable_find(data, iova, &lvl);
-	pte = READ_ONCE(*ptep);
+	ptep = pgtable_find(data, iova, &lvl, &pte);
 	shift = ARM_LPAE_LVL_SHIFT(lvl, data);
 	size = BIT(shift);
 	n = pgtable_entries(iova, max, lvl);
@@ -452,13 +529,12 @@ static u64 pack_removed(arm_lpae_iopte pte, u64 pages)
  * @max: bytes to unmap at most
  * @removed: filled with the removed runs of pages, or one block, without a gap
  * @nr: room in @removed, at least one
- * @stale: value to write to page entries, see pkvm_iommu_stale(). Block entries are
- *	cleared to 0
+ * @stale: value to write to the entries, see pkvm_iommu_stale()
  * @size: set to the bytes that were unmapped
  *
  * Looks at one table only. Tables that become empty are kept.
  *
- * Context: the caller holds the lock of the page table, and invalidates.
+ * Context: the caller owns the addresses, and invalidates.
  * Return: number of runs in @removed; 0 if @iova is not mapped, see
  * pkvm_iommu_pgtable_read() for the length of the hole; -EINVAL if @iova or the end of
  * the range is within a block.
@@ -470,8 +546,7 @@ int pkvm_iommu_pgtable_unmap(struct io_pgtable_ops *ops, u64 iova, u64 max,
 	int lvl, shift, n, i = 1, found = 1;
 	arm_lpae_iopte pte, next, *ptep;
 
-	ptep = pgtable_find(data, iova, &lvl);
-	pte = READ_ONCE(*ptep);
+	ptep = pgtable_find(data, iova, &lvl, &pte);
 	if (!(pte & ARM_LPAE_PTE_VALID))
 		return 0;
 	shift = ARM_LPAE_LVL_SHIFT(lvl, data);
@@ -482,8 +557,6 @@ int pkvm_iommu_pgtable_unmap(struct io_pgtable_ops *ops, u64 iova, u64 max,
 		if (shift > PMD_SHIFT || iova & (BIT(shift) - 1) || max < BIT(shift))
 			return -EINVAL;
 		*removed = pack_removed(pte, BIT(shift - PAGE_SHIFT)) | PKVM_IOMMU_REMOVED_BLOCK;
-		/* The library interprets entries at this level, which may point to tables. */
-		stale = 0;
 	} else {
 		*removed = pack_removed(pte, 1);
 	}

@@ -4,32 +4,37 @@
  *
  * IOMMUs must never have two translations of one address. So an address that was
  * unmapped is not mapped again before an invalidation has completed. UNMAP clears an
- * entry with the lock of the domain held, and invalidates without it. What the entry has
- * meanwhile says for which invalidation an address waits, see pkvm_iommu_stale():
+ * entry while it owns the address, see range.c, and invalidates afterwards. What the entry
+ * has meanwhile says for which invalidation the address waits, see pkvm_iommu_stale():
  *
- *	by address	the next one of this CPU, which has a number: flush_cpu::done of
+ *	on a CPU	the next one of that CPU, which has a number: flush_cpu::done of
  *			the CPU has to reach it
  *	lazily		the next flush of the whole domain, which has a number, too:
  *			pkvm_iommu_domain::flushed has to reach it
  *
- * A CPU completes an invalidation before it begins another one. A flush gets its number
- * with the lock of the domain held, so it covers all entries that wait for this number.
- * Entries of larger blocks, and of tables, are cleared to 0. They wait until no
- * invalidation for one of these is under way, or until the next flush.
+ * A CPU completes an invalidation before it begins another one. A flush gets its number with
+ * pkvm_iommu_domain::flush_lock held. A lazy UNMAP reads the next number without the lock,
+ * and clears the entries. If it finds, with the lock held, that a flush has begun meanwhile,
+ * which may not cover its entries, it lets these wait for the next one; nobody else has
+ * looked at them, because it still owns the addresses.
+ *
+ * A MAP that finds an address waiting flushes the domain; then it takes the value that it
+ * has found for usable. No entry gets that value after the flush has begun: a CPU that still
+ * owned addresses to clear would keep others from seeing the entry, and numbers of flushes
+ * only grow.
  *
  * PKVM_IOMMU_UNMAP_LAZY clears page-table entries without an invalidation. The memory
  * stays pinned until the whole domain is flushed: by the host, because there are too
  * many runs to remember, before something else is mapped at the same addresses, or
- * because a page that only such a pin holds is to change its owner. Blocks are never
- * unmapped lazily.
+ * because a page that only such a pin holds is to change its owner.
  *
- * A domain remembers its runs in a ring in its own page, which the domain's lock
+ * A domain remembers its runs in a ring in its own page, which flush_lock
  * guards. A run leaves the ring when a flush that began after it was put in has
  * completed; each such flush may take it out, so a revocation need not wait for the flush
  * of another CPU. Two bounds keep a flush short: runs, and page-table entries.
  *
  * lazy_domains has the domains with runs in their ring, for revocations. A domain takes
- * a slot with its lock held, and leaves it with its lock held. Before it is freed, it
+ * and leaves a slot with its flush_lock held. Before it is freed, it
  * waits for a revocation that may have read the slot: that holds host_mmu.lock. The
  * length of the list bounds the work of a revocation.
  */
@@ -82,22 +87,22 @@ static noinline void flush_cpu_find(struct flush_cpu *cpu)
 #define STALE_SHIFT		15	/* a number of invalidations of that CPU above */
 
 /**
- * pkvm_iommu_stale() - value for the page-table entries that UNMAP clears
+ * pkvm_iommu_stale() - value for page-table entries that are cleared
  * @domain: the domain
  * @lazy: the addresses wait for the next flush of the domain; otherwise for the next
  *	invalidation of this CPU
  *
- * Context: the lock of @domain is held.
+ * Context: any. If @lazy is set, the result is certain only with @domain's flush_lock held.
  */
-u64 pkvm_iommu_stale(struct pkvm_iommu_domain *domain, bool lazy)
+u64 pkvm_iommu_stale(const struct pkvm_iommu_domain *domain, bool lazy)
 {
-	struct flush_cpu *cpu = this_cpu_ptr(&flush_cpu);
+	struct flush_cpu *cpu;
 
 	BUILD_BUG_ON(!FIELD_FIT(STALE_CPU, CONFIG_NR_CPUS - 1));
-	hyp_assert_lock_held(&domain->lock);
 	if (lazy)
-		return (domain->flushes + 1) << STALE_LAZY_SHIFT | STALE_LAZY;
+		return (READ_ONCE(domain->flushes) + 1) << STALE_LAZY_SHIFT | STALE_LAZY;
 
+	cpu = this_cpu_ptr(&flush_cpu);
 	if (unlikely(!cpu->id))
 		flush_cpu_find(cpu);
 
@@ -107,24 +112,21 @@ u64 pkvm_iommu_stale(struct pkvm_iommu_domain *domain, bool lazy)
 /**
  * pkvm_iommu_is_stale() - check if an address has to wait for an invalidation
  * @domain: the domain
- * @value: from pkvm_iommu_stale(), or 0 for an empty entry of a block or a table
+ * @value: from pkvm_iommu_stale()
  *
- * Context: the lock of @domain is held.
+ * Context: the caller owns the address.
  */
 bool pkvm_iommu_is_stale(const struct pkvm_iommu_domain *domain, u64 value)
 {
 	struct flush_cpu *cpu;
 
-	/* Pairs with the release in pkvm_iommu_flush_run(). */
-	if (!value)
-		return atomic_read_acquire(&domain->blocks) &&
-		       domain->block_flush > domain->flushed;
+	/* Pairs with the release in lazy_remove(). */
 	if (value & STALE_LAZY)
-		return value >> STALE_LAZY_SHIFT > domain->flushed;
+		return value >> STALE_LAZY_SHIFT > smp_load_acquire(&domain->flushed);
 
 	cpu = per_cpu_ptr(&flush_cpu, FIELD_GET(STALE_CPU, value));
 
-	/* Pairs with the release in pkvm_iommu_flush_run(), too. */
+	/* Pairs with the release in pkvm_iommu_flush_range(). */
 	return value >> STALE_SHIFT > smp_load_acquire(&cpu->done);
 }
 
@@ -144,13 +146,19 @@ static bool lazy_list(struct pkvm_iommu_domain *domain)
 	return i < LAZY_DOMAINS;
 }
 
+/* Page-table entries that a removed run had. */
+static unsigned int run_entries(u64 removed)
+{
+	return removed & PKVM_IOMMU_REMOVED_BLOCK ? 1 : removed & PKVM_IOMMU_REMOVED_PAGES;
+}
+
 /**
  * pkvm_iommu_lazy_add() - remember runs until the domain is flushed
  * @domain: the domain that they were unmapped from
- * @removed: removed runs of pages, see PKVM_IOMMU_REMOVED_PAGES
+ * @removed: removed runs, see PKVM_IOMMU_REMOVED_PAGES
  * @nr: number of runs
  *
- * Context: the lock of @domain is held.
+ * Context: @domain's flush_lock is held.
  * Return: false if there is no room; the caller then has to flush the domain.
  */
 bool pkvm_iommu_lazy_add(struct pkvm_iommu_domain *domain, const u64 *removed, int nr)
@@ -158,9 +166,9 @@ bool pkvm_iommu_lazy_add(struct pkvm_iommu_domain *domain, const u64 *removed, i
 	u64 used = domain->lazy_end - domain->lazy_first, entries = domain->lazy_entries;
 	int i;
 
-	hyp_assert_lock_held(&domain->lock);
+	hyp_assert_lock_held(&domain->flush_lock);
 	for (i = 0; i < nr; i++)
-		entries += removed[i] & PKVM_IOMMU_REMOVED_PAGES;
+		entries += run_entries(removed[i]);
 	if (used + nr > PKVM_IOMMU_LAZY_RUNS || entries > LAZY_ENTRIES ||
 	    (!used && !lazy_list(domain)))
 		return false;
@@ -177,14 +185,15 @@ static void lazy_remove(struct pkvm_iommu_domain *domain, const struct pkvm_iomm
 {
 	u64 *runs, first, i, n, end = flush->lazy_end;
 
-	hyp_spin_lock(&domain->lock);
-	domain->flushed = max(domain->flushed, flush->number);
+	hyp_spin_lock(&domain->flush_lock);
+	/* Another CPU maps at the addresses only after the invalidation. */
+	smp_store_release(&domain->flushed, max(domain->flushed, flush->number));
 	for (first = domain->lazy_first; first < end; first += n) {
 		runs = domain->lazy + first % PKVM_IOMMU_LAZY_RUNS;
 		n = min(end - first, PKVM_IOMMU_LAZY_RUNS - first % PKVM_IOMMU_LAZY_RUNS);
 		pkvm_iommu_unpin_removed(runs, n);
 		for (i = 0; i < n; i++)
-			domain->lazy_entries -= runs[i] & PKVM_IOMMU_REMOVED_PAGES;
+			domain->lazy_entries -= run_entries(runs[i]);
 	}
 	/* The ring became empty here, and not before. */
 	if (first != domain->lazy_first && first == domain->lazy_end)
@@ -192,47 +201,22 @@ static void lazy_remove(struct pkvm_iommu_domain *domain, const struct pkvm_iomm
 		smp_store_release(&lazy_domains[domain->lazy_slot], NULL);
 	/* So does a CPU that finds no runs. */
 	smp_store_release(&domain->lazy_first, first);
-	hyp_spin_unlock(&domain->lock);
+	hyp_spin_unlock(&domain->flush_lock);
 }
 
 /**
- * pkvm_iommu_flush_prepare() - prepare an invalidation of a domain
- * @domain: the domain
- * @all: it is of the whole domain
- * @block: a block entry, or the entry of a table, was cleared
- * @flush: set for pkvm_iommu_flush_run(), which has to follow
- *
- * Context: the lock of @domain is held.
- */
-void pkvm_iommu_flush_prepare(struct pkvm_iommu_domain *domain, bool all, bool block,
-			      struct pkvm_iommu_flush *flush)
-{
-	hyp_assert_lock_held(&domain->lock);
-	flush->number = all ? ++domain->flushes : 0;
-	flush->lazy_end = all ? domain->lazy_end : 0;
-	flush->block = block;
-	if (block) {
-		atomic_inc(&domain->blocks);
-		domain->block_flush = domain->flushes + !all;
-	}
-}
-
-/**
- * pkvm_iommu_flush_run() - invalidate addresses of a domain
+ * pkvm_iommu_flush_range() - invalidate addresses of a domain
  * @domain: the domain
  * @addr: first I/O virtual address
- * @size: bytes; 0 for the whole domain, as pkvm_iommu_flush_prepare() was told
- * @flush: set by pkvm_iommu_flush_prepare() on this CPU
+ * @size: bytes; 0 for the whole domain
  * @held: the lock that the caller holds, or NULL
  *
- * On return, no device reaches what was unmapped there before pkvm_iommu_flush_prepare().
- * If that was all of the domain, what was unmapped lazily is not pinned any more.
+ * On return, no device reaches what this CPU has unmapped there.
  *
- * Context: no lock is held but @held: host_mmu.lock, or the lock of @domain if @size is not
- * 0. Takes the lock of @domain if @size is 0.
+ * Context: no lock is held but @held: host_mmu.lock, or the lock of @domain.
  */
-void pkvm_iommu_flush_run(struct pkvm_iommu_domain *domain, u64 addr, u64 size,
-			  const struct pkvm_iommu_flush *flush, hyp_spinlock_t *held)
+void pkvm_iommu_flush_range(struct pkvm_iommu_domain *domain, u64 addr, u64 size,
+			    hyp_spinlock_t *held)
 {
 	struct flush_cpu *cpu = this_cpu_ptr(&flush_cpu);
 
@@ -240,10 +224,39 @@ void pkvm_iommu_flush_run(struct pkvm_iommu_domain *domain, u64 addr, u64 size,
 	pkvm_iommu_invalidate(domain, held, addr, size);
 	/* Another CPU maps at the addresses only after the invalidation. */
 	smp_store_release(&cpu->done, cpu->begun);
-	if (flush->block)
-		atomic_fetch_sub_release(1, &domain->blocks);
-	if (flush->number)
-		lazy_remove(domain, flush);
+}
+
+/**
+ * pkvm_iommu_flush_prepare() - prepare a flush of a domain
+ * @domain: the domain
+ * @flush: set for pkvm_iommu_flush_run(), which has to follow
+ *
+ * Context: @domain's flush_lock is held.
+ */
+void pkvm_iommu_flush_prepare(struct pkvm_iommu_domain *domain, struct pkvm_iommu_flush *flush)
+{
+	hyp_assert_lock_held(&domain->flush_lock);
+	flush->number = domain->flushes + 1;
+	WRITE_ONCE(domain->flushes, flush->number);
+	flush->lazy_end = domain->lazy_end;
+}
+
+/**
+ * pkvm_iommu_flush_run() - flush a domain
+ * @domain: the domain
+ * @flush: set by pkvm_iommu_flush_prepare() on this CPU
+ * @held: host_mmu.lock if the caller holds it, or NULL
+ *
+ * On return, no device reaches what was unmapped before pkvm_iommu_flush_prepare(), and
+ * what was unmapped lazily before is not pinned any more.
+ *
+ * Context: no lock is held but @held; takes @domain's flush_lock.
+ */
+void pkvm_iommu_flush_run(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_flush *flush,
+			  hyp_spinlock_t *held)
+{
+	pkvm_iommu_flush_range(domain, 0, 0, held);
+	lazy_remove(domain, flush);
 }
 
 /**
@@ -265,22 +278,22 @@ bool pkvm_iommu_lazy_pending(const struct pkvm_iommu_domain *domain)
  * @domain: the domain
  * @held: host_mmu.lock if the caller holds it, or NULL
  *
- * Context: no lock is held but @held; takes the lock of @domain.
+ * Context: no lock is held but @held; takes @domain's flush_lock.
  */
 void pkvm_iommu_flush_domain(struct pkvm_iommu_domain *domain, hyp_spinlock_t *held)
 {
 	struct pkvm_iommu_flush flush;
 
-	hyp_spin_lock(&domain->lock);
-	pkvm_iommu_flush_prepare(domain, true, false, &flush);
-	hyp_spin_unlock(&domain->lock);
-	pkvm_iommu_flush_run(domain, 0, 0, &flush, held);
+	hyp_spin_lock(&domain->flush_lock);
+	pkvm_iommu_flush_prepare(domain, &flush);
+	hyp_spin_unlock(&domain->flush_lock);
+	pkvm_iommu_flush_run(domain, &flush, held);
 }
 
 /**
  * pkvm_iommu_lazy_flush_all() - complete all lazy unmappings
  *
- * Context: host_mmu.lock is held; takes the lock of each domain, one by one.
+ * Context: host_mmu.lock is held; takes the flush_lock of each domain, one by one.
  */
 void pkvm_iommu_lazy_flush_all(void)
 {
@@ -304,7 +317,7 @@ void pkvm_iommu_lazy_flush_all(void)
  * Flushes all domains if only remembered runs may be in the way. The host must lose the
  * range if the result is 0: nothing in it can be pinned any more.
  *
- * Context: host_mmu.lock is held; takes the lock of each domain, one by one.
+ * Context: host_mmu.lock is held; takes the flush_lock of each domain, one by one.
  * Return: 0, or -EBUSY if devices have a page of the range mapped.
  */
 int pkvm_iommu_check_pins(phys_addr_t phys, u64 size)

@@ -9,13 +9,13 @@
  *
  * A call works on a bounded number of entries and returns how far it came. Order:
  *
- *	map		pin; under the domain's lock write the page table, and pass the
- *			mappings to IOMMUs without page tables; unpin the mappings that
- *			could not be made
- *	unmap		under the domain's lock clear the entries; invalidate without it;
- *			unpin
- *	lazy unmap	under the domain's lock clear the entries and hand the runs, which
- *			stay pinned, to lazy.c
+ *	map		pin; own the addresses, see range.c: write the page table, and pass
+ *			the mappings to IOMMUs without page tables; unpin the mappings
+ *			that could not be made
+ *	unmap		own the addresses: clear the entries; then invalidate, without
+ *			owning them if every IOMMU walks page tables; unpin
+ *	lazy unmap	own the addresses: clear the entries and hand the runs, which stay
+ *			pinned, to lazy.c
  *
  * PKVM_IOMMU_MAP_LIST is the only operation that reads memory which the host can
  * write meanwhile, see runs_read().
@@ -27,7 +27,7 @@
 
 #include "core.h"
 
-/* Mappings that are pinned at once, and then written with the lock held once. */
+/* Mappings that are pinned at once, and then written at once. */
 #define MAP_MAX			16
 /* Tables that one UNMAP or REPLAY looks at. */
 #define TABLE_STEPS		64
@@ -161,30 +161,30 @@ static int runs_read(const u64 *list, int nr, u64 *runs, u64 *size)
 }
 
 /*
- * Check that a block entry can be written at @iova. An empty table in its place is
- * removed: the mappings that it had are gone, and the table has stayed.
+ * Find out if a block entry may fit at @iova; other CPUs may change that until it is
+ * written. An empty table in its place is removed: the mappings that it had are gone, and
+ * the table has stayed.
  */
 static bool block_fits(struct pkvm_iommu_domain *domain, u64 iova)
 {
-	struct pkvm_iommu_flush flush;
+	u64 range = pkvm_iommu_range_lock(domain, iova, SZ_2M);
 	struct pkvm_iommu_run run;
 	void *table = NULL;
 	bool fits = false;
 
-	hyp_spin_lock(&domain->lock);
+	/* The range is large enough to own all addresses, so a table can be removed. */
 	if (!pkvm_iommu_pgtable_read(domain->ops, iova, SZ_2M, &run, 1)) {
 		fits = run.shift >= PMD_SHIFT;
 		if (!fits)
-			table = pkvm_iommu_pgtable_prune(domain->ops, iova);
+			table = pkvm_iommu_pgtable_prune(domain->ops, iova,
+							 pkvm_iommu_stale(domain, false));
 	}
-	if (table)
-		pkvm_iommu_flush_prepare(domain, true, true, &flush);
-	hyp_spin_unlock(&domain->lock);
+	pkvm_iommu_range_unlock(domain, range);
 	if (!table)
 		return fits;
 
 	/* IOMMUs may have cached the address of the table. */
-	pkvm_iommu_flush_run(domain, 0, 0, &flush, NULL);
+	pkvm_iommu_flush_domain(domain, NULL);
 	pkvm_iommu_free_page(table);
 
 	return true;
@@ -244,7 +244,6 @@ static int maps_pass(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_m
 		     int nr)
 {
 	const struct pkvm_iommu_mapping *map = maps, *end = maps + nr;
-	struct pkvm_iommu_flush flush;
 	int found, ret = 0;
 	u64 removed, len;
 
@@ -260,9 +259,8 @@ static int maps_pass(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_m
 						 pkvm_iommu_stale(domain, false), &len);
 		BUG_ON(found != 1 || len != map->size);
 	}
-	pkvm_iommu_flush_prepare(domain, false, true, &flush);
 	/* With the lock held, as in pkvm_iommu_unmap(). */
-	pkvm_iommu_flush_run(domain, maps->iova, maps_size(maps, nr), &flush, &domain->lock);
+	pkvm_iommu_flush_range(domain, maps->iova, maps_size(maps, nr), &domain->lock);
 
 	return ret;
 }
@@ -290,23 +288,30 @@ static int maps_pin(const struct pkvm_iommu_mapping *maps, int nr, int *ret)
 	return pinned;
 }
 
-/* Make pinned mappings. Returns the number of those that are made. */
+/*
+ * Make pinned mappings. See pkvm_iommu_pgtable_map() for @flushed. Adds the bytes that are
+ * mapped to *@bytes. Returns the number of mappings that are made.
+ */
 static int maps_write(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_mapping *maps,
-		      int nr, int *ret)
+		      int nr, u64 *flushed, u64 *bytes, int *ret)
 {
-	bool all_walk = pkvm_iommu_geometry.all_walk;
+	u64 range, size = maps_size(maps, nr);
 	int done, err = 0;
 
-	hyp_spin_lock(&domain->lock);
-	*ret = pkvm_iommu_pgtable_map(domain, maps, nr, !all_walk, pkvm_iommu_is_stale, &done);
-	if (!all_walk)
+	range = pkvm_iommu_range_lock(domain, maps->iova, size);
+	*ret = pkvm_iommu_pgtable_map(domain, maps, nr, !range, pkvm_iommu_is_stale, flushed,
+				      &done);
+	if (!range)
 		err = maps_pass(domain, maps, done);
 	if (err) {
 		*ret = err;
 		done = 0;
 	}
-	domain->mapped += maps_size(maps, done);
-	hyp_spin_unlock(&domain->lock);
+	if (done < nr)
+		size = maps_size(maps, done);
+	atomic64_add(size, &domain->mapped);
+	pkvm_iommu_range_unlock(domain, range);
+	*bytes += size;
 
 	return done;
 }
@@ -316,27 +321,30 @@ static int runs_map(struct pkvm_iommu_domain *domain, u64 iova, u64 flags, const
 		    int nr, struct pkvm_iommu_progress *progress)
 {
 	struct pkvm_iommu_mapping maps[MAP_MAX] __uninitialized;
-	int pinned, done, err, ret;
+	int pinned, done = 0, err = 0, ret;
+	bool again = false;
+	u64 flushed = 0;
 
 	nr = runs_split(domain, iova, runs, nr, to_prot(flags), maps);
 	pinned = maps_pin(maps, nr, &ret);
 
-	done = maps_write(domain, maps, pinned, &err);
-	if (err == -EAGAIN) {
-		pkvm_iommu_flush_domain(domain, NULL);
-		if (!done)
-			done = maps_write(domain, maps, pinned, &err);
-		/* Another CPU unmaps there: return what is done, without an error. */
-		if (err == -EAGAIN) {
+	while (pinned) {
+		done = maps_write(domain, maps, pinned, &flushed, &progress->done, &err);
+		if (likely(err != -EAGAIN))
+			break;
+		/* Another CPU changes mappings there: return what is done, without an error. */
+		if (done || again || !flushed) {
 			err = 0;
 			ret = 0;
+			break;
 		}
+		pkvm_iommu_flush_domain(domain, NULL);
+		again = true;
 	}
 
 	if (done < pinned)
 		pkvm_iommu_unpin(maps + done, pinned - done);
 	ret = err ?: ret;
-	progress->done += maps_size(maps, done);
 
 	/* Three tables at most for the next mapping, one for each that follows. */
 	if (ret == -ENOMEM)
@@ -354,8 +362,9 @@ static int runs_map(struct pkvm_iommu_domain *domain, u64 iova, u64 flags, const
  * @nr: number of runs
  * @progress: zeroed; set to the result
  *
- * Context: takes the lock of the domain, and with it the lock of each IOMMU without page
- * tables that has streams of the domain; and host_mmu.lock before it refuses a page.
+ * Context: owns the addresses, all of the domain for a block, and takes the lock of each
+ * IOMMU without page tables that has streams of the domain; takes host_mmu.lock before it
+ * refuses a page; may flush, see pkvm_iommu_flush().
  * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
  */
 int pkvm_iommu_map(u64 domain_id, u64 iova, u64 flags, const u64 *runs, u64 nr,
@@ -424,20 +433,18 @@ static bool range_is_whole(struct pkvm_iommu_domain *domain, u64 iova, u64 size)
 }
 
 /*
- * Clear the entries of a range, as many as one call may; the runs that they mapped
- * are put into @removed. @lazy says what the entries wait for. Sets *@blocks to the number
- * of blocks among them. Sets @progress. Sets *@ret to 0, or to -EINVAL if the range begins
- * or ends within a block. Returns the number of runs.
+ * Clear the entries of a range that the caller owns, as many as one call may; the runs that
+ * they mapped are put into @removed. @stale says what the entries wait for. Sets @progress.
+ * Sets *@ret to 0, or to -EINVAL if the range begins or ends within a block. Returns the
+ * number of runs.
  */
-static int range_clear(struct pkvm_iommu_domain *domain, u64 iova, u64 size, bool lazy,
-		       int *blocks, u64 *removed, struct pkvm_iommu_progress *progress, int *ret)
+static int range_clear(struct pkvm_iommu_domain *domain, u64 iova, u64 size, u64 stale,
+		       u64 *removed, struct pkvm_iommu_progress *progress, int *ret)
 {
-	u64 len, done = 0, stale = pkvm_iommu_stale(domain, lazy);
+	u64 len, done = 0;
 	int found = 0, nr = 0, steps, entries = 0;
 	struct pkvm_iommu_run hole;
-	bool block;
 
-	hyp_assert_lock_held(&domain->lock);
 	for (steps = 0; steps < TABLE_STEPS && found >= 0; steps++) {
 		if (done == size || nr == UNMAP_RUNS || entries >= PKVM_IOMMU_MAX_ENTRIES)
 			break;
@@ -445,9 +452,8 @@ static int range_clear(struct pkvm_iommu_domain *domain, u64 iova, u64 size, boo
 						 removed + nr, UNMAP_RUNS - nr, stale, &len);
 		if (found > 0) {
 			nr += found;
-			block = removed[nr - 1] & PKVM_IOMMU_REMOVED_BLOCK;
-			*blocks += block;
-			entries += block ? 1 : len >> PAGE_SHIFT;
+			entries += removed[nr - 1] & PKVM_IOMMU_REMOVED_BLOCK ? 1 :
+				   len >> PAGE_SHIFT;
 			done += len;
 			progress->unmapped += len;
 		} else if (!found) {
@@ -457,7 +463,7 @@ static int range_clear(struct pkvm_iommu_domain *domain, u64 iova, u64 size, boo
 			done += len;
 		}
 	}
-	domain->mapped -= progress->unmapped;
+	atomic64_sub(progress->unmapped, &domain->mapped);
 	progress->done = done;
 	*ret = min(found, 0);
 
@@ -472,8 +478,8 @@ static int range_clear(struct pkvm_iommu_domain *domain, u64 iova, u64 size, boo
  * @flags: any value; PKVM_IOMMU_UNMAP_LAZY
  * @progress: zeroed; set to the result
  *
- * Context: takes the lock of the domain, and then that of the queue of each IOMMU that has
- * streams of the domain, one by one.
+ * Context: owns the addresses; takes the domain's flush_lock with @flags; then takes the lock
+ * of the queue of each IOMMU that has streams of the domain, one by one.
  * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
  */
 int pkvm_iommu_unmap(u64 domain_id, u64 iova, u64 size, u64 flags,
@@ -483,7 +489,8 @@ int pkvm_iommu_unmap(u64 domain_id, u64 iova, u64 size, u64 flags,
 	u64 *removed = *this_cpu_ptr(&unmap_removed);
 	struct pkvm_iommu_domain *domain;
 	struct pkvm_iommu_flush flush;
-	int nr = 0, blocks = 0, ret = 0;
+	u64 range, stale, now;
+	int nr = 0, ret = 0;
 
 	if (flags & ~PKVM_IOMMU_UNMAP_LAZY)
 		ret = -EINVAL;
@@ -493,28 +500,36 @@ int pkvm_iommu_unmap(u64 domain_id, u64 iova, u64 size, u64 flags,
 	/* An IOMMU without page tables needs every UNMAP at once. */
 	lazy = flags & PKVM_IOMMU_UNMAP_LAZY && all_walk;
 
-	hyp_spin_lock(&domain->lock);
+	range = pkvm_iommu_range_lock(domain, iova, size);
+	stale = pkvm_iommu_stale(domain, lazy);
 	if (!all_walk && !range_is_whole(domain, iova, size))
 		ret = -EINVAL;
 	else
-		nr = range_clear(domain, iova, size, lazy, &blocks, removed, progress, &ret);
-	/* No entry of a block waits for a flush. */
-	lazy &= blocks < nr;
-	if (lazy && !blocks && pkvm_iommu_lazy_add(domain, removed, nr))
-		nr = 0;
-	/* If there is no room for more runs, flush all of them with these. */
-	if (nr)
-		pkvm_iommu_flush_prepare(domain, lazy, blocks, &flush);
+		nr = range_clear(domain, iova, size, stale, removed, progress, &ret);
+	if (nr && lazy) {
+		hyp_spin_lock(&domain->flush_lock);
+		now = pkvm_iommu_stale(domain, true);
+		if (unlikely(now != stale))
+			pkvm_iommu_pgtable_restale(domain->ops, iova, progress->done, stale, now);
+		/* If there is no room for more runs, flush all of them with these. */
+		if (pkvm_iommu_lazy_add(domain, removed, nr))
+			nr = 0;
+		else
+			pkvm_iommu_flush_prepare(domain, &flush);
+		hyp_spin_unlock(&domain->flush_lock);
+	}
 	/*
 	 * An IOMMU without page tables refuses to split a mapping. What it has must not
 	 * differ from the page table when range_is_whole() looks at that.
 	 */
 	if (nr && !all_walk)
-		pkvm_iommu_flush_run(domain, iova, progress->done, &flush, &domain->lock);
-	hyp_spin_unlock(&domain->lock);
+		pkvm_iommu_flush_range(domain, iova, progress->done, &domain->lock);
+	pkvm_iommu_range_unlock(domain, range);
 
-	if (nr && all_walk)
-		pkvm_iommu_flush_run(domain, iova, lazy ? 0 : progress->done, &flush, NULL);
+	if (nr && lazy)
+		pkvm_iommu_flush_run(domain, &flush, NULL);
+	else if (nr && all_walk)
+		pkvm_iommu_flush_range(domain, iova, progress->done, NULL);
 	pkvm_iommu_unpin_removed(removed, nr);
 	pkvm_iommu_domain_put(domain);
 
@@ -527,7 +542,7 @@ int pkvm_iommu_unmap(u64 domain_id, u64 iova, u64 size, u64 flags,
  * @iova: any value; I/O virtual address
  * @phys: set to the physical address that it maps to
  *
- * Context: takes the lock of the domain.
+ * Context: owns the address.
  * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
  */
 int pkvm_iommu_lookup(u64 domain_id, u64 iova, u64 *phys)
@@ -535,17 +550,18 @@ int pkvm_iommu_lookup(u64 domain_id, u64 iova, u64 *phys)
 	struct pkvm_iommu_domain *domain;
 	struct pkvm_iommu_run run;
 	int ret = 0;
+	u64 range;
 
 	domain = range_args(domain_id, ALIGN_DOWN(iova, PAGE_SIZE), PAGE_SIZE, &ret);
 	if (!domain)
 		return ret;
 
-	hyp_spin_lock(&domain->lock);
+	range = pkvm_iommu_range_lock(domain, iova, PAGE_SIZE);
 	if (pkvm_iommu_pgtable_read(domain->ops, iova, 1, &run, 1))
 		*phys = run.phys;
 	else
 		ret = -ENOTCONN;
-	hyp_spin_unlock(&domain->lock);
+	pkvm_iommu_range_unlock(domain, range);
 	pkvm_iommu_domain_put(domain);
 
 	return ret;
@@ -555,7 +571,7 @@ int pkvm_iommu_lookup(u64 domain_id, u64 iova, u64 *phys)
  * pkvm_iommu_flush() - PKVM_IOMMU_FLUSH
  * @domain_id: any value; domain
  *
- * Context: takes the lock of the domain, and then that of the queue of each IOMMU that has
+ * Context: takes the domain's flush_lock, and then that of the queue of each IOMMU that has
  * streams of the domain, one by one.
  * Return: 0 or -ENXIO.
  */
