@@ -304,12 +304,12 @@ static bool meet_lanes(const struct meeting *m)
 	return true;
 }
 
-/* A domain is flushed while more is unmapped lazily. */
+/* A domain is flushed while more is unmapped lazily, and mapped again. */
 static bool meet_lazy(const struct meeting *m)
 {
-	unsigned int group = 1 + below(1 << 30), n, nr = 5 + below(3);
+	unsigned int group = 1 + below(1 << 30), n, nr = 5 + below(3), cpus = 2 + below(2);
 	struct act acts[MAX_RACE];
-	u64 res[3];
+	u64 res[3], at;
 
 	if (call(false, res, PKVM_IOMMU_ATTACH, m->iommu, m->sid, m->domain) > 0)
 		return false;
@@ -319,13 +319,16 @@ static bool meet_lazy(const struct meeting *m)
 		return false;
 	call(false, res, PKVM_IOMMU_UNMAP, m->domain, m->iova, ENV_PAGE, PKVM_IOMMU_UNMAP_LAZY);
 	for (n = 0; n < nr; n++) {
-		if (n % 2)
+		at = m->iova + (n / cpus % 3 + 1) * ENV_PAGE;
+		if (n % cpus == 0)
+			acts[n] = CALL(PKVM_IOMMU_UNMAP, m->domain, at, ENV_PAGE,
+				       PKVM_IOMMU_UNMAP_LAZY);
+		else if (n % cpus == 1)
 			acts[n] = CALL(PKVM_IOMMU_FLUSH, m->domain);
 		else
-			acts[n] = CALL(PKVM_IOMMU_UNMAP, m->domain,
-				       m->iova + (n / 2 % 3 + 1) * ENV_PAGE, ENV_PAGE,
-				       PKVM_IOMMU_UNMAP_LAZY);
-		acts[n].cpu = n % 2;
+			acts[n] = CALL(PKVM_IOMMU_MAP, m->domain, at, 3,
+				       PKVM_IOMMU_RUN((m->pfn + 1 + below(8)) * ENV_PAGE, 1));
+		acts[n].cpu = n % cpus;
 		acts[n].group = group;
 	}
 

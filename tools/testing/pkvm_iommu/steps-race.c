@@ -50,9 +50,10 @@ static struct act hot_act(struct hot *h)
 	case 7 ... 13:
 		if (h->block && below(2))
 			return CALL(PKVM_IOMMU_UNMAP, h->domain[below(2)], h->iova & ~(BLOCK - 1),
-				    BLOCK, 0);
+				    BLOCK, below(2) * PKVM_IOMMU_UNMAP_LAZY);
 		if (h->whole && below(4))
-			return CALL(PKVM_IOMMU_UNMAP, h->domain[below(2)], h->iova, 32 * ENV_PAGE, 0);
+			return CALL(PKVM_IOMMU_UNMAP, h->domain[below(2)], h->iova, 32 * ENV_PAGE,
+				    below(2) * PKVM_IOMMU_UNMAP_LAZY);
 		return CALL(PKVM_IOMMU_UNMAP, h->domain[below(2)], h->iova + below(6) * ENV_PAGE,
 			    (1 + below(6)) * ENV_PAGE, below(2) * PKVM_IOMMU_UNMAP_LAZY);
 	case 14:
