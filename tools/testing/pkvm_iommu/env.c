@@ -52,8 +52,8 @@ unsigned int env_this_cpu;
  */
 static const char *const lock_order[] = {
 	"&host_mmu.lock", "&pkvm_pgd_lock", "&vm->lock", "&domain->lock",
-	"&domain->flush_lock", "&domain_lock", "&iommu->lock", "&smmu->queue_lock", "&smmu->gerror_lock",
-	"&pool_lock", "&pool->lock",
+	"&domain->flush_lock", "&domain_lock", "&iommu->lock", "&smmu->queue_lock",
+	"&smmu->gerror_lock", "&pool_lock", "&pool->lock",
 };
 /* The last of these locks is taken with none of the others held. */
 static const char *const lock_alone[] = { "&host_mmu.lock", "&domain->lock", "&domain_lock" };

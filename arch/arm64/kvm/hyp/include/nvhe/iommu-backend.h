@@ -44,8 +44,8 @@
  * @freeing: a PKVM_IOMMU_DOMAIN_FREE is under way; guarded by the lock of the domain
  *	table
  * @freed: PKVM_IOMMU_DOMAIN_FREE has freed all tables below this address
- * @flush_lock: guards the members to @lazy_slot, and what @lazy holds; @flushes, @flushed, @lazy_first and @lazy_end are
- *	also read without it
+ * @flush_lock: guards the members to @lazy_slot, and what @lazy holds; @flushes, @flushed,
+ *	@lazy_first and @lazy_end are also read without it
  * @flushes: flushes of the whole domain that have begun
  * @flushed: number of the last flush that is known to have completed
  * @lazy_first: runs that have left @lazy

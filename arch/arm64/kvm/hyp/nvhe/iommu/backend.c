@@ -5,7 +5,8 @@
  *
  * An invalidation queues the commands on each IOMMU that has streams of the domain, and
  * then waits for all of them. If all IOMMUs walk page tables, the caller owns no addresses
- * of the domain, so that others map and unmap meanwhile. An IOMMU has at most one batch of commands of each CPU in its queue.
+ * of the domain, so that others map and unmap meanwhile. An IOMMU has at most one batch of
+ * commands of each CPU in its queue.
  *
  * An IOMMU without pkvm_iommu_ops::wait completes the commands before it returns.
  * A command that the hardware does not complete in time ends EL2, see

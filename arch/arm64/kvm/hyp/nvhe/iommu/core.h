@@ -248,10 +248,12 @@ static inline void pkvm_iommu_range_unlock(struct pkvm_iommu_domain *domain, u64
 /* lazy.c */
 
 /*
- * Runs that a domain remembers, see lazy.c. It bounds a flush under host_mmu.lock; the
- * page of a domain has room for more, see struct domain_page.
+ * Runs that a domain remembers, see lazy.c, which bounds a flush under host_mmu.lock; and
+ * the size of their ring. An UNMAP that removes more, as those of long scatter lists do,
+ * flushes at once.
  */
 #define PKVM_IOMMU_LAZY_RUNS	248
+#define PKVM_IOMMU_LAZY_RING	256
 
 /**
  * struct pkvm_iommu_flush - an invalidation of a whole domain

@@ -39,7 +39,7 @@
 struct domain_page {
 	struct pkvm_iommu_domain domain;
 	u8 hw[PKVM_IOMMU_DOMAIN_HW_SIZE] __aligned(PKVM_IOMMU_DOMAIN_HW_SIZE);
-	u64 lazy[PKVM_IOMMU_LAZY_RUNS];
+	u64 lazy[PKVM_IOMMU_LAZY_RING];
 };
 
 struct pkvm_iommu_domain pkvm_iommu_shadow;

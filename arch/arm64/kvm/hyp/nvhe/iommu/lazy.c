@@ -120,9 +120,10 @@ bool pkvm_iommu_is_stale(const struct pkvm_iommu_domain *domain, u64 value)
 {
 	struct flush_cpu *cpu;
 
-	/* Pairs with the release in lazy_remove(). */
-	if (value & STALE_LAZY)
+	if (value & STALE_LAZY) {
+		/* Pairs with the release in lazy_remove(). */
 		return value >> STALE_LAZY_SHIFT > smp_load_acquire(&domain->flushed);
+	}
 
 	cpu = per_cpu_ptr(&flush_cpu, FIELD_GET(STALE_CPU, value));
 
@@ -167,13 +168,14 @@ bool pkvm_iommu_lazy_add(struct pkvm_iommu_domain *domain, const u64 *removed, i
 	int i;
 
 	hyp_assert_lock_held(&domain->flush_lock);
-	for (i = 0; i < nr; i++)
-		entries += run_entries(removed[i]);
-	if (used + nr > PKVM_IOMMU_LAZY_RUNS || entries > LAZY_ENTRIES ||
-	    (!used && !lazy_list(domain)))
+	if (used + nr > PKVM_IOMMU_LAZY_RUNS)
 		return false;
-	for (i = 0; i < nr; i++)
-		domain->lazy[(domain->lazy_end + i) % PKVM_IOMMU_LAZY_RUNS] = removed[i];
+	for (i = 0; i < nr; i++) {
+		entries += run_entries(removed[i]);
+		domain->lazy[(domain->lazy_end + i) % PKVM_IOMMU_LAZY_RING] = removed[i];
+	}
+	if (entries > LAZY_ENTRIES || (!used && !lazy_list(domain)))
+		return false;
 	WRITE_ONCE(domain->lazy_end, domain->lazy_end + nr);
 	domain->lazy_entries = entries;
 
@@ -189,8 +191,8 @@ static void lazy_remove(struct pkvm_iommu_domain *domain, const struct pkvm_iomm
 	/* Another CPU maps at the addresses only after the invalidation. */
 	smp_store_release(&domain->flushed, max(domain->flushed, flush->number));
 	for (first = domain->lazy_first; first < end; first += n) {
-		runs = domain->lazy + first % PKVM_IOMMU_LAZY_RUNS;
-		n = min(end - first, PKVM_IOMMU_LAZY_RUNS - first % PKVM_IOMMU_LAZY_RUNS);
+		runs = domain->lazy + first % PKVM_IOMMU_LAZY_RING;
+		n = min(end - first, PKVM_IOMMU_LAZY_RING - first % PKVM_IOMMU_LAZY_RING);
 		pkvm_iommu_unpin_removed(runs, n);
 		for (i = 0; i < n; i++)
 			domain->lazy_entries -= run_entries(runs[i]);
