@@ -335,6 +335,36 @@ static bool meet_lazy(const struct meeting *m)
 	return act_group(acts, nr) <= 0;
 }
 
+/*
+ * A lazy UNMAP ends in a hole that waits for the same flush. That flush begins and ends
+ * meanwhile, and something is mapped in the rest of the hole.
+ */
+static bool meet_hole(const struct meeting *m)
+{
+	u64 res[3], hole = (m->iova & ~0x3fffffULL) + 0x200000, size = 0x200000;
+	unsigned int group = 1 + below(1 << 30), n;
+	struct act acts[3];
+
+	call(false, res, PKVM_IOMMU_UNMAP, m->domain, hole - size, 2 * size, 0);
+	if (call(false, res, PKVM_IOMMU_MAP, m->domain, hole, 3,
+		 PKVM_IOMMU_RUN(WHOLE_BLOCK, 512), 0) > 0 ||
+	    call(false, res, PKVM_IOMMU_MAP, m->domain, hole - 2 * ENV_PAGE, 3,
+		 PKVM_IOMMU_RUN(m->pfn * ENV_PAGE, 2), 0) > 0 ||
+	    call(false, res, PKVM_IOMMU_UNMAP, m->domain, hole, size, PKVM_IOMMU_UNMAP_LAZY) > 0)
+		return false;
+	acts[0] = CALL(PKVM_IOMMU_UNMAP, m->domain, hole - 2 * ENV_PAGE, 4 * ENV_PAGE,
+		       PKVM_IOMMU_UNMAP_LAZY);
+	acts[1] = CALL(PKVM_IOMMU_FLUSH, m->domain);
+	acts[2] = CALL(PKVM_IOMMU_MAP, m->domain, hole + (4 + below(8)) * ENV_PAGE, 3,
+		       PKVM_IOMMU_RUN((m->pfn + 2) * ENV_PAGE, 1));
+	for (n = 0; n < 3; n++) {
+		acts[n].cpu = n;
+		acts[n].group = group;
+	}
+
+	return act_group(acts, 3) <= 0;
+}
+
 /* Domains are made at the same time, and a domain gets streams of two IOMMUs. */
 static bool meet_users(struct meeting *m)
 {
@@ -467,6 +497,8 @@ bool do_meet(void)
 		return meet_lanes(&m);
 	if (!below(6))
 		return meet_lazy(&m);
+	if (!below(6))
+		return meet_hole(&m);
 	if (!below(6))
 		return meet_users(&m);
 	if (!below(6))

@@ -185,7 +185,8 @@ static unsigned int mapping_entries(const struct pkvm_iommu_mapping *map)
  * Let the library map, to make missing tables; the caller writes the entries again. Other
  * CPUs may make the same tables for other addresses: the library lets one of them win. It
  * takes whatever is not 0 for a table or a block, so @pte, the value of the entry above
- * which says that it can be used, is removed first.
+ * which says that it can be used, is removed first. Only who owns all addresses of such an
+ * entry gives it another value.
  */
 static int pgtable_make(struct arm_lpae_io_pgtable *data, const struct pkvm_iommu_mapping *map,
 			arm_lpae_iopte *ptep, arm_lpae_iopte pte)
@@ -317,23 +318,29 @@ int pkvm_iommu_pgtable_map(struct pkvm_iommu_domain *domain,
  * @old: value of the entries to change, from pkvm_iommu_stale()
  * @new: their new value
  *
- * Context: the caller owns the addresses, see range.c. Other CPUs may change the entry of a
- * table or block that is only partly in the range.
+ * Leaves an entry alone that is only partly in the range: another CPU may just have found its
+ * value usable, see pgtable_make().
+ *
+ * Context: the caller owns the addresses, see range.c.
  */
 void pkvm_iommu_pgtable_restale(struct io_pgtable_ops *ops, u64 iova, u64 size, u64 old, u64 new)
 {
 	struct arm_lpae_io_pgtable *data = io_pgtable_ops_to_data(ops);
+	u64 bytes, next, end = iova + size;
 	arm_lpae_iopte pte, *ptep;
-	u64 end = iova + size;
 	int lvl, i, n;
 
-	while (iova < end) {
+	for (; iova < end; iova = next) {
 		ptep = pgtable_find(data, iova, &lvl, &pte);
 		n = pgtable_entries(iova, end - iova, lvl);
-		for (i = 0; i < n; i++)
-			cmpxchg64_relaxed(&ptep[i], old, new);
-		iova = ALIGN_DOWN(iova, ARM_LPAE_BLOCK_SIZE(lvl, data)) +
-		       n * ARM_LPAE_BLOCK_SIZE(lvl, data);
+		bytes = ARM_LPAE_BLOCK_SIZE(lvl, data);
+		next = ALIGN_DOWN(iova, bytes) + n * bytes;
+		if (!IS_ALIGNED(iova, bytes) || next > end)
+			continue;
+		for (i = 0; i < n; i++) {
+			if (READ_ONCE(ptep[i]) == old)
+				WRITE_ONCE(ptep[i], new);
+		}
 	}
 }
 
