@@ -334,7 +334,10 @@ ATOMIC_TYPE(atomic64, s64)
 #define atomic64_try_cmpxchg_release(v, o, n)	try_cmpxchg_release(&(v)->counter, o, n)
 #define atomic64_try_cmpxchg_relaxed(v, o, n)	try_cmpxchg_relaxed(&(v)->counter, o, n)
 
-#define rol64(word, shift)	((u64)(word) << ((shift) & 63) | (u64)(word) >> (-(shift) & 63))
+static inline u64 rol64(u64 word, unsigned int shift)
+{
+	return word << (shift & 63) | word >> (-shift & 63);
+}
 
 /* Bits; those of tools/include are not atomic. */
 #undef set_bit

@@ -23,9 +23,14 @@ export LC_ALL=C
 # that the system's libraries stay as they are.
 fetch() {
 	arch=$(dpkg --print-architecture)
+	mirror=$("$HERE/../../selftests/pkvm_iommu/qemu/setup.sh" mirror)
+	[ -n "$mirror" ] || {
+		echo "error: no Debian mirror in the sources of apt: set DEBIAN_MIRROR="
+		exit 1
+	}
 	mkdir -p "$DIR/lists/partial" "$DIR/cache/archives/partial" "$DIR/deb"
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
-		"${DEBIAN_MIRROR:-http://deb.debian.org/debian} sid main" >"$DIR/sources.list"
+		"$mirror sid main" >"$DIR/sources.list"
 	: >"$DIR/status"
 	set -- -q -y -o Dir::Etc::sourcelist="$DIR/sources.list" -o Dir::Etc::sourceparts=- \
 		-o Dir::State::lists="$DIR/lists" -o Dir::State::status="$DIR/status" \

@@ -12,7 +12,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 
-#define TRIES	3000	/* some 100 us: far longer than QEMU holds the mutex */
+#define TRIES	3000	/* longer than QEMU holds the mutex, for all but few of its users */
 
 static int (*sleeping_lock)(pthread_mutex_t *mutex);
 
