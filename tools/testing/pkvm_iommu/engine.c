@@ -147,7 +147,7 @@ void engine_walk(u64 nr_steps, bool up)
 		}
 		if (step == breaks)
 			act(&sync, res);
-		if (!one_step()) {
+		if (!(step == breaks && mostly_races && is_smmu(0) ? do_full_queue() : one_step())) {
 			aftermath();
 			return;
 		}

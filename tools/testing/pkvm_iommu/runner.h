@@ -168,6 +168,7 @@ bool replay_all(u64 iommu, u64 domain, bool breaks_off);
 bool do_starved(void);
 bool do_race(void);
 bool do_meet(void);
+bool do_full_queue(void);
 bool do_lazies(void);
 /* Give @n pages to the pool. Returns 1; 0 if the host has none; -1 if EL2 has stopped. */
 int give_pages(u64 n);

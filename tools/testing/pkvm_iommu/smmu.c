@@ -79,10 +79,10 @@ static void consume(struct smmu *s)
 
 	if (!(REG(s, CR0ACK) & CR0_CMDQEN) || (REG(s, GERROR) ^ REG(s, GERRORN)) & GERR_CMDQ)
 		return;
-	if (s->c.dead_sync)
-		return;
 	if (((prod - cons) & mask) > BIT(bits))
 		fail("smmu %d: the command queue has overflowed", s->id);
+	if (s->c.dead_sync)
+		return;
 	for (; cons != prod; cons = (cons + 1) & mask) {
 		u64 pa = base + (cons & (BIT(bits) - 1)) * 16;
 

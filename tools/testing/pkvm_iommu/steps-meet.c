@@ -466,6 +466,17 @@ static bool meet_queue(const struct meeting *m)
 	return act_group(acts, nr) <= 0;
 }
 
+/* The queue of an IOMMU that takes no more commands soon. */
+bool do_full_queue(void)
+{
+	struct meeting m = { .domain = some_own_domain(), .iova = some_iova(), .pfn = host_page() };
+
+	if (!m.pfn || m.iova >= smmu_limit - 256 * ENV_PAGE)
+		return one_step();
+
+	return meet_queue(&m);
+}
+
 bool do_meet(void)
 {
 	struct meeting m = { .domain = some_own_domain(), .nr = 1 + below(4), .sid = below(16) };
