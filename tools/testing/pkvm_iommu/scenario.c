@@ -91,6 +91,8 @@ static void many_lazy_runs(void)
 
 	for (n = 0; n < most; n++) {
 		a.a[2] = (1 + n) * ENV_PAGE;
+		/* A run that takes the place of another one is of another page. */
+		a.a[4] = PKVM_IOMMU_RUN(0x40700000 + n % 3 * ENV_PAGE, 1);
 		must(!fed(&a, res), "a page is mapped");
 		must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], a.a[2], ENV_PAGE,
 			   PKVM_IOMMU_UNMAP_LAZY), "it is unmapped");
