@@ -281,6 +281,7 @@ enum pkvm_iommu_boot_op {
  * @PKVM_IOMMU_FLUSH: complete lazy unmaps
  * @PKVM_IOMMU_REPLAY: send the mappings of a domain to an IOMMU without page tables
  * @PKVM_IOMMU_MAP_LIST: map memory in a domain, by runs in shared memory
+ * @PKVM_IOMMU_INVALIDATE: drop what IOMMUs have cached of the host's page tables
  *
  * A block of the same name describes each operation. 6 is reserved for tests.
  */
@@ -300,6 +301,7 @@ enum pkvm_iommu_op {
 	PKVM_IOMMU_FLUSH		= 12,
 	PKVM_IOMMU_REPLAY		= 13,
 	PKVM_IOMMU_MAP_LIST		= 14,
+	PKVM_IOMMU_INVALIDATE		= 15,
 };
 
 /**
@@ -330,6 +332,7 @@ enum pkvm_iommu_op {
  *  - -ENXIO: there is no such domain.
  *  - -EOPNOTSUPP: the domain is the identity domain, and this IOMMU has no page tables,
  *    so that it cannot follow page ownership in time (%PKVM_IOMMU_INFO_IDENTITY).
+ *  - -EOPNOTSUPP: the domain is nested, and this IOMMU cannot nest (%PKVM_IOMMU_INFO_NESTED).
  *  - -EBUSY: the stream is attached, to this domain or another.
  *  - -EIO: the IOMMU did not respond at boot.
  *  - -EIO: the IOMMU refuses the stream. The stream stays blocked; EL2 may keep the
@@ -468,7 +471,7 @@ enum pkvm_iommu_op {
  * Arguments:
  *
  *  - x2: &enum pkvm_iommu_info
- *  - x3: IOMMU id, for %PKVM_IOMMU_INFO_IDENTITY
+ *  - x3: IOMMU id, for %PKVM_IOMMU_INFO_IDENTITY and %PKVM_IOMMU_INFO_NESTED
  *
  * Results:
  *
@@ -491,9 +494,25 @@ enum pkvm_iommu_op {
 /**
  * DOC: PKVM_IOMMU_DOMAIN_ALLOC
  *
- * Create a domain: an I/O virtual address space, with no mappings. Streams of any IOMMU
- * can be attached to it. It has an address space identifier (an ASID or VMID) of its own
- * on every IOMMU.
+ * Create a domain: an I/O virtual address space. It has an address space identifier (an
+ * ASID or VMID) of its own on every IOMMU.
+ *
+ * A managed domain has page tables of EL2's. It has no mappings at first, and streams of
+ * any IOMMU can be attached to it.
+ *
+ * A nested domain has page tables of the host's, in the host's memory, which the host
+ * changes without a call, and in the format that %PKVM_IOMMU_INFO_NESTED reports. IOMMUs
+ * that can nest translate an I/O virtual address by these tables (stage 1), and the result,
+ * the address of each table, and the address of the root by the identity domain (stage 2).
+ * So devices reach what they reach by the identity domain, wherever the tables lead. Nothing
+ * is pinned: all of it, tables included, can change its owner at any time.
+ * %PKVM_IOMMU_INVALIDATE is for these domains; %PKVM_IOMMU_MAP, %PKVM_IOMMU_MAP_LIST,
+ * %PKVM_IOMMU_UNMAP, %PKVM_IOMMU_LOOKUP, %PKVM_IOMMU_FLUSH and %PKVM_IOMMU_REPLAY are not.
+ *
+ * Arguments:
+ *
+ *  - x2: %PKVM_IOMMU_DOMAIN_MANAGED or %PKVM_IOMMU_DOMAIN_NESTED
+ *  - x3: nested: physical address of the root table, page aligned
  *
  * Results:
  *
@@ -503,6 +522,9 @@ enum pkvm_iommu_op {
  * Errors:
  *
  *  - -ENODEV: the layer is not in service.
+ *  - -EINVAL: x2 names no kind of domain, or the root table is not page aligned.
+ *  - -ERANGE: the root table is beyond the reach of devices (%PKVM_IOMMU_INFO_LIMIT).
+ *  - -EOPNOTSUPP: the domain would be nested, and no IOMMU can nest.
  *  - -ENOSPC: the hardware has no address space identifier left.
  *  - -ENOMEM: the pool has too few pages.
  *
@@ -510,9 +532,10 @@ enum pkvm_iommu_op {
  *
  * Example::
  *
- *	DOMAIN_ALLOC() -> -ENOMEM, x2 = 6
+ *	DOMAIN_ALLOC(DOMAIN_MANAGED) -> -ENOMEM, x2 = 6
  *	TOPUP(0x8a100, 6) -> 0
- *	DOMAIN_ALLOC() -> 0, x2 = 3
+ *	DOMAIN_ALLOC(DOMAIN_MANAGED) -> 0, x2 = 3
+ *	DOMAIN_ALLOC(DOMAIN_NESTED, 0x8b000000) -> 0, x2 = 4
  */
 
 /**
@@ -536,7 +559,8 @@ enum pkvm_iommu_op {
  * Partial progress: after -EAGAIN the domain is out of service, and other operations on it
  * return -ENXIO. Repeat the call to continue.
  *
- * Context: does not wait for IOMMUs: without streams they have nothing cached.
+ * Context: waits for IOMMUs only if the domain is nested: without streams they have nothing
+ * of a managed one cached.
  *
  * Example, a domain that used many page tables::
  *
@@ -575,6 +599,7 @@ enum pkvm_iommu_op {
  *
  *  - -ENODEV: the layer is not in service.
  *  - -ENXIO: there is no such domain, or it is the identity domain.
+ *  - -EOPNOTSUPP: the domain is nested.
  *  - -EINVAL: the I/O virtual address is not page aligned.
  *  - -EINVAL: x4 has an unknown bit, or neither READ nor WRITE.
  *  - -EINVAL: there is no run, or one of no pages.
@@ -632,6 +657,7 @@ enum pkvm_iommu_op {
  *
  *  - -ENODEV: the layer is not in service.
  *  - -ENXIO: there is no such domain, or it is the identity domain.
+ *  - -EOPNOTSUPP: the domain is nested.
  *  - -EINVAL: x6 is 0, or more than %PKVM_IOMMU_LIST_RUNS.
  *  - -EINVAL: the runs lie beyond the end of the list (%PKVM_IOMMU_INFO_RUNS), or there is
  *    no list.
@@ -693,6 +719,7 @@ enum pkvm_iommu_op {
  *
  *  - -ENODEV: the layer is not in service.
  *  - -ENXIO: there is no such domain, or it is the identity domain.
+ *  - -EOPNOTSUPP: the domain is nested.
  *  - -EINVAL: x3 or x4 is not page aligned, or x4 is 0.
  *  - -EINVAL: a flag is unknown.
  *  - -EINVAL: the range begins or ends within a block. x2 is the size of what precedes the
@@ -731,6 +758,7 @@ enum pkvm_iommu_op {
  *
  *  - -ENODEV: the layer is not in service.
  *  - -ENXIO: there is no such domain, or it is the identity domain.
+ *  - -EOPNOTSUPP: the domain is nested.
  *  - -ERANGE: the address is beyond %PKVM_IOMMU_INFO_LIMIT.
  *  - -ENOTCONN: nothing is mapped at this address.
  *
@@ -755,6 +783,7 @@ enum pkvm_iommu_op {
  *
  *  - -ENODEV: the layer is not in service.
  *  - -ENXIO: there is no such domain, or it is the identity domain.
+ *  - -EOPNOTSUPP: the domain is nested.
  *
  * Context: waits for every IOMMU that has a stream in the domain, if there are lazy unmaps.
  *
@@ -785,6 +814,7 @@ enum pkvm_iommu_op {
  *  - -ENODEV: the layer is not in service.
  *  - -ENOENT: there is no such IOMMU.
  *  - -ENXIO: there is no such domain, or it is the identity domain.
+ *  - -EOPNOTSUPP: the domain is nested.
  *  - -ENOTCONN: no stream of this IOMMU is attached to the domain.
  *  - -EIO: the IOMMU did not accept a mapping. It keeps those of earlier calls.
  *
@@ -798,6 +828,37 @@ enum pkvm_iommu_op {
  *	ATTACH(1, 0x20, 3) -> 0, x2 = 1
  *	REPLAY(1, 3) -> 0, x2 = 1
  *	REPLAY(1, 3) -> 0, x2 = 0
+ */
+
+/**
+ * DOC: PKVM_IOMMU_INVALIDATE
+ *
+ * Drop what IOMMUs have cached of the host's page tables of a nested domain. On return every
+ * access of a device that used a dropped translation has completed.
+ *
+ * Arguments:
+ *
+ *  - x2: domain id, from %PKVM_IOMMU_DOMAIN_ALLOC
+ *  - x3: first I/O virtual address, page aligned; ignored if x4 is 0
+ *  - x4: size of the range in bytes, a multiple of PAGE_SIZE; 0 for the whole domain
+ *  - x5: flags, %PKVM_IOMMU_INVALIDATE_LEAF or 0
+ *
+ * Errors:
+ *
+ *  - -ENODEV: the layer is not in service.
+ *  - -ENXIO: there is no such domain, or it is the identity domain.
+ *  - -EOPNOTSUPP: the domain is managed.
+ *  - -EINVAL: x3 or x4 is not page aligned.
+ *  - -EINVAL: a flag is unknown.
+ *  - -ERANGE: the range goes beyond the input addresses that %PKVM_IOMMU_INFO_NESTED reports,
+ *    or wraps.
+ *
+ * Context: waits for every IOMMU that has a stream in the domain.
+ *
+ * Example, a page, then everything::
+ *
+ *	INVALIDATE(4, 0xffff0000, 0x1000, INVALIDATE_LEAF) -> 0
+ *	INVALIDATE(4, 0, 0, 0) -> 0
  */
 
 /**
@@ -906,6 +967,41 @@ enum pkvm_iommu_type {
 #define PKVM_IOMMU_UNMAP_LAZY		(1ULL << 0)
 
 /**
+ * DOC: Kinds of domains
+ *
+ *  - %PKVM_IOMMU_DOMAIN_MANAGED: EL2 has the page tables.
+ *  - %PKVM_IOMMU_DOMAIN_NESTED: the host has page tables of stage 1, within the identity domain.
+ */
+#define PKVM_IOMMU_DOMAIN_MANAGED	0
+#define PKVM_IOMMU_DOMAIN_NESTED	1
+
+/**
+ * DOC: Flags of PKVM_IOMMU_INVALIDATE
+ *
+ *  - %PKVM_IOMMU_INVALIDATE_LEAF: only entries that map something were changed, and no entry
+ *    that points to a table.
+ */
+#define PKVM_IOMMU_INVALIDATE_LEAF	(1ULL << 0)
+
+/**
+ * DOC: Format of the page tables of nested domains
+ *
+ * %PKVM_IOMMU_INFO_NESTED has these fields:
+ *
+ *  - %PKVM_IOMMU_NESTED_FMT: &enum io_pgtable_fmt of the kernel
+ *  - %PKVM_IOMMU_NESTED_IAS: size of I/O virtual addresses in bits; not 0
+ *  - %PKVM_IOMMU_NESTED_OAS: size of the addresses in the tables in bits
+ *  - %PKVM_IOMMU_NESTED_COHERENT: table walks of all IOMMUs snoop the CPU caches.
+ *
+ * Pages are of 4 KiB, blocks of 2 MiB and 1 GiB. Memory attributes are those that
+ * drivers/iommu/io-pgtable-arm.c writes.
+ */
+#define PKVM_IOMMU_NESTED_FMT		0x0000ffULL
+#define PKVM_IOMMU_NESTED_IAS		0x00ff00ULL
+#define PKVM_IOMMU_NESTED_OAS		0xff0000ULL
+#define PKVM_IOMMU_NESTED_COHERENT	(1ULL << 24)
+
+/**
  * enum pkvm_iommu_refusal - reason why hardware cannot be isolated
  * @PKVM_IOMMU_REFUSE_NONE: no reason in the hardware
  * @PKVM_IOMMU_REFUSE_STAGE: the IOMMU has no usable translation stage or format, or none that
@@ -976,6 +1072,8 @@ enum pkvm_iommu_fault_reason {
  * @PKVM_IOMMU_INFO_IDENTITY: 1 if streams of the IOMMU in x3 can be attached to the identity
  *	domain, else 0
  * @PKVM_IOMMU_INFO_RUNS: runs for which the list of %PKVM_IOMMU_RUN_LIST has room; 0 without a list
+ * @PKVM_IOMMU_INFO_NESTED: format of the page tables of nested domains, if streams of the IOMMU in
+ *	x3 can be attached to these, else 0
  */
 enum pkvm_iommu_info {
 	PKVM_IOMMU_INFO_POOL_FREE	= 0,
@@ -984,6 +1082,7 @@ enum pkvm_iommu_info {
 	PKVM_IOMMU_INFO_LIMIT		= 3,
 	PKVM_IOMMU_INFO_IDENTITY	= 4,
 	PKVM_IOMMU_INFO_RUNS		= 5,
+	PKVM_IOMMU_INFO_NESTED		= 6,
 };
 
 #endif /* _UAPI_LINUX_PKVM_IOMMU_H */
