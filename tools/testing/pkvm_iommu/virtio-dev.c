@@ -174,7 +174,7 @@ static int map(void)
 
 static int unmap(void)
 {
-	ops->invalidate(&iommu, &a, IOVA, 2 * MANY * PAGE_SIZE);
+	ops->invalidate(&iommu, &a, IOVA, 2 * MANY * PAGE_SIZE, true);
 	return 0;
 }
 
@@ -240,7 +240,7 @@ static void test_requests(void)
 	dev.notified[0] = 0;
 	unmap();
 	ok(!mapped() && dev.notified[0] == 1, "unmap by one notification");
-	ops->invalidate(&iommu, &a, 0, 0);
+	ops->invalidate(&iommu, &a, 0, 0, false);
 	ok(dev.notified[0] == 1, "nothing to forget, nothing to tell");
 	detach();
 	ok(!dev.domain[3], "detach");

@@ -30,9 +30,12 @@
  * @fmt: format of the page table, ARM_64_LPAE_S1 or ARM_64_LPAE_S2
  * @tag: ASID or VMID on every IOMMU. EL2 chooses it. Never 0, which the SMMUv3
  *	driver reserves for bypass
+ * @parent: the shadow, if the domain is nested in it, see nested.c; @fmt, @cfg and @tag then
+ *	describe stage 1, those of the parent describe stage 2. Else NULL
  * @cfg: configuration of the page table: roots, sizes, attributes
  * @hw: PKVM_IOMMU_DOMAIN_HW_SIZE bytes of the backends, aligned to their size and
- *	zeroed, at an address that hardware can read
+ *	zeroed, at an address that hardware can read. If the domain is nested, hardware reads
+ *	it by the parent's page table, and devices can read it
  * @lazy: ring of the runs that a lazy UNMAP removed, see lazy.c
  * @ops: the page table; domains have one even if no hardware walks it.
  *	host_mmu.lock guards that of the shadow, @busy or @lock that of other domains
@@ -53,7 +56,8 @@
  * @lazy_entries: page-table entries that the runs in @lazy had
  * @lazy_slot: index of the domain in the list of domains with runs in @lazy
  * @iommus: BIT(id) of each IOMMU with attached streams, see domain_iommus() in backend.c
- * @streams: attached streams of each IOMMU. Guarded by that IOMMU's lock
+ * @streams: attached streams of each IOMMU; the parent's include those of nested domains.
+ *	Guarded by that IOMMU's lock
  * @replayed: for each IOMMU without page tables: PKVM_IOMMU_REPLAY has passed all
  *	mappings below this address to it. Guarded by that IOMMU's lock
  *
@@ -62,6 +66,7 @@
 struct pkvm_iommu_domain {
 	enum io_pgtable_fmt		fmt;
 	u16				tag;
+	const struct pkvm_iommu_domain	*parent;
 	const struct io_pgtable_cfg	*cfg;
 	u64				*lazy;
 	void				*hw;
@@ -116,6 +121,7 @@ struct pkvm_iommu_fault {
  * @vmid_bits: size of VMIDs in bits; set by probe
  * @fmts: BIT(enum io_pgtable_fmt) of each page-table format that it can walk; set
  *	by probe
+ * @nests: it can translate by ARM_64_LPAE_S1 within ARM_64_LPAE_S2; set by probe
  * @mem_size: bytes of contiguous memory that it needs: 0, or a power of two of at
  *	least a page; set by probe
  * @mem: that memory, aligned to its size and zeroed
@@ -137,6 +143,7 @@ struct pkvm_iommu {
 	u8				asid_bits;
 	u8				vmid_bits;
 	u32				fmts;
+	bool				nests;
 	size_t				mem_size;
 	void				*mem;
 	bool				dead;
@@ -191,7 +198,9 @@ struct pkvm_iommu_mapping {
  *	which has a stream of this IOMMU. Returns 0 or -EIO; after -EIO the core calls
  *	@invalidate for all of them.
  * @invalidate: drop all cached translations of [@addr, @addr + @size) of @domain,
- *	or of all of @domain if @size is 0. With @map, forget the mappings in the
+ *	or of all of @domain, and of domains that are nested in it, if @size is 0. With @leaf,
+ *	no entry that points to a table, or leads to a table of a nested domain, has changed.
+ *	With @map, forget the mappings in the
  *	range; @size is 0 then only when there is nothing to forget. Without @wait, all
  *	accesses that used a dropped translation have completed on return. With @wait,
  *	queue the commands and return a ticket for it. Does not fail.
@@ -218,7 +227,7 @@ struct pkvm_iommu_ops {
 		   const struct pkvm_iommu_mapping *maps, int nr);
 	u64 (*invalidate)(struct pkvm_iommu *iommu,
 			  const struct pkvm_iommu_domain *domain,
-			  u64 addr, u64 size);
+			  u64 addr, u64 size, bool leaf);
 	bool (*wait)(struct pkvm_iommu *iommu, u64 ticket);
 	bool (*fault)(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault);
 };

@@ -132,11 +132,11 @@ static unsigned int domain_iommus(const struct pkvm_iommu_domain *domain)
 
 static noinline void invalidate_now(struct pkvm_iommu *iommu,
 				    const struct pkvm_iommu_domain *domain, hyp_spinlock_t *held,
-				    u64 addr, u64 size)
+				    u64 addr, u64 size, bool leaf)
 {
 	pkvm_iommu_lock(iommu, held);
 	if (domain->streams[iommu->id])
-		iommu->ops->invalidate(iommu, domain, addr, size);
+		iommu->ops->invalidate(iommu, domain, addr, size, leaf);
 	pkvm_iommu_unlock(iommu);
 }
 
@@ -146,6 +146,7 @@ static noinline void invalidate_now(struct pkvm_iommu *iommu,
  * @held: the lock that the caller holds, or NULL. pkvm_iommu_lost_command() releases it
  * @addr: first I/O virtual address
  * @size: bytes; 0 for the whole domain
+ * @leaf: no entry that points to a table, or leads to a table of a nested domain, has changed
  *
  * On return, all accesses that used a dropped translation have completed. Does not
  * return if any CPU has lost a command, even if there is nothing to invalidate.
@@ -154,7 +155,7 @@ static noinline void invalidate_now(struct pkvm_iommu *iommu,
  * pkvm_iommu_ops::wait that has streams of @domain.
  */
 void pkvm_iommu_invalidate(const struct pkvm_iommu_domain *domain, hyp_spinlock_t *held,
-			   u64 addr, u64 size)
+			   u64 addr, u64 size, bool leaf)
 {
 	struct backend_cpu *cpu = this_cpu_ptr(&backend_cpu);
 	unsigned int iommus = domain_iommus(domain), posted = 0;
@@ -163,10 +164,10 @@ void pkvm_iommu_invalidate(const struct pkvm_iommu_domain *domain, hyp_spinlock_
 
 	for_each_iommu_in(iommu, iommus) {
 		if (!iommu->ops->wait) {
-			invalidate_now(iommu, domain, held, addr, size);
+			invalidate_now(iommu, domain, held, addr, size, leaf);
 			continue;
 		}
-		cpu->tickets[iommu->id] = iommu->ops->invalidate(iommu, domain, addr, size);
+		cpu->tickets[iommu->id] = iommu->ops->invalidate(iommu, domain, addr, size, leaf);
 		posted |= BIT(iommu->id);
 	}
 
@@ -196,7 +197,7 @@ void pkvm_iommu_invalidate_one(struct pkvm_iommu *iommu, const struct pkvm_iommu
 	u64 ticket;
 
 	hyp_assert_lock_held(&iommu->lock);
-	ticket = iommu->ops->invalidate(iommu, domain, 0, 0);
+	ticket = iommu->ops->invalidate(iommu, domain, 0, 0, false);
 	if (iommu->ops->wait && !iommu->ops->wait(iommu, ticket))
 		pkvm_iommu_lost_command();
 }
@@ -265,7 +266,7 @@ int pkvm_iommu_backend_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain
 	/* It may have accepted some of them: the next replay passes all of them again. */
 	if (ret == -EIO)
 		iommu->ops->invalidate(iommu, domain, maps->iova,
-				       maps[nr - 1].iova + maps[nr - 1].size - maps->iova);
+				       maps[nr - 1].iova + maps[nr - 1].size - maps->iova, true);
 	if (!ret)
 		domain->replayed[iommu->id] = to;
 	pkvm_iommu_unlock(iommu);

@@ -217,6 +217,10 @@ static int seal_geometry(struct pkvm_iommu_boot_result *result)
 		return -ENXIO;
 	}
 	geometry->fmt = fmts & BIT(ARM_64_LPAE_S2) ? ARM_64_LPAE_S2 : ARM_64_LPAE_S1;
+	for_each_pkvm_iommu(iommu) {
+		iommu->nests &= geometry->fmt == ARM_64_LPAE_S2;
+		geometry->any_nests |= iommu->nests;
+	}
 
 	return 0;
 }

@@ -11,6 +11,7 @@
  *	boot		REGISTER, DONATE, SEAL
  *	backends/kinds	table of the kinds of IOMMUs
  *	map		MAP, MAP_LIST, UNMAP, LOOKUP, FLUSH, REPLAY
+ *	nested		nested domains; DOMAIN_FREE, INVALIDATE
  *	stream		ATTACH, DETACH, FAULT
  *	shadow		identity domain; follows page ownership
  *	domain		table and life of domains
@@ -60,6 +61,7 @@
  * @coherent: table walks of all IOMMUs snoop the CPU caches
  * @all_walk: every IOMMU walks page tables; none has pkvm_iommu_ops::map
  * @any_walks: at least one IOMMU walks page tables
+ * @any_nests: at least one IOMMU has streams that nested domains can be for
  */
 struct pkvm_iommu_geometry {
 	enum io_pgtable_fmt	fmt;
@@ -67,6 +69,7 @@ struct pkvm_iommu_geometry {
 	bool			coherent;
 	bool			all_walk;
 	bool			any_walks;
+	bool			any_nests;
 };
 
 extern struct pkvm_iommu pkvm_iommus[PKVM_IOMMU_MAX];
@@ -86,6 +89,15 @@ static inline u64 pkvm_iommu_limit(void)
 {
 	return BIT(pkvm_iommu_geometry.bits);
 }
+
+/* The same size as the architecture names it; 39 bits are a part of 40. */
+static inline unsigned int pkvm_iommu_arch_bits(void)
+{
+	return pkvm_iommu_geometry.bits == 39 ? 40 : pkvm_iommu_geometry.bits;
+}
+
+/* Input address size of stage 1 of nested domains. All IOMMUs that walk tables have it. */
+#define PKVM_IOMMU_NESTED_BITS	48
 
 /* Page-table entries that one call looks at or changes, but for those of one table. */
 #define PKVM_IOMMU_MAX_ENTRIES	2048
@@ -181,7 +193,7 @@ void __noreturn pkvm_iommu_die(void);
 void pkvm_iommu_lock(struct pkvm_iommu *iommu, hyp_spinlock_t *held);
 void pkvm_iommu_unlock(struct pkvm_iommu *iommu);
 void pkvm_iommu_invalidate(const struct pkvm_iommu_domain *domain, hyp_spinlock_t *held,
-			   u64 addr, u64 size);
+			   u64 addr, u64 size, bool leaf);
 void pkvm_iommu_invalidate_one(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain);
 int pkvm_iommu_backend_map(struct pkvm_iommu_domain *domain,
 			   const struct pkvm_iommu_mapping *maps, int nr);
@@ -283,18 +295,28 @@ extern struct pkvm_iommu_domain pkvm_iommu_shadow;
 int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, u16 tag);
 struct pkvm_iommu_domain *pkvm_iommu_domain_get(u64 id);
 void pkvm_iommu_domain_put(struct pkvm_iommu_domain *domain);
-int pkvm_iommu_domain_alloc(u64 *id, u64 *need);
-int pkvm_iommu_domain_free(u64 id);
+/* Pages of a domain: itself, the root and the data of its page table, its slot. */
+#define PKVM_IOMMU_DOMAIN_PAGES		6
+
+int pkvm_iommu_domain_alloc(void *hw, u64 root, u64 *id, u64 *need);
+int pkvm_iommu_domain_free(u64 id, void **hw);
 
 /* shadow.c */
 int pkvm_iommu_shadow_init(void);
 int pkvm_iommu_shadow_build(void);
+bool pkvm_iommu_shadow_lend(void *page, bool lend);
 bool pkvm_iommu_shadow_maps(u64 addr);
 
 /* stream.c */
 int pkvm_iommu_attach(u64 id, u64 sid, u64 domain_id, bool *replay, u64 *need);
 int pkvm_iommu_detach(u64 id, u64 sid, u64 domain_id);
 int pkvm_iommu_take_fault(u64 id, struct pkvm_iommu_fault *fault);
+
+/* nested.c */
+u64 pkvm_iommu_nested_info(const struct pkvm_iommu *iommu);
+int pkvm_iommu_nested_alloc(u64 root, u64 *id, u64 *need);
+int pkvm_iommu_nested_free(u64 id);
+int pkvm_iommu_nested_invalidate(u64 id, u64 iova, u64 size, u64 flags);
 
 /* map.c */
 

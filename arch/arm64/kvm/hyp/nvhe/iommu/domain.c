@@ -35,11 +35,15 @@
  * @domain: the domain
  * @hw: pkvm_iommu_domain::hw
  * @lazy: pkvm_iommu_domain::lazy
+ * @cfg: of a nested domain, which has no @hw or @lazy here: pkvm_iommu_domain::cfg
  */
 struct domain_page {
 	struct pkvm_iommu_domain domain;
 	u8 hw[PKVM_IOMMU_DOMAIN_HW_SIZE] __aligned(PKVM_IOMMU_DOMAIN_HW_SIZE);
-	u64 lazy[PKVM_IOMMU_LAZY_RING];
+	union {
+		u64 lazy[PKVM_IOMMU_LAZY_RING];
+		struct io_pgtable_cfg cfg;
+	};
 };
 
 struct pkvm_iommu_domain pkvm_iommu_shadow;
@@ -53,6 +57,16 @@ static u64 domain_next = 1;
 /* Head of the list of free ids, or 0. */
 static u64 domain_free_id;
 
+static void init_hw(struct pkvm_iommu_domain *domain)
+{
+	struct pkvm_iommu *iommu;
+
+	for_each_pkvm_iommu(iommu) {
+		if (iommu->ops->domain_init)
+			iommu->ops->domain_init(iommu, domain);
+	}
+}
+
 /**
  * pkvm_iommu_domain_init() - give a domain an empty page table
  * @domain: the domain, zeroed; its @hw is allocated if it is NULL
@@ -63,15 +77,12 @@ static u64 domain_free_id;
  */
 int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, u16 tag)
 {
-	unsigned int bits = pkvm_iommu_geometry.bits;
 	struct io_pgtable_cfg cfg = {
-		.ias		= bits,
-		/* The library knows output sizes by their architected names only. */
-		.oas		= bits == 39 ? 40 : bits,
+		.ias		= pkvm_iommu_geometry.bits,
+		.oas		= pkvm_iommu_arch_bits(),
 		.pgsize_bitmap	= SZ_4K | SZ_2M | SZ_1G,
 		.coherent_walk	= pkvm_iommu_geometry.coherent,
 	};
-	struct pkvm_iommu *iommu;
 
 	if (!domain->hw)
 		domain->hw = pkvm_iommu_alloc_page();
@@ -86,11 +97,36 @@ int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, u16 tag)
 	domain->cfg = &io_pgtable_ops_to_pgtable(domain->ops)->cfg;
 	hyp_spin_lock_init(&domain->lock);
 	hyp_spin_lock_init(&domain->flush_lock);
+	init_hw(domain);
 
-	for_each_pkvm_iommu(iommu) {
-		if (iommu->ops->domain_init)
-			iommu->ops->domain_init(iommu, domain);
-	}
+	return 0;
+}
+
+/*
+ * Make a domain that is nested in the shadow, with the host's root table. The library tells
+ * what it would have told the host; its table is not used.
+ */
+static int nested_init(struct domain_page *page, u16 tag, u64 root)
+{
+	struct io_pgtable_cfg cfg = {
+		.ias		= PKVM_IOMMU_NESTED_BITS,
+		.oas		= pkvm_iommu_arch_bits(),
+		.pgsize_bitmap	= SZ_4K | SZ_2M | SZ_1G,
+		.coherent_walk	= pkvm_iommu_geometry.coherent,
+	};
+	struct io_pgtable_ops *ops = pkvm_iommu_pgtable_alloc(ARM_64_LPAE_S1, &cfg);
+
+	if (!ops)
+		return -ENOMEM;
+	page->cfg = io_pgtable_ops_to_pgtable(ops)->cfg;
+	pkvm_iommu_pgtable_free(ops);
+	page->cfg.arm_lpae_s1_cfg.ttbr = root;
+
+	page->domain.parent = &pkvm_iommu_shadow;
+	page->domain.fmt = ARM_64_LPAE_S1;
+	page->domain.tag = tag;
+	page->domain.cfg = &page->cfg;
+	init_hw(&page->domain);
 
 	return 0;
 }
@@ -189,22 +225,27 @@ static u64 domain_limit(void)
 	unsigned int bits = DOMAIN_BITS;
 	struct pkvm_iommu *iommu;
 
-	for_each_pkvm_iommu(iommu)
-		bits = min(bits, pkvm_iommu_geometry.fmt == ARM_64_LPAE_S2 ?
-				 iommu->vmid_bits : iommu->asid_bits);
+	for_each_pkvm_iommu(iommu) {
+		if (pkvm_iommu_geometry.fmt == ARM_64_LPAE_S2)
+			bits = min(bits, iommu->vmid_bits);
+		if (pkvm_iommu_geometry.fmt == ARM_64_LPAE_S1 || iommu->nests)
+			bits = min(bits, iommu->asid_bits);
+	}
 
 	return BIT(bits) - 1;
 }
 
 /**
  * pkvm_iommu_domain_alloc() - PKVM_IOMMU_DOMAIN_ALLOC
+ * @hw: of a nested domain, pkvm_iommu_domain::hw; else NULL
+ * @root: of a nested domain, physical address of the host's root table
  * @id: set to the id of the new domain
  * @need: set to the pages that the pool lacks, with -ENOMEM
  *
  * Context: takes the lock of the domain table.
  * Return: 0, -ENOSPC if no id is free, or -ENOMEM.
  */
-int pkvm_iommu_domain_alloc(u64 *id, u64 *need)
+int pkvm_iommu_domain_alloc(void *hw, u64 root, u64 *id, u64 *need)
 {
 	struct domain_page *page = pkvm_iommu_alloc_page();
 	int ret = -ENOMEM;
@@ -212,11 +253,10 @@ int pkvm_iommu_domain_alloc(u64 *id, u64 *need)
 	u64 new;
 
 	BUILD_BUG_ON(sizeof(struct domain_page) > PAGE_SIZE);
-	/* The domain, the root and the data of its page table, its slot. */
-	*need = 6;
+	*need = PKVM_IOMMU_DOMAIN_PAGES;
 	if (!page)
 		return -ENOMEM;
-	page->domain.hw = page->hw;
+	page->domain.hw = hw ?: page->hw;
 	page->domain.lazy = page->lazy;
 
 	hyp_spin_lock(&domain_lock);
@@ -225,7 +265,8 @@ int pkvm_iommu_domain_alloc(u64 *id, u64 *need)
 	if (!domain_free_id && domain_next >= domain_limit())
 		ret = -ENOSPC;
 	else if (slot)
-		ret = pkvm_iommu_domain_init(&page->domain, new + 1);
+		ret = hw ? nested_init(page, new + 1, root) :
+			   pkvm_iommu_domain_init(&page->domain, new + 1);
 	if (!ret) {
 		if (domain_free_id)
 			domain_free_id = (u64)*slot >> 1;
@@ -284,13 +325,14 @@ static int domain_mark_dying(struct pkvm_iommu_domain *domain, void **slot)
 /**
  * pkvm_iommu_domain_free() - PKVM_IOMMU_DOMAIN_FREE
  * @id: any value; the host's name for the domain
+ * @hw: set to pkvm_iommu_domain::hw if a nested domain was freed, for the caller to free
  *
  * Context: takes the lock of the domain table, the domain's flush_lock and host_mmu.lock,
  * one by one.
  * Return: 0; -ENXIO if there is no such domain; -EBUSY if it is in use or something
  * is mapped; -EAGAIN if the call has to be repeated.
  */
-int pkvm_iommu_domain_free(u64 id)
+int pkvm_iommu_domain_free(u64 id, void **hw)
 {
 	struct pkvm_iommu_domain *domain;
 	void **slot = NULL;
@@ -320,9 +362,12 @@ int pkvm_iommu_domain_free(u64 id)
 	 * Nothing is mapped, and no IOMMU walks the tables: the last detach invalidated the
 	 * whole domain, and no stream has been attached since.
 	 */
-	done = pkvm_iommu_pgtable_drain(domain->ops, &domain->freed, PKVM_IOMMU_MAX_ENTRIES);
-	if (done)
+	done = domain->parent ||
+	       pkvm_iommu_pgtable_drain(domain->ops, &domain->freed, PKVM_IOMMU_MAX_ENTRIES);
+	if (done && !domain->parent)
 		pkvm_iommu_pgtable_free(domain->ops);
+	if (domain->parent)
+		*hw = domain->hw;
 
 	hyp_spin_lock(&domain_lock);
 	domain->freeing = false;

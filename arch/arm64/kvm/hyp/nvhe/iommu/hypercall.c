@@ -144,6 +144,12 @@ static int call_info(struct kvm_cpu_context *ctxt, struct call_result *result)
 			return -ENOENT;
 		result->x2 = !iommu->ops->map;
 		return 0;
+	case PKVM_IOMMU_INFO_NESTED:
+		iommu = pkvm_iommu_get(id);
+		if (!iommu)
+			return -ENOENT;
+		result->x2 = pkvm_iommu_nested_info(iommu);
+		return 0;
 	}
 
 	return -EINVAL;
@@ -151,9 +157,15 @@ static int call_info(struct kvm_cpu_context *ctxt, struct call_result *result)
 
 static int call_domain_alloc(struct kvm_cpu_context *ctxt, struct call_result *result)
 {
+	DECLARE_REG(u64, kind, ctxt, 2);
+	DECLARE_REG(u64, root, ctxt, 3);
 	u64 id = 0, need = 0;
-	int ret = pkvm_iommu_domain_alloc(&id, &need);
+	int ret = -EINVAL;
 
+	if (kind == PKVM_IOMMU_DOMAIN_MANAGED)
+		ret = pkvm_iommu_domain_alloc(NULL, 0, &id, &need);
+	else if (kind == PKVM_IOMMU_DOMAIN_NESTED)
+		ret = pkvm_iommu_nested_alloc(root, &id, &need);
 	result->x2 = ret == -ENOMEM ? need : id;
 
 	return ret;
@@ -163,7 +175,7 @@ static int call_domain_free(struct kvm_cpu_context *ctxt, struct call_result *re
 {
 	DECLARE_REG(u64, domain_id, ctxt, 2);
 
-	return pkvm_iommu_domain_free(domain_id);
+	return pkvm_iommu_nested_free(domain_id);
 }
 
 static int call_map(struct kvm_cpu_context *ctxt, struct call_result *result)
@@ -243,6 +255,16 @@ static int call_replay(struct kvm_cpu_context *ctxt, struct call_result *result)
 	return ret;
 }
 
+static int call_invalidate(struct kvm_cpu_context *ctxt, struct call_result *result)
+{
+	DECLARE_REG(u64, domain_id, ctxt, 2);
+	DECLARE_REG(u64, iova, ctxt, 3);
+	DECLARE_REG(u64, size, ctxt, 4);
+	DECLARE_REG(u64, flags, ctxt, 5);
+
+	return pkvm_iommu_nested_invalidate(domain_id, iova, size, flags);
+}
+
 static int boot_call(u64 op, struct kvm_cpu_context *ctxt, struct call_result *result)
 {
 	switch (op) {
@@ -271,6 +293,7 @@ static int call(u64 op, struct kvm_cpu_context *ctxt, struct call_result *result
 	case PKVM_IOMMU_FLUSH:		return call_flush(ctxt, result);
 	case PKVM_IOMMU_REPLAY:		return call_replay(ctxt, result);
 	case PKVM_IOMMU_MAP_LIST:	return call_map_list(ctxt, result);
+	case PKVM_IOMMU_INVALIDATE:	return call_invalidate(ctxt, result);
 	}
 
 	return -EOPNOTSUPP;

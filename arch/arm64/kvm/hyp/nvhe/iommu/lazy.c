@@ -223,7 +223,7 @@ void pkvm_iommu_flush_range(struct pkvm_iommu_domain *domain, u64 addr, u64 size
 	struct flush_cpu *cpu = this_cpu_ptr(&flush_cpu);
 
 	cpu->begun++;
-	pkvm_iommu_invalidate(domain, held, addr, size);
+	pkvm_iommu_invalidate(domain, held, addr, size, true);
 	/* Another CPU maps at the addresses only after the invalidation. */
 	smp_store_release(&cpu->done, cpu->begun);
 }

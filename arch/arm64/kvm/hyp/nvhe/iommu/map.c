@@ -93,26 +93,35 @@ u64 pkvm_iommu_list_runs(void)
 	return list_nr_runs;
 }
 
-/* Begin to use a domain that the host may map in; NULL for any other. */
-static struct pkvm_iommu_domain *paging_domain_get(u64 id)
+/* Begin to use a domain that the host may map in; NULL, and an errno in *@ret, for any other. */
+static struct pkvm_iommu_domain *managed_domain_get(u64 id, int *ret)
 {
-	return id == PKVM_IOMMU_DOMAIN_IDENTITY ? NULL : pkvm_iommu_domain_get(id);
+	struct pkvm_iommu_domain *domain = NULL;
+
+	if (id != PKVM_IOMMU_DOMAIN_IDENTITY)
+		domain = pkvm_iommu_domain_get(id);
+	if (domain && !domain->parent)
+		return domain;
+
+	*ret = domain ? -EOPNOTSUPP : -ENXIO;
+	if (domain)
+		pkvm_iommu_domain_put(domain);
+
+	return NULL;
 }
 
 /*
  * Check the range of an operation, and begin to use its domain. Returns NULL and an
  * errno in *@ret if something is wrong. Other arguments may have set *@ret already:
- * -ENXIO and -EINVAL for the range take precedence.
+ * those of the domain, and -EINVAL for the range, take precedence.
  */
 static struct pkvm_iommu_domain *range_args(u64 id, u64 iova, u64 size, int *ret)
 {
-	struct pkvm_iommu_domain *domain = paging_domain_get(id);
+	struct pkvm_iommu_domain *domain = managed_domain_get(id, ret);
 	u64 limit = pkvm_iommu_limit();
 
-	if (!domain) {
-		*ret = -ENXIO;
+	if (!domain)
 		return NULL;
-	}
 
 	if (!size || !PAGE_ALIGNED(iova | size))
 		*ret = -EINVAL;
@@ -573,14 +582,15 @@ int pkvm_iommu_lookup(u64 domain_id, u64 iova, u64 *phys)
  *
  * Context: takes the domain's flush_lock, and then that of the queue of each IOMMU that has
  * streams of the domain, one by one.
- * Return: 0 or -ENXIO.
+ * Return: 0, -ENXIO or -EOPNOTSUPP.
  */
 int pkvm_iommu_flush(u64 domain_id)
 {
-	struct pkvm_iommu_domain *domain = paging_domain_get(domain_id);
+	int ret = 0;
+	struct pkvm_iommu_domain *domain = managed_domain_get(domain_id, &ret);
 
 	if (!domain)
-		return -ENXIO;
+		return ret;
 
 	if (pkvm_iommu_lazy_pending(domain))
 		pkvm_iommu_flush_domain(domain, NULL);
@@ -646,9 +656,9 @@ int pkvm_iommu_replay(u64 id, u64 domain_id, bool *more)
 
 	if (!iommu)
 		return -ENOENT;
-	domain = paging_domain_get(domain_id);
+	domain = managed_domain_get(domain_id, &ret);
 	if (!domain)
-		return -ENXIO;
+		return ret;
 
 	pkvm_iommu_lock(iommu, NULL);
 	if (!domain->streams[iommu->id])

@@ -19,6 +19,7 @@
  *
  * host_mmu.lock guards everything here.
  */
+#include <asm/kvm_mmu.h>
 #include <asm/kvm_pkvm.h>
 
 #include <nvhe/mem_protect.h>
@@ -34,6 +35,8 @@
 #define PROT_MMIO	(IOMMU_READ | IOMMU_WRITE | IOMMU_MMIO)
 
 static struct io_pgtable_ops *shadow_ops;
+/* Pages that are lent: one for each nested domain, from before to after its life. */
+static unsigned int shadow_lent;
 
 /**
  * pkvm_iommu_shadow_init() - make the shadow, with an empty page table
@@ -207,7 +210,53 @@ void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable)
 	}
 	/* The caller has asked pkvm_iommu_check_pins(), which has closed the range. */
 	BUG_ON(pkvm_iommu_closed != phys);
-	pkvm_iommu_invalidate(&pkvm_iommu_shadow, &host_mmu.lock, phys, end - phys);
+	/*
+	 * The address does not find what the hardware has combined of a nested domain's
+	 * translation and this one; and the range may hold tables of the host's. A nested
+	 * domain that is new needs host_mmu.lock first, so that its streams find none of this
+	 * range to combine.
+	 */
+	pkvm_iommu_invalidate(&pkvm_iommu_shadow, &host_mmu.lock, phys,
+			      shadow_lent ? 0 : end - phys, !shadow_lent);
+}
+
+/**
+ * pkvm_iommu_shadow_lend() - let devices read a page of EL2's, or end that
+ * @page: page of the pool, which holds no secret
+ * @lend: begin; false to end
+ *
+ * A device that is attached to the identity domain, or to one that is nested in it, reads the
+ * page at its physical address. After the end, all such accesses have completed, and nothing
+ * of the shadow is cached.
+ *
+ * Context: takes host_mmu.lock.
+ * Return: false if the page is beyond the reach of devices.
+ */
+bool pkvm_iommu_shadow_lend(void *page, bool lend)
+{
+	u64 phys = hyp_virt_to_phys(page);
+	size_t done = 0;
+
+	if (phys >= pkvm_iommu_built)
+		return false;
+	/* A device that does not snoop must not find what the page held before. */
+	if (lend)
+		kvm_flush_dcache_to_poc(page, PAGE_SIZE);
+
+	hyp_spin_lock(&host_mmu.lock);
+	shadow_lent += lend ? 1 : -1;
+	/* The tables exist, and the entry is empty: the host lost the page to EL2. */
+	if (lend)
+		shadow_ops->map_pages(shadow_ops, phys, phys, PAGE_SIZE, 1,
+				      IOMMU_READ | IOMMU_CACHE, 0, &done);
+	else
+		done = shadow_ops->unmap_pages(shadow_ops, phys, PAGE_SIZE, 1, NULL);
+	hyp_spin_unlock(&host_mmu.lock);
+	BUG_ON(!done);
+	if (!lend)
+		pkvm_iommu_invalidate(&pkvm_iommu_shadow, NULL, 0, 0, false);
+
+	return true;
 }
 
 #ifdef CONFIG_PKVM_IOMMU_TEST

@@ -41,10 +41,12 @@ static int stream_args(u64 id, u64 sid, u64 domain_id, struct pkvm_iommu **iommu
 	return 0;
 }
 
-/* Add @n to the streams of a domain behind an IOMMU. */
+/* Add @n to the streams of a domain behind an IOMMU, and to those of its parent. */
 static void count_stream(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain, int n)
 {
 	hyp_assert_lock_held(&iommu->lock);
+	if (domain->parent)
+		count_stream(iommu, &pkvm_iommu_shadow, n);
 	domain->streams[iommu->id] += n;
 	if (domain->streams[iommu->id])
 		atomic_or(BIT(iommu->id), &domain->iommus);
@@ -114,7 +116,8 @@ int pkvm_iommu_attach(u64 id, u64 sid, u64 domain_id, bool *replay, u64 *need)
 
 	if (iommu->dead) {
 		ret = -EIO;
-	} else if (iommu->ops->map && domain == &pkvm_iommu_shadow) {
+	} else if (domain->parent ? !iommu->nests :
+				    iommu->ops->map && domain == &pkvm_iommu_shadow) {
 		ret = -EOPNOTSUPP;
 	} else {
 		pkvm_iommu_lock(iommu, NULL);
@@ -155,9 +158,10 @@ int pkvm_iommu_detach(u64 id, u64 sid, u64 domain_id)
 		iommu->ops->stream_set(iommu, checked_sid, domain, false);
 		/*
 		 * Wait for the accesses under way, and drop every translation: an
-		 * IOMMU without streams of the domain gets no invalidation for it.
+		 * IOMMU without streams of the domain, or of its parent, gets no
+		 * invalidation for it.
 		 */
-		pkvm_iommu_invalidate_one(iommu, domain);
+		pkvm_iommu_invalidate_one(iommu, domain->parent ?: domain);
 		*slot = NULL;
 		/* Nothing is cached any more: no invalidation is needed from here on. */
 		count_stream(iommu, domain, -1);

@@ -42,7 +42,7 @@ static int test_stream_set(struct pkvm_iommu *iommu, u32 sid,
 }
 
 static u64 test_invalidate(struct pkvm_iommu *iommu,
-			   const struct pkvm_iommu_domain *domain, u64 addr, u64 size)
+			   const struct pkvm_iommu_domain *domain, u64 addr, u64 size, bool leaf)
 {
 	test_invalidations[iommu->id]++;
 

@@ -10,7 +10,9 @@
  *
  * A stream table entry (STE) either has V=0, which aborts transactions and records
  * C_BAD_STE, or translates through the domain's page table: with stage 2, or with
- * stage 1 and one context descriptor if an IOMMU has no stage 2. No STE bypasses.
+ * stage 1 and one context descriptor if an IOMMU has no stage 2. For a nested domain it
+ * translates with both: stage 1 is the host's, stage 2 that of the parent, whose VMID all
+ * nested domains have. No STE bypasses.
  *
  * pkvm_iommu::lock guards the stream table and the event queue. The command queue has a
  * lock of its own, which is held only to add a batch of commands: smmu_invalidate()
@@ -29,6 +31,10 @@
 #define SMMU_PAGE1		SZ_64K
 #define SMMU_REGS_SIZE		SZ_128K
 #define EVT_ID_TRANSL_FORBIDDEN	0x07
+#define EVT_ID_WALK_EABT	0x0b
+#define IIDR_IMPLEMENTER_ARM	0x43b
+#define IIDR_PRODUCTID_MMU_600	0x483
+#define IIDR_PRODUCTID_MMU_700	0x487
 
 /*
  * A level-2 stream table of 64 entries fills 4 KiB, a page of the pool. The level-1
@@ -254,6 +260,25 @@ static int smmu_refuse(u64 *why, enum pkvm_iommu_refusal reason)
 	return -ENXIO;
 }
 
+/* Errata of Arm's implementations as the stock driver knows them: 1209401; 2268618, 2812531. */
+static bool smmu_nests(struct pkvm_iommu *iommu)
+{
+	u32 iidr = smmu_read(iommu, ARM_SMMU_IIDR), variant = FIELD_GET(IIDR_VARIANT, iidr);
+
+	if (iommu->fmts != (BIT(ARM_64_LPAE_S1) | BIT(ARM_64_LPAE_S2)))
+		return false;
+	if (FIELD_GET(IIDR_IMPLEMENTER, iidr) != IIDR_IMPLEMENTER_ARM)
+		return true;
+	switch (FIELD_GET(IIDR_PRODUCTID, iidr)) {
+	case IIDR_PRODUCTID_MMU_600:
+		return variant >= 2;
+	case IIDR_PRODUCTID_MMU_700:
+		return variant && FIELD_GET(IIDR_REVISION, iidr);
+	}
+
+	return true;
+}
+
 static int smmu_probe(struct pkvm_iommu *iommu, u64 *why)
 {
 	static const u8 oas[] = { 32, 36, 40, 42, 44, 48, 52 };
@@ -280,6 +305,7 @@ static int smmu_probe(struct pkvm_iommu *iommu, u64 *why)
 		iommu->fmts |= BIT(ARM_64_LPAE_S2);
 	if (!iommu->fmts)
 		return smmu_refuse(why, PKVM_IOMMU_REFUSE_STAGE);
+	iommu->nests = smmu_nests(iommu);
 	if (!(idr5 & IDR5_GRAN4K))
 		return smmu_refuse(why, PKVM_IOMMU_REFUSE_GRANULE);
 
@@ -519,16 +545,18 @@ static void smmu_make_ste(struct pkvm_iommu *iommu, u64 *ste,
 {
 	u64 cache = pkvm_iommu_coherent(iommu) ? STRTAB_STE_1_S1C_CACHE_WBRA :
 						 STRTAB_STE_1_S1C_CACHE_NC;
-	const typeof(domain->cfg->arm_lpae_s2_cfg.vtcr) *vtcr;
+	const struct pkvm_iommu_domain *stage2 = domain->parent ?: domain;
+	const typeof(domain->cfg->arm_lpae_s2_cfg.vtcr) *vtcr = &stage2->cfg->arm_lpae_s2_cfg.vtcr;
 
+	ste[0] = STRTAB_STE_0_V;
 	/* EATS=0: translation requests and translated transactions abort. */
 	if (to_smmu(iommu)->attr_ovr)
 		ste[1] = FIELD_PREP(STRTAB_STE_1_SHCFG, STRTAB_STE_1_SHCFG_INCOMING);
 
-	if (domain->fmt == ARM_64_LPAE_S2) {
+	/* The two values of Config have a bit for each stage: both together nest (5.2). */
+	if (stage2->fmt == ARM_64_LPAE_S2) {
 		u64 fields;
 
-		vtcr = &domain->cfg->arm_lpae_s2_cfg.vtcr;
 		fields = FIELD_PREP(STRTAB_STE_2_VTCR_S2T0SZ, vtcr->tsz) |
 			 FIELD_PREP(STRTAB_STE_2_VTCR_S2SL0, vtcr->sl) |
 			 FIELD_PREP(STRTAB_STE_2_VTCR_S2IR0, vtcr->irgn) |
@@ -536,15 +564,16 @@ static void smmu_make_ste(struct pkvm_iommu *iommu, u64 *ste,
 			 FIELD_PREP(STRTAB_STE_2_VTCR_S2SH0, vtcr->sh) |
 			 FIELD_PREP(STRTAB_STE_2_VTCR_S2TG, vtcr->tg) |
 			 FIELD_PREP(STRTAB_STE_2_VTCR_S2PS, vtcr->ps);
-		ste[0] = STRTAB_STE_0_V | FIELD_PREP(STRTAB_STE_0_CFG, STRTAB_STE_0_CFG_S2_TRANS);
-		ste[2] = FIELD_PREP(STRTAB_STE_2_S2VMID, domain->tag) |
+		ste[0] |= FIELD_PREP(STRTAB_STE_0_CFG, STRTAB_STE_0_CFG_S2_TRANS);
+		ste[2] = FIELD_PREP(STRTAB_STE_2_S2VMID, stage2->tag) |
 			 FIELD_PREP(STRTAB_STE_2_VTCR, fields) |
 			 STRTAB_STE_2_S2AA64 | STRTAB_STE_2_S2PTW | STRTAB_STE_2_S2R;
-		ste[3] = domain->cfg->arm_lpae_s2_cfg.vttbr & STRTAB_STE_3_S2TTB_MASK;
-	} else {
+		ste[3] = stage2->cfg->arm_lpae_s2_cfg.vttbr & STRTAB_STE_3_S2TTB_MASK;
+	}
+	if (domain->fmt == ARM_64_LPAE_S1) {
 		/* S1CDMax=0: one descriptor; transactions with a SubstreamID abort. */
-		ste[0] = STRTAB_STE_0_V | FIELD_PREP(STRTAB_STE_0_CFG, STRTAB_STE_0_CFG_S1_TRANS) |
-			 (hyp_virt_to_phys(domain->hw) & STRTAB_STE_0_S1CTXPTR_MASK);
+		ste[0] |= FIELD_PREP(STRTAB_STE_0_CFG, STRTAB_STE_0_CFG_S1_TRANS) |
+			  (hyp_virt_to_phys(domain->hw) & STRTAB_STE_0_S1CTXPTR_MASK);
 		ste[1] |= FIELD_PREP(STRTAB_STE_1_S1CIR, cache) |
 			  FIELD_PREP(STRTAB_STE_1_S1COR, cache) |
 			  FIELD_PREP(STRTAB_STE_1_S1CSH, ARM_SMMU_SH_ISH) |
@@ -579,22 +608,35 @@ static int smmu_stream_set(struct pkvm_iommu *iommu, u32 sid,
 }
 
 static u64 smmu_invalidate(struct pkvm_iommu *iommu,
-			   const struct pkvm_iommu_domain *domain, u64 addr, u64 size)
+			   const struct pkvm_iommu_domain *domain, u64 addr, u64 size, bool leaf)
 {
 	bool stage2 = domain->fmt == ARM_64_LPAE_S2, ril = to_smmu(iommu)->ril;
-	u16 vmid = stage2 ? domain->tag : 0, asid = stage2 ? 0 : domain->tag;
+	u16 vmid = stage2 ? domain->tag : domain->parent ? domain->parent->tag : 0;
+	u16 asid = stage2 ? 0 : domain->tag;
 	struct arm_smmu_cmd cmds[BATCH_MAX + 1] __uninitialized, *cmd = cmds;
 	u64 num, scale, pages = size >> PAGE_SHIFT;
 
 	if (!pages || pages > (ril ? INV_MAX_RANGE : BATCH_MAX)) {
 		*cmd++ = arm_smmu_make_cmd_tlbi(stage2 ? CMDQ_OP_TLBI_S12_VMALL :
 						CMDQ_OP_TLBI_NH_ASID, asid, vmid);
+		/*
+		 * Hardware may keep, with a context descriptor, where stage 2 has led for the
+		 * root table, as QEMU does. Drop that once stage 2 leads elsewhere, and then
+		 * what was found by it in between.
+		 */
+		if (stage2 && !leaf) {
+			cmd[0] = arm_smmu_make_cmd_sync(CMDQ_SYNC_0_CS_NONE, 0);
+			cmd[1] = arm_smmu_make_cmd_cfgi_all();
+			cmd[2] = cmd[0];
+			cmd[3] = cmd[-1];
+			cmd += 4;
+		}
 		pages = 0;
 	}
 	for (; pages; pages -= num << scale, addr += num << (scale + PAGE_SHIFT), cmd++) {
 		*cmd = arm_smmu_make_cmd_tlbi(stage2 ? CMDQ_OP_TLBI_S2_IPA :
 					      CMDQ_OP_TLBI_NH_VA, asid, vmid);
-		cmd->data[1] = addr | CMDQ_TLBI_1_LEAF;
+		cmd->data[1] = addr | (leaf ? CMDQ_TLBI_1_LEAF : 0);
 		scale = ril ? __ffs(pages) : 0;
 		num = ril ? (pages >> scale) & CMDQ_TLBI_RANGE_NUM_MAX : 1;
 		/* A range of one page would be illegal without a level (4.4.1.1). */
@@ -629,6 +671,7 @@ static u8 smmu_fault_reason(u64 id)
 	case EVT_ID_CD_FETCH_FAULT:
 	case EVT_ID_BAD_CD_CONFIG:
 	case EVT_ID_VMS_FETCH_FAULT:
+	case EVT_ID_WALK_EABT:
 		return PKVM_IOMMU_FAULT_HARDWARE;
 	}
 

@@ -477,7 +477,8 @@ static int virtio_map(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *
 }
 
 static u64 virtio_invalidate(struct pkvm_iommu *iommu,
-			     const struct pkvm_iommu_domain *domain, u64 addr, u64 size)
+			     const struct pkvm_iommu_domain *domain, u64 addr, u64 size,
+			     bool leaf)
 {
 	union virtio_req *req;
 
