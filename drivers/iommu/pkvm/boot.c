@@ -40,19 +40,35 @@ u64 (*pkvm_iommu_run_lists)[PKVM_IOMMU_LIST_RUNS] __ro_after_init;
 unsigned int pkvm_iommu_nr_run_lists __ro_after_init;
 
 static bool iommu_off __ro_after_init;		/* pkvm_iommu=off */
+static bool iommu_nested __ro_after_init;	/* pkvm_iommu=nested */
 static bool isolation_established __ro_after_init;
 
 static int __init pkvm_iommu_param(char *arg)
 {
-	if (!arg || strcmp(arg, "off")) {
-		pr_err("'pkvm_iommu=%s' is not known; 'off' is\n", arg ?: "");
+	if (arg && !strcmp(arg, "off")) {
+		iommu_off = true;
+	} else if (arg && !strcmp(arg, "nested")) {
+		iommu_nested = true;
+	} else if (!arg || strcmp(arg, "managed")) {
+		pr_err("'pkvm_iommu=%s' is not known; 'off', 'nested' and 'managed' are\n",
+		       arg ?: "");
 		return -EINVAL;
 	}
-	iommu_off = true;
 
 	return 0;
 }
 early_param("pkvm_iommu", pkvm_iommu_param);
+
+/**
+ * pkvm_iommu_prefers_nested() - are paging domains nested where the hardware can nest?
+ *
+ * Context: any; once early parameters are parsed.
+ * Return: true with pkvm_iommu=nested.
+ */
+bool pkvm_iommu_prefers_nested(void)
+{
+	return iommu_nested;
+}
 
 /**
  * pkvm_iommu_enabled() - does EL2 take the IOMMUs?

@@ -10,8 +10,9 @@
  *
  *   frontend.c		the iommu_ops; brings the IOMMUs into service
  *   fault.c		interrupts: reads faults from EL2 and reports them
- *   domain.c		paging domains: creates, looks up, flushes and frees them
- *   batch.c		mapping, in batches, and unmapping in paging domains
+ *   domain.c		paging domains: creates them; looks up, flushes and frees managed ones
+ *   nested.c		nested domains, whose page tables are the kernel's
+ *   batch.c		mapping, in batches, and unmapping in managed domains
  *   stream.c		devices and their streams; attaches them to domains
  *   pool.c		tops up EL2's memory pool, and takes unused pages back
  *   boot.c		hands IOMMUs and memory to EL2; knows which IOMMUs EL2 has
@@ -80,12 +81,16 @@ struct pkvm_iommu_master {
  * struct pkvm_paging_domain - a domain with mappings of its own
  * @domain: the IOMMU core's part
  * @id: EL2's id of the domain; constant
- * @cache: recent translations, PKVM_IOMMU_CACHE_SLOTS of them, see cache.h
+ * @cache: managed: recent translations, PKVM_IOMMU_CACHE_SLOTS of them, see cache.h
+ * @pgtable: nested: its page table
  */
 struct pkvm_paging_domain {
 	struct iommu_domain	domain;
 	u64			id;
-	u64			*cache;
+	union {
+		u64			*cache;
+		struct io_pgtable_ops	*pgtable;
+	};
 };
 
 static inline struct pkvm_paging_domain *to_paging(struct iommu_domain *domain)
@@ -102,6 +107,7 @@ extern unsigned int pkvm_iommu_nr_devs;
 	     __pos < pkvm_iommu_devs + pkvm_iommu_nr_devs && ((pdev) = *__pos);	\
 	     __pos++)
 
+bool pkvm_iommu_prefers_nested(void);
 struct pkvm_iommu_dev *pkvm_iommu_find(const struct fwnode_handle *fwnode);
 
 /*
@@ -154,6 +160,9 @@ static inline unsigned int pkvm_iommu_nr_batches(void)
 
 /* domain.c */
 struct iommu_domain *pkvm_iommu_domain_alloc(struct device *dev);
+
+/* nested.c */
+struct iommu_domain *pkvm_iommu_nested_alloc(struct pkvm_iommu_dev *pdev);
 
 /* fault.c */
 void pkvm_iommu_request_irqs(struct pkvm_iommu_dev *pdev);

@@ -2,8 +2,8 @@
 /*
  * Paging domains: I/O address spaces with mappings of their own.
  *
- * EL2 has the page tables; it checks every mapping, and pins the memory. A domain
- * can be attached to the streams of any IOMMU.
+ * EL2 has the page tables of a managed domain; it checks every mapping, and pins the memory.
+ * Such a domain can be attached to the streams of any IOMMU. nested.c has the other kind.
  *
  * No locks: the IOMMU core keeps a domain until its last user is gone, and its
  * users do not map and unmap the same range at the same time.
@@ -98,7 +98,9 @@ static const struct iommu_domain_ops paging_ops = {
 
 /**
  * pkvm_iommu_domain_alloc() - domain_alloc_paging of the iommu_ops
- * @dev: unused, as a domain suits every IOMMU that EL2 has
+ * @dev: a device that the domain is for
+ *
+ * The domain is nested if the boot prefers that, and the IOMMU of @dev can nest.
  *
  * Context: sleeps.
  * Return: the domain, with nothing mapped; -ENOMEM; the errors of
@@ -106,10 +108,14 @@ static const struct iommu_domain_ops paging_ops = {
  */
 struct iommu_domain *pkvm_iommu_domain_alloc(struct device *dev)
 {
+	struct pkvm_iommu_master *master = dev_iommu_priv_get(dev);
 	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_DOMAIN_ALLOC };
 	struct pkvm_paging_domain *paging;
 	u64 address_bits;
 	int ret;
+
+	if (pkvm_iommu_prefers_nested() && master->pdev->nested)
+		return pkvm_iommu_nested_alloc(master->pdev);
 
 	ret = pkvm_iommu_read_info(PKVM_IOMMU_INFO_LIMIT, 0, &address_bits);
 	if (ret)

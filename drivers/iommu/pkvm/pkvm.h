@@ -27,11 +27,13 @@
  * @id: EL2's id of it, and its index in pkvm_iommu_devs
  * @iommu: the IOMMU core's handle
  * @identity: its streams can be attached to the identity domain
+ * @nested: page-table format of nested domains, PKVM_IOMMU_NESTED_*; 0 if its streams cannot be
+ *	attached to these
  * @streams: struct pkvm_iommu_stream by stream id; guarded by
  *	pkvm_iommu_streams_mutex
  *
  * The init module sets the members up to @irqs and zeroes the others. @id is
- * set by pkvm_iommu_register(), @identity before @iommu is registered; both are
+ * set by pkvm_iommu_register(), @identity and @nested before @iommu is registered; all are
  * constant from then on.
  */
 struct pkvm_iommu_dev {
@@ -45,6 +47,7 @@ struct pkvm_iommu_dev {
 	u32			id;
 	struct iommu_device	iommu;
 	bool			identity;
+	u64			nested;
 	struct xarray		streams;
 };
 
