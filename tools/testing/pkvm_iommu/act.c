@@ -131,6 +131,7 @@ bool knows_says(int iommu, u64 domain, u64 *mapped, u64 *lingers)
 static const char *const names[] = {
 	"attach", "detach", "topup", "reclaim", "fault", "info", "test", "domain alloc",
 	"domain free", "map", "unmap", "lookup", "flush", "replay", "map list",
+	"invalidate",
 };
 
 const char *const page_op_names[ENV_OPS] = {
@@ -155,7 +156,7 @@ static const char *call_name(const struct act *a)
 /* Number of arguments that an act uses. */
 int act_args(const struct act *a)
 {
-	static const int named[] = { 3, 3, 2, 0, 1, 2, 3, 0, 1, 4, 4, 2, 1, 3, ARGS - 1 };
+	static const int named[] = { 3, 3, 2, 0, 1, 2, 3, 2, 1, 4, 4, 2, 1, 2, ARGS - 1, 4 };
 	static const int boot_named[] = { 4, 3, 1 };
 	int last;
 
@@ -326,6 +327,12 @@ void list_access(const void *addr)
 		fail("EL2 reads run %llu of a list again", (unsigned long long)(word - spec.runs));
 }
 
+/* The CPUs of a group; or the one that is alone. */
+static int caller(const struct act *a)
+{
+	return a->group ? 1 + a->cpu : 0;
+}
+
 /* Prepare memory for a call: pages that are given away have random contents. */
 void act_prepare(const struct act *a)
 {
@@ -341,6 +348,16 @@ void act_prepare(const struct act *a)
 		write_list(a);
 	if (a->kind == ACT_CALL && a->a[0] == PKVM_IOMMU_ATTACH)
 		smmu_attaching = a->a[3];
+	if (a->kind == ACT_CALL && a->a[0] == PKVM_IOMMU_INVALIDATE)
+		smmu_invalidating(caller(a), a->a[1], a->a[2], a->a[3],
+				  a->a[4] & PKVM_IOMMU_INVALIDATE_LEAF);
+}
+
+/* A call has returned, on some CPU. */
+void act_returned(const struct act *a, const u64 *res)
+{
+	if (a->kind == ACT_CALL && a->a[0] == PKVM_IOMMU_INVALIDATE)
+		smmu_invalidated(caller(a), !res[0]);
 }
 
 /* Check memory after a call: pages that are returned are zero. */
@@ -355,6 +372,15 @@ void act_finish(const struct act *a, const u64 *res)
 		if (env_host_owns(res[1]))
 			scribble(res[1]);
 	}
+}
+
+bool nested_says(u64 domain, struct smmu_nested *nested)
+{
+	nested->ias = (spec.nested_format & PKVM_IOMMU_NESTED_IAS) >> 8;
+	nested->oas = (spec.nested_format & PKVM_IOMMU_NESTED_OAS) >> 16;
+	nested->coherent = spec.nested_format & PKVM_IOMMU_NESTED_COHERENT;
+
+	return spec_nested(&spec, domain, &nested->root);
 }
 
 static void stopped(const char *words)
@@ -391,6 +417,7 @@ static int act_call(const struct act *a, u64 *res, const char *words)
 	/* A refused request may need a second one that undoes the first. */
 	if (!boot && vdev_notified() > 1 && !res[0])
 		fail("a device is notified more than once in a call");
+	act_returned(a, res);
 	env_no_locks();
 	wrong = boot ? spec_boot(&spec, a->a, res) : spec_call(&spec, a->a, res);
 	if (wrong)
@@ -456,7 +483,7 @@ static enum smmu_result dma(const struct act *a, u64 *pa, struct spec_fault *f, 
 static int act_dma(const struct act *a, const char *words)
 {
 	u64 iommu = a->a[0], sid = a->a[1], addr = a->a[2], pa, right = addr, domain = 0;
-	u64 mapped, lingers;
+	u64 mapped, lingers, root;
 	bool write = a->a[3], attached, must, never, room;
 	enum smmu_result got;
 	struct spec_fault f;
@@ -465,6 +492,8 @@ static int act_dma(const struct act *a, const char *words)
 	attached = !(sid >> spec.iommu[iommu].sid_bits) && spec_attached(&spec, iommu, sid);
 	if (attached)
 		domain = spec_domain_of(&spec, iommu, sid);
+	if (spec_nested(&spec, domain, &root))
+		domain = PKVM_IOMMU_DOMAIN_IDENTITY;
 	spec_range(&spec, addr & ~(ENV_PAGE - 1), ENV_PAGE, &must, &never);
 	if (domain) {
 		must = mapping_says(domain, addr, 1, &map) && (write ? map.write : map.read);
@@ -477,6 +506,8 @@ static int act_dma(const struct act *a, const char *words)
 	} else if (!env_cpu(addr) && !never) {
 		return 0;	/* MMIO: smmu_check_reach() checks it */
 	}
+	if (!domain && !write && addr < smmu_limit && smmu_lent(addr))
+		never = false;
 	got = dma(a, &pa, &f, &room);
 	/* Not before the REPLAY that ATTACH asked for. */
 	if (domain && is_virtio(iommu) && !spec_knows(&spec, iommu, domain, &mapped, &lingers))

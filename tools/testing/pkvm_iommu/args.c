@@ -112,6 +112,20 @@ u64 some_own_domain(void)
 	return some_domain();
 }
 
+u64 some_nested_domain(void)
+{
+	u64 id, root;
+	int i, first = below(WALK_DOMAINS);
+
+	for (i = 0; i < WALK_DOMAINS && below(30); i++) {
+		id = spec.domain[(first + i) % WALK_DOMAINS].id;
+		if (id && spec_nested(&spec, id, &root))
+			return id;
+	}
+
+	return some_domain();
+}
+
 /* A few addresses, so that mappings collide; across the ends of tables and of the range. */
 u64 some_iova(void)
 {

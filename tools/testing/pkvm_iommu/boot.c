@@ -262,7 +262,7 @@ void aftermath(void)
 			a.kind = ACT_CALL;
 			for (i = 1; i < 6; i++)
 				a.a[i] = below(3) ? below(3) : some_pfn();
-			a.a[0] = below(PKVM_IOMMU_MAP_LIST + 1);
+			a.a[0] = below(PKVM_IOMMU_INVALIDATE + 1);
 		} else {
 			a.kind = ACT_PAGE;
 			a.a[0] = below(2) ? ENV_DONATE_GUEST : ENV_GUEST_UNSHARE;

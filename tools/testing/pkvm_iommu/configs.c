@@ -39,7 +39,8 @@ const struct config configs[] = {
 		.s1 = true, .s2 = true, .coherent = true, .hyp = true, .oas = 52,
 		.msi = true, .ats = true, .ovr = true } } },
 	{ .name = "noncoherent", .ia = 36, .nr = 1, .smmu = { {
-		AT(0x9050000), BIG, .s2 = true, .oas = 36, .latency = 3, .ril = true } } },
+		AT(0x9050000), BIG, .s1 = true, .s2 = true, .oas = 36, .latency = 3,
+		.ril = true } } },
 	{ .name = "noncoherent-s1", .ia = 36, .nr = 1, .smmu = { {
 		AT(0x9050000), SMALL, .s1 = true, .oas = 36, .ats = true } } },
 	{ .name = "noncoherent-lied", .ia = 36, .nr = 1, .lies = true, .smmu = { {
@@ -83,6 +84,13 @@ const struct config configs[] = {
 	{ .name = "dead-sync", .ia = 36, .nr = 2, .expect = TIMEOUT, .smmu = {
 		{ AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44, .dead_sync = true },
 		{ AT(0x9070000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "mmu600-old", .ia = 36, .nr = 1, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44,
+		.iidr = 0x4831043b, .erratum = true } } },
+	{ .name = "mmu700-old", .ia = 36, .nr = 2, .smmu = {
+		{ AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44,
+		  .iidr = 0x4871043b, .erratum = true },
+		{ AT(0x9070000), BIG, .s1 = true, .s2 = true, .oas = 44, .iidr = 0x4871143b } } },
 	{ .name = "audit", .ia = 36, .nr = 1, .expect = AUDIT, .smmu = { {
 		AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
 	{ .name = "off", .ia = 36, .nr = 1, .expect = OFF, .smmu = { {

@@ -10,6 +10,8 @@
 
 #include "runner.h"
 
+#define ARM_64_LPAE_S1	2	/* of enum io_pgtable_fmt */
+
 const struct config *config;
 struct spec spec;
 const unsigned char *engine_choices;
@@ -75,6 +77,28 @@ static void range_says(u64 pa, u64 size, bool *must, bool *never)
 	spec_range(&spec, pa, size, must, never);
 }
 
+/* An IOMMU nests if it has both stages, no erratum, and all others have stage 2. */
+static void check_nests(const struct config *c)
+{
+	u64 res[3];
+	bool all = !(c->flags & PKVM_IOMMU_F_STAGE1), snoop = true, nests;
+	int i;
+
+	for (i = 0; i < c->nr; i++) {
+		all &= c->smmu[i].s2;
+		snoop &= c->smmu[i].coherent;
+	}
+	for (i = 0; i < spec.nr_iommus; i++) {
+		nests = all && i < c->nr && c->smmu[i].s1 && !c->smmu[i].erratum;
+		if (call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_NESTED, i) || !res[1] == nests)
+			fail("smmu %d: nests, or does not: %#llx", i, (unsigned long long)res[1]);
+		if (nests && (!(res[1] & PKVM_IOMMU_NESTED_COHERENT) == snoop ||
+			      (res[1] & PKVM_IOMMU_NESTED_FMT) != ARM_64_LPAE_S1))
+			fail("smmu %d: the host is told %#llx of the tables", i,
+			     (unsigned long long)res[1]);
+	}
+}
+
 bool engine_boot(const struct config *c, u64 seed)
 {
 	bool coherent = true, up;
@@ -102,12 +126,15 @@ bool engine_boot(const struct config *c, u64 seed)
 	smmu_range = range_says;
 	smmu_mapping = mapping_says;
 	smmu_lingers = lingers_says;
+	smmu_nested = nested_says;
 	vdev_knows = knows_says;
 	smmu_limit = ~0ULL;
 
 	up = boot_all();
-	if (up)
+	if (up) {
+		check_nests(c);
 		check_all(true);
+	}
 
 	return up;
 }

@@ -163,6 +163,7 @@ static bool race_act(const struct act *a, struct spec_event *e)
 	}
 	weak_complete();
 	e->end = ++race_clock;
+	act_returned(a, e->res);
 	if (a->kind == ACT_CALL)
 		act_answers[!e->res[0]]++;
 	env_no_locks();

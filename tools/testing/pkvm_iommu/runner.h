@@ -93,9 +93,11 @@ int act(const struct act *a, u64 *res);
 int call_some(bool boot, u64 *res, int nr, const u64 *args);
 void act_prepare(const struct act *a);
 void list_access(const void *addr);	/* EL2 is about to read, or to write */
+void act_returned(const struct act *a, const u64 *res);
 void act_finish(const struct act *a, const u64 *res);
 bool mapping_says(u64 domain, u64 iova, u64 size, struct smmu_map *map);
 bool lingers_says(u64 domain, u64 iova, u64 size, const struct smmu_map *map);
+bool nested_says(u64 domain, struct smmu_nested *nested);
 bool knows_says(int iommu, u64 domain, u64 *mapped, u64 *lingers);
 void scribble(u64 pfn);
 bool is_smmu(u64 id);
@@ -145,6 +147,7 @@ u64 some_iommu(void);
 u64 some_sid(u64 iommu);
 u64 some_domain(void);
 u64 some_own_domain(void);	/* usually one that can have mappings */
+u64 some_nested_domain(void);	/* usually a nested one */
 u64 some_iova(void);
 u64 some_size(void);
 u64 some_phys(u64 iova);
@@ -163,6 +166,7 @@ bool do_map(void);
 bool do_unmap(void);
 bool do_lookup(void);
 bool do_flush(void);
+bool do_invalidate(void);
 bool do_replay(void);
 bool replay_all(u64 iommu, u64 domain, bool breaks_off);
 bool do_starved(void);

@@ -35,6 +35,50 @@ void word_values(struct watch *w, int index, struct values *vals)
 		if (w->stale[i].index == index)
 			add_value(vals, w->stale[i].val);
 	}
+	for (i = 0; i < w->nr_combined; i++) {
+		if (w->combined[i].index == index)
+			add_value(vals, w->combined[i].val);
+	}
+}
+
+static void add_combined(struct watch *w, int index, u64 val)
+{
+	int i;
+
+	if (!is_leaf(val, w->level))
+		return;
+	for (i = 0; i < w->nr_combined; i++) {
+		if (w->combined[i].index == index && w->combined[i].val == val)
+			return;
+	}
+	if (w->nr_combined == w->max_combined) {
+		w->max_combined = w->max_combined * 2 + 8;
+		w->combined = realloc(w->combined, w->max_combined * sizeof(*w->combined));
+	}
+	w->combined[w->nr_combined++] = (struct stale) { index, val };
+}
+
+/* It may be cached of stage 2 while nested contexts use it: combined with stage 1 as well. */
+static void combine_word(struct smmu *s, struct watch *w, int index, u64 val)
+{
+	struct ctx *ctx;
+
+	for (ctx = w->kind == TABLE ? s->ctxs : NULL; ctx; ctx = ctx->next) {
+		if (ctx->outer == w->ctx && ctx->filled)
+			add_combined(w, index, val);
+	}
+}
+
+/* Translations of stage 2 alone may be combined at any time while streams use both. */
+void combine_stale(struct ctx *nested)
+{
+	struct watch *w;
+	int i;
+
+	for (w = nested->outer->tables; w; w = w->next) {
+		for (i = 0; i < w->nr_stale; i++)
+			add_combined(w, w->stale[i].index, w->stale[i].val);
+	}
 }
 
 static void add_stale(struct watch *w, int index, u64 val)
@@ -127,6 +171,7 @@ void free_watches(struct watch **list)
 	while ((w = *list)) {
 		*list = w->next;
 		free(w->stale);
+		free(w->combined);
 		free(w);
 	}
 }
@@ -152,6 +197,11 @@ static void check_broken(struct smmu *s, struct watch *w, int index, u64 val)
 			fail("smmu %d: %#llx is mapped, but may have an older translation", s->id,
 			     (unsigned long long)addr);
 	}
+	for (i = 0; (val & 1) && i < w->nr_combined; i++) {
+		if (w->combined[i].index == index && (w->combined[i].val ^ val) & ~(15 * BIT(55)))
+			fail("smmu %d: %#llx is mapped, but may have an older one of both stages",
+			     s->id, (unsigned long long)addr);
+	}
 }
 
 /* Add the current contents to the values that the SMMU may have read or cached. */
@@ -174,6 +224,7 @@ void observe_watch(struct smmu *s, struct watch *w)
 			w->changed = w->fresh = true;
 			if (cached && (w->kind != TABLE || (old & 1)))
 				add_stale(w, i, old);
+			combine_word(s, w, i, old);
 			w->seen[v][i] = now[v][i];
 			if (s->c.coherent)
 				w->seen[1][i] = now[v][i];
@@ -245,18 +296,22 @@ static void sweep(struct smmu *s, struct ctx *ctx, u64 addr, u64 size)
 				if (is_leaf(w->seen[v][i], w->level) &&
 				    (start + span <= addr || start >= addr + size))
 					add_stale(w, i, w->seen[v][i]);
+				combine_word(s, w, i, w->seen[v][i]);
 			}
 		}
 		if (new) {
 			for (i = 0; i < w->nr_stale; i++)
 				add_stale(new, w->stale[i].index, w->stale[i].val);
-		} else if (w->nr_stale) {
+			for (i = 0; i < w->nr_combined; i++)
+				add_combined(new, w->combined[i].index, w->combined[i].val);
+		} else if (w->nr_stale || w->nr_combined) {
 			w->unlinked = w->changed = true;
 			w->next = ctx->tables;
 			ctx->tables = w;
 			continue;
 		}
 		free(w->stale);
+		free(w->combined);
 		free(w);
 	}
 }
@@ -299,6 +354,41 @@ u64 inv_size(struct cmd *c)
 	return pages * ENV_PAGE;
 }
 
+/* CFGI_ALL, CFGI_CD and CFGI_CD_ALL, of any stream. */
+static bool drops_cds(struct cmd *c)
+{
+	u32 op = c->w[0] & 0xff;
+
+	return op == 0x05 || op == 0x06 || (op == 0x04 && (c->w[1] & 0x1f) == 31);
+}
+
+/*
+ * An invalidation of a nested context. What it drops of stage 2 for sure is all or nothing:
+ * other addresses may lead to the same page, and global entries have no ASID. A command with
+ * a level (TTL) drops entries of that level only, and the host may have mapped something at
+ * any level.
+ */
+static void inv_nested(struct ctx *ctx, struct cmd *c)
+{
+	u64 addr = c->w[1] & ~(ENV_PAGE - 1), end = addr + inv_size(c);
+	bool all = (c->w[0] & 0xff) != 0x12, leaf = c->w[1] & 1;
+	struct watch *w;
+	struct inv *inv;
+
+	if (all && (c->w[0] & 0xff) != 0x11) {
+		for (w = ctx->outer->tables; w; w = w->next)
+			w->nr_combined = 0;
+		ctx->filled = false;
+	}
+	for (inv = ctx->inv; inv < ctx->inv + COUNT(ctx->inv); inv++) {
+		if (all)
+			inv->start = inv->end;
+		else if (addr <= inv->start && end > inv->start && (!leaf || inv->leaf) &&
+			 !BITS(c->w[1], 9, 8))
+			inv->start = end < inv->end ? end : inv->end;
+	}
+}
+
 void apply_cmd(struct smmu *s, struct cmd *c)
 {
 	u32 sid = BITS(c->w[0], 63, 32), first, last;
@@ -310,6 +400,8 @@ void apply_cmd(struct smmu *s, struct cmd *c)
 	unsigned int range;
 
 	smmu_stats.invalidations++;
+	for (ctx = s->ctxs; ctx && drops_cds(c); ctx = ctx->next)
+		ctx->root_cached = false;
 	switch (c->w[0] & 0xff) {
 	case 0x03:	/* CFGI_STE; without Leaf, its L1 descriptor too */
 		for (w = s->config; w; w = w->next) {
@@ -356,6 +448,12 @@ void apply_cmd(struct smmu *s, struct cmd *c)
 		for (ctx = s->ctxs; ctx; ctx = ctx->next) {
 			u32 op = c->w[0] & 0xff;
 
+			if (ctx->outer) {
+				if (ctx->outer->tag == vmid && op != 0x2a &&
+				    (ctx->tag == asid || (op != 0x11 && op != 0x12)))
+					inv_nested(ctx, c);
+				continue;
+			}
 			/* Stage 1 has VMID 0 here; without stage 2 there is none. */
 			if (ctx->s2 ? op < 0x28 || ctx->tag != vmid :
 				      op == 0x2a || (s->c.s2 && vmid))

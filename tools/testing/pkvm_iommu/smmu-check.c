@@ -34,7 +34,7 @@ static void check_entry(struct smmu *s, struct watch *w, int index)
 		if (pa != addr)
 			fail("smmu %d: %#llx leads to %#llx", s->id, (unsigned long long)addr,
 			     (unsigned long long)pa);
-		if (never)
+		if (never && !(w->level == 3 && !pte_writable(w->ctx, pte) && smmu_lent(addr)))
 			fail("smmu %d: a device may still reach %#llx, which is not the host's",
 			     s->id, (unsigned long long)addr);
 		if (must && !(pte_readable(w->ctx, pte) && pte_writable(w->ctx, pte)))
@@ -174,6 +174,9 @@ void smmu_check_revoked(u64 pfn, u64 nr, bool reachable)
 		for (ctx = s->ctxs; ctx; ctx = ctx->next) {
 			if (reachable || !ctx->reached)
 				continue;
+			if (ctx->root_cached && ctx->root_pa / ENV_PAGE - pfn < nr)
+				fail("smmu %d: page %#llx was revoked, but may be walked as a root table",
+				     s->id, (unsigned long long)ctx->root_pa / ENV_PAGE);
 			for (w = ctx->tables; w; w = w->next) {
 				if (ctx->domain && leads_to(w, pfn * ENV_PAGE, nr * ENV_PAGE))
 					fail("smmu %d: page %#llx was revoked, but is still mapped",

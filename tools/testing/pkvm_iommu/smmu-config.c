@@ -113,24 +113,41 @@ static void combine(struct watch *w, int index, struct entry *e, int word, int n
 	}
 }
 
-static void found_ctx(struct smmu *s, struct outcome *out, bool s2, u16 tag,
-		      u64 pa, int level, int bits)
+static struct ctx *get_ctx(struct smmu *s, struct ctx *outer, bool s2, u16 tag, u64 domain)
 {
 	struct ctx *ctx;
-	int i;
 
 	for (ctx = s->ctxs; ctx; ctx = ctx->next) {
-		if (ctx->s2 == s2 && ctx->tag == tag)
+		if (ctx->outer == outer && ctx->s2 == s2 && ctx->tag == tag)
 			break;
 	}
 	if (!ctx) {
 		ctx = calloc(1, sizeof(*ctx));
-		*ctx = (struct ctx) { .s2 = s2, .tag = tag, .next = s->ctxs };
+		*ctx = (struct ctx) { .outer = outer, .s2 = s2, .tag = tag, .next = s->ctxs };
 		s->ctxs = ctx;
 	}
 	if (!ctx->live)
-		ctx->domain = smmu_attaching;
+		ctx->domain = domain;
 	ctx->live = true;
+	ctx->reached = true;
+	ctx->filled = true;
+
+	return ctx;
+}
+
+static void count_ctx(struct outcome *out, struct ctx *ctx)
+{
+	if (out->ctx != ctx)
+		out->nr_ctx++;
+	out->ctx = ctx;
+}
+
+static struct ctx *found_ctx(struct smmu *s, bool s2, u16 tag, u64 pa, int level, int bits,
+			     u64 domain)
+{
+	struct ctx *ctx = get_ctx(s, NULL, s2, tag, domain);
+	int i;
+
 	for (i = 0; i < ctx->nr_roots; i++) {
 		if (ctx->roots[i].pa == pa && ctx->roots[i].level == level &&
 		    ctx->roots[i].bits == bits)
@@ -142,11 +159,8 @@ static void found_ctx(struct smmu *s, struct outcome *out, bool s2, u16 tag,
 		ctx->roots[ctx->nr_roots++] = (struct root) { pa, level, bits };
 		add_table(s, ctx, pa, level, 0);
 	}
-	ctx->reached = true;
-	ctx->filled = true;
-	if (out->ctx != ctx)
-		out->nr_ctx++;
-	out->ctx = ctx;
+
+	return ctx;
 }
 
 /* Levels and size of a table with @bits of input; concatenation is not used. */
@@ -155,10 +169,71 @@ static int start_level(int bits)
 	return 4 - (bits - 12 + 8) / 9;
 }
 
+static struct watch *last_table(struct ctx *outer, u64 page)
+{
+	struct watch *w;
+
+	for (w = outer->tables; w; w = w->next) {
+		if (w->level == 3 && !w->unlinked && (page ^ w->base) >> 21 == 0)
+			return w;
+	}
+
+	return NULL;
+}
+
+/* The hardware may keep where stage 2 leads for the root table, until it drops descriptors. */
+static void cache_root(struct ctx *ctx, u64 root)
+{
+	struct watch *w = last_table(ctx->outer, root);
+	struct values vals;
+	int i;
+
+	ctx->root_pa = root;
+	if (!w)
+		return;
+	word_values(w, root / ENV_PAGE % 512, &vals);
+	for (i = 0; i < vals.nr; i++)
+		ctx->root_cached |= is_leaf(vals.v[i], 3);
+}
+
+/* Check the descriptor of a nested domain (5.4) against the format that the host was told. */
+static void check_nested_cd(struct smmu *s, struct ctx *ctx, struct entry *e)
+{
+	static const unsigned int sizes[] = { 32, 36, 40, 42, 44, 48, 52, 0 };
+	unsigned int bits = 64 - BITS(e->w[0], 5, 0);
+	struct smmu_nested is;
+	bool nested = smmu_nested(ctx->domain, &is);
+
+	/* During a race, the specification may not know the domain yet. */
+	if (!env_yield && !nested)
+		fail("smmu %d: domain %llu is not nested, but a stream of it is", s->id,
+		     (unsigned long long)ctx->domain);
+	if ((!env_yield && e->w[1] != is.root) || e->w[2])
+		fail("smmu %d: a context descriptor leads to %#llx and %#llx", s->id,
+		     (unsigned long long)e->w[1], (unsigned long long)e->w[2]);
+	if (bits != is.ias || sizes[BITS(e->w[0], 34, 32)] != is.oas)
+		fail("smmu %d: a context descriptor translates %d to %d bits", s->id, bits,
+		     sizes[BITS(e->w[0], 34, 32)]);
+	/* Walks snoop: cacheable and inner shareable, as the CPUs have the tables. */
+	if (is.coherent && (BITS(e->w[0], 13, 12) != 3 || BITS(e->w[0], 11, 10) != 1 ||
+			    BITS(e->w[0], 9, 8) != 1))
+		fail("smmu %d: stage 1 is walked with the attributes %#llx", s->id,
+		     (unsigned long long)BITS(e->w[0], 13, 8));
+	/* EPD0; TBI, PAN; HD, HA; all of R, A and ASET: terminate and record faults, own ASID. */
+	if (e->w[0] & (BIT(14) | 7 * BIT(38) | 3 * BIT(42)) || BITS(e->w[0], 47, 45) != 7)
+		fail("smmu %d: context descriptor %#llx of a nested domain", s->id,
+		     (unsigned long long)e->w[0]);
+	/* The attributes that io-pgtable-arm.c has: not cacheable, cacheable, device, outer only. */
+	if ((u32)e->w[3] != 0xf404ff44)
+		fail("smmu %d: a context descriptor has the attributes %#llx", s->id,
+		     (unsigned long long)e->w[3]);
+}
+
 static void judge_cd(struct smmu *s, struct entry *e, void *arg)
 {
 	struct outcome *out = arg;
 	int bits = 64 - BITS(e->w[0], 5, 0);
+	struct ctx *ctx;
 
 	/* V, AArch64, 4K, little endian, an input size that exists (5.4). */
 	if (!(e->w[0] & BIT(31)) || !(e->w[0] & BIT(41)) || BITS(e->w[0], 7, 6) ||
@@ -172,8 +247,126 @@ static void judge_cd(struct smmu *s, struct entry *e, void *arg)
 	if (e->w[0] & BIT(44))
 		fail("smmu %d: context descriptor %#llx stalls", s->id,
 		     (unsigned long long)e->w[0]);
-	found_ctx(s, out, false, BITS(e->w[0], 63, 48), e->w[1] & 0x000ffffffffffff0ULL,
-		  start_level(bits), bits);
+	if (!out->outer) {
+		count_ctx(out, found_ctx(s, false, BITS(e->w[0], 63, 48),
+					 e->w[1] & 0x000ffffffffffff0ULL, start_level(bits), bits,
+					 smmu_attaching));
+		return;
+	}
+
+	ctx = get_ctx(s, out->outer, false, BITS(e->w[0], 63, 48), smmu_attaching);
+	count_ctx(out, ctx);
+	combine_stale(ctx);
+	check_nested_cd(s, ctx, e);
+	cache_root(ctx, e->w[1] & 0x000ffffffffffff0ULL);
+}
+
+/*
+ * Stage 2 has to lead to the descriptor, whatever the hardware has cached, by a page that
+ * is read only, and normal memory: S2PTW forbids devices.
+ */
+static void check_fetch(struct smmu *s, struct ctx *outer, u64 page, u64 table, int level, u64 base)
+{
+	u64 span = BIT(level_shift(level)), index = (page - base) / span, pte;
+	struct values vals;
+	struct watch *w;
+	int i;
+
+	for (w = outer->tables; w; w = w->next) {
+		if (w->pa == table && w->level == level && w->base == base && !w->unlinked)
+			break;
+	}
+	vals.nr = 0;
+	if (w)
+		word_values(w, index, &vals);
+	if (!vals.nr)
+		fail("smmu %d: stage 2 has no table for the descriptor at %#llx", s->id,
+		     (unsigned long long)page);
+	for (i = 0; i < vals.nr; i++) {
+		pte = vals.v[i];
+		if (is_table(pte, level))
+			check_fetch(s, outer, page, pte & ADDR_MASK, level + 1, base + index * span);
+		else if (level < 3 || !is_leaf(pte, 3) || (pte & ADDR_MASK) != page ||
+			 !pte_readable(outer, pte) || pte_writable(outer, pte) || !BITS(pte, 5, 4))
+			fail("smmu %d: stage 2 leads to the descriptor at %#llx by %#llx", s->id,
+			     (unsigned long long)page, (unsigned long long)pte);
+	}
+}
+
+/* All of the page is one descriptor. */
+static bool is_one_cd(const u64 *page)
+{
+	int i, at = -1;
+
+	for (i = 0; i < 512; i++) {
+		if (at < 0 && i % 8 == 0 && page[i] & BIT(31) && page[i] & BIT(41))
+			at = i;
+		else if (page[i] && (at < 0 || i > at + 3))
+			return false;
+	}
+
+	return at >= 0;
+}
+
+bool smmu_lent(u64 pa)
+{
+	u64 page = pa & ~(ENV_PAGE - 1);
+	struct smmu *s;
+	struct ctx *ctx;
+	struct watch *w;
+
+	if (!env_el2_owns(page / ENV_PAGE) || !is_one_cd(env_cpu(page)) || !is_one_cd(env_poc(page)))
+		return false;
+	/* It has no other use. */
+	for (s = smmus; s < smmus + nr_smmus; s++) {
+		for (w = s->config; w; w = w->next) {
+			if (w->pa == page && w->kind != CDS)
+				return false;
+		}
+		for (ctx = s->ctxs; ctx; ctx = ctx->next) {
+			for (w = ctx->tables; w; w = w->next) {
+				if (w->pa == page && !w->unlinked)
+					return false;
+			}
+		}
+	}
+
+	return true;
+}
+
+void smmu_invalidating(int cpu, u64 domain, u64 addr, u64 size, bool leaf)
+{
+	struct smmu *s;
+	struct ctx *ctx;
+
+	for (s = smmus; s < smmus + nr_smmus; s++) {
+		for (ctx = s->ctxs; ctx; ctx = ctx->next) {
+			if (!ctx->outer || !ctx->reached || ctx->domain != domain)
+				continue;
+			/* Without a range, one of a single address does not do. */
+			ctx->inv[cpu].start = size ? addr : 0;
+			ctx->inv[cpu].end = size ? addr + size : ~0ULL;
+			ctx->inv[cpu].leaf = leaf;
+		}
+	}
+}
+
+void smmu_invalidated(int cpu, bool done)
+{
+	struct smmu *s;
+	struct ctx *ctx;
+
+	for (s = smmus; s < smmus + nr_smmus; s++) {
+		for (ctx = s->ctxs; ctx; ctx = ctx->next) {
+			struct inv *inv = &ctx->inv[cpu];
+
+			if (done && inv->start != inv->end)
+				fail("smmu %d: from %#llx on, domain %llu was not invalidated", s->id,
+				     (unsigned long long)inv->start,
+				     (unsigned long long)ctx->domain);
+			inv->start = inv->end;
+		}
+	}
 }
 
 static void add_cd(struct smmu *s, u32 sid, u64 pa)
@@ -220,10 +413,39 @@ void forget_cds(struct smmu *s)
 	}
 }
 
+/* Stage 2 of a stream table entry, or NULL if it is illegal. */
+static struct ctx *stage2(struct smmu *s, struct entry *e, u64 domain)
+{
+	int bits = 64 - BITS(e->w[2], 37, 32), level = 2 - (int)BITS(e->w[2], 39, 38);
+	struct ctx *ctx;
+
+	/* AArch64, 4K, little endian, a level that fits the size (5.2). */
+	if (!s->c.s2 || !(e->w[2] & BIT(51)) || BITS(e->w[2], 47, 46) ||
+	    e->w[2] & BIT(52) || bits > 48 || bits < 25 || level < 0 ||
+	    level != start_level(bits))
+		return NULL;
+	if (e->w[2] & BIT(57))
+		fail("smmu %d: a stream table entry stalls", s->id);
+	ctx = found_ctx(s, true, BITS(e->w[2], 15, 0), e->w[3] & 0x000ffffffffffff0ULL, level,
+			bits, domain);
+	/* Of the identity domain, all entries have the same stage 2, and one VMID; less S2PTW. */
+	if (!ctx->domain && !s->identity[0]) {
+		s->identity[0] = e->w[2] & ~BIT(54);
+		s->identity[1] = e->w[3];
+	}
+	if (!ctx->domain &&
+	    (s->identity[0] != (e->w[2] & ~BIT(54)) || s->identity[1] != e->w[3]))
+		fail("smmu %d: the identity domain is at %#llx with %#llx, but was with %#llx",
+		     s->id, (unsigned long long)e->w[3], (unsigned long long)e->w[2],
+		     (unsigned long long)s->identity[0]);
+
+	return ctx;
+}
+
 static void judge_ste(struct smmu *s, struct entry *e, void *arg)
 {
 	struct outcome *out = arg;
-	int config = BITS(e->w[0], 3, 1), bits, level, i;
+	int config = BITS(e->w[0], 3, 1), i;
 	struct entry cd;
 	u64 pa;
 
@@ -237,10 +459,28 @@ static void judge_ste(struct smmu *s, struct entry *e, void *arg)
 	if (s->c.ovr && BITS(e->w[1], 45, 44) != 1)
 		fail("smmu %d: a stream table entry overrides shareability", s->id);
 
+	out->outer = NULL;
+	if (config & 2) {
+		out->outer = stage2(s, e, config & 1 ? 0 : smmu_attaching);
+		if (!out->outer) {
+			out->blocked = true;
+			return;
+		}
+	}
 	switch (config) {
 	case 4:
 		out->bypass = true;
 		break;
+	case 7:
+		if (out->outer->domain)
+			fail("smmu %d: a stream table entry nests in domain %llu", s->id,
+			     (unsigned long long)out->outer->domain);
+		if (!(e->w[2] & BIT(54)))
+			fail("smmu %d: stage 1 may be walked in device memory", s->id);
+		for (i = 0; i < out->outer->nr_roots; i++)
+			check_fetch(s, out->outer, e->w[0] & 0x00fffffffffff000ULL,
+				    out->outer->roots[i].pa, out->outer->roots[i].level, 0);
+		__attribute__((fallthrough));
 	case 5:
 		if (!s->c.s1) {
 			out->blocked = true;
@@ -257,26 +497,12 @@ static void judge_ste(struct smmu *s, struct entry *e, void *arg)
 			pa = s->cds[i].pa;
 			if (s->cds[i].sid == out->sid)
 				combine(config_watch(s, CDS, pa & ~(ENV_PAGE - 1), pa),
-					pa % ENV_PAGE / 8, &cd, 0, 2, judge_cd, s, out);
+					pa % ENV_PAGE / 8, &cd, 0, out->outer ? 4 : 2, judge_cd, s, out);
 		}
 		break;
 	case 6:
-		bits = 64 - BITS(e->w[2], 37, 32);
-		level = 2 - (int)BITS(e->w[2], 39, 38);
-		/* AArch64, 4K, little endian, a level that fits the size (5.2). */
-		if (!s->c.s2 || !(e->w[2] & BIT(51)) || BITS(e->w[2], 47, 46) ||
-		    e->w[2] & BIT(52) || bits > 48 || bits < 25 || level < 0 ||
-		    level != start_level(bits)) {
-			out->blocked = true;
-			break;
-		}
-		if (e->w[2] & BIT(57))
-			fail("smmu %d: a stream table entry stalls", s->id);
-		found_ctx(s, out, true, BITS(e->w[2], 15, 0),
-			  e->w[3] & 0x000ffffffffffff0ULL, level, bits);
+		count_ctx(out, out->outer);
 		break;
-	case 7:
-		fail("smmu %d: a stream table entry nests", s->id);
 	}
 }
 

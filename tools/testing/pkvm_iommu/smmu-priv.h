@@ -19,6 +19,7 @@ typedef uint16_t u16;
 #define IDR1		0x04
 #define IDR3		0x0c
 #define IDR5		0x14
+#define IIDR		0x18
 #define CR0		0x20
 #define CR0ACK		0x24
 #define CR1		0x28
@@ -77,7 +78,19 @@ struct watch {
 	u64 seen[2][512];
 	struct stale *stale;
 	int nr_stale, max_stale;
+	/*
+	 * TABLE of stage 2: leaves that may be cached, combined with stage 1 of any nested
+	 * context. The host may have made them global, so an ASID does not find all of them.
+	 */
+	struct stale *combined;
+	int nr_combined, max_combined;
 	struct watch *next;
+};
+
+/* Addresses of a nested domain that an INVALIDATE which is under way has to invalidate. */
+struct inv {
+	u64 start, end;
+	bool leaf;
 };
 
 /* A tag of cached translations, and the page tables that were observed with it. */
@@ -96,6 +109,14 @@ struct ctx {
 	struct root roots[8];
 	int nr_roots;
 	struct watch *tables;
+	/*
+	 * Stage 1 within another context. The host's tables may say anything at any time, so
+	 * they are not read: any input may lead to any address of stage 2.
+	 */
+	struct ctx *outer;
+	u64 root_pa;		/* page of the root table */
+	bool root_cached;	/* stage 2's translation of it, with the descriptor */
+	struct inv inv[SMMU_CALLERS];
 	struct ctx *next;
 };
 
@@ -121,6 +142,7 @@ struct smmu {
 		u64 pa;
 	} cds[4096];
 	int nr_cds;
+	u64 identity[2];	/* stage 2 of the identity domain in an entry: words 2 and 3 */
 	bool boot_config, boot_tlb, boot_el2;	/* stale since before boot */
 	bool cmd_error;
 	int dying;			/* commands that it still takes, plus 1; 0: it lives */
@@ -151,6 +173,7 @@ struct outcome {
 	u32 sid;
 	bool blocked, bypass;
 	struct ctx *ctx;	/* the last one found */
+	struct ctx *outer;	/* stage 2 of the entry at hand, if it nests */
 	int nr_ctx;
 };
 
@@ -205,6 +228,7 @@ static inline u64 strtab_base(struct smmu *s)
 /* smmu-caches.c */
 void word_values(struct watch *w, int index, struct values *vals);
 void drop_stale(struct watch *w, int first, int last);
+void combine_stale(struct ctx *nested);
 void check_owned(struct smmu *s, u64 pa, const char *what);
 void add_table(struct smmu *s, struct ctx *ctx, u64 pa, int level, u64 base);
 void free_watches(struct watch **list);

@@ -10,6 +10,7 @@ struct smmu_stats smmu_stats;
 void (*smmu_range)(u64 pa, u64 size, bool *must, bool *never);
 bool (*smmu_mapping)(u64 domain, u64 iova, u64 size, struct smmu_map *map);
 bool (*smmu_lingers)(u64 domain, u64 iova, u64 size, const struct smmu_map *map);
+bool (*smmu_nested)(u64 domain, struct smmu_nested *nested);
 u64 smmu_attaching;
 u64 smmu_limit;
 
@@ -62,9 +63,50 @@ static void check_cmd(struct smmu *s, struct cmd *c)
 		     (unsigned long long)c->w[1]);
 }
 
-static bool is_cfgi_cd(struct cmd *c)
+/* Kinds of invalidation: of entries, of descriptors, of stage 1, and the rest. */
+static int cmd_kind(struct cmd *c)
 {
-	return (c->w[0] & 0xff) == 0x05 || (c->w[0] & 0xff) == 0x06;
+	switch (c->w[0] & 0xff) {
+	case 0x03: case 0x04:
+		return 0;
+	case 0x05: case 0x06:
+		return 1;
+	case 0x10: case 0x11: case 0x12:
+		return 2;
+	}
+
+	return 3;
+}
+
+/*
+ * CMD_SYNC: all commands before it have an effect, in whatever order. What one kind drops
+ * is fetched once more through what the next kind drops then.
+ */
+static void apply_pending(struct smmu *s)
+{
+	int order[] = { 0, 1, 2, 3 }, i, n, other, kind;
+
+	if (!s->nr_pending && enabled(s))
+		judge_all(s);
+	for (n = 0; n < (int)COUNT(order); n++) {
+		other = n + smmu_random(COUNT(order) - n);
+		kind = order[other];
+		order[other] = order[n];
+		for (i = 0; i < s->nr_pending; i++) {
+			if (cmd_kind(&s->pending[i]) == kind)
+				break;
+		}
+		if (i == s->nr_pending)
+			continue;
+		for (; i < s->nr_pending; i++) {
+			if (cmd_kind(&s->pending[i]) == kind)
+				apply_cmd(s, &s->pending[i]);
+		}
+		/* It may read everything again at once. */
+		if (enabled(s))
+			judge_all(s);
+	}
+	s->nr_pending = 0;
 }
 
 static void consume(struct smmu *s)
@@ -75,7 +117,7 @@ static void consume(struct smmu *s)
 	u64 base = REG(s, CMDQ_BASE) & 0x000fffffffffffe0ULL;
 	struct ctx *ctx;
 	struct cmd c;
-	int i, err;
+	int err;
 
 	if (!(REG(s, CR0ACK) & CR0_CMDQEN) || (REG(s, GERROR) ^ REG(s, GERRORN)) & GERR_CMDQ)
 		return;
@@ -114,24 +156,7 @@ static void consume(struct smmu *s)
 			continue;
 		}
 		smmu_stats.syncs++;
-		/*
-		 * In whatever order: descriptors go first, and are fetched once more
-		 * through the entries that go then.
-		 */
-		for (i = 0; i < s->nr_pending; i++) {
-			if (is_cfgi_cd(&s->pending[i]))
-				apply_cmd(s, &s->pending[i]);
-		}
-		if (enabled(s))
-			judge_all(s);
-		for (i = 0; i < s->nr_pending; i++) {
-			if (!is_cfgi_cd(&s->pending[i]))
-				apply_cmd(s, &s->pending[i]);
-		}
-		s->nr_pending = 0;
-		/* It may read everything again at once. */
-		if (enabled(s))
-			judge_all(s);
+		apply_pending(s);
 		forget_cds(s);
 		for (ctx = s->ctxs; ctx; ctx = ctx->next)
 			smmu_stats.prefetches++;
@@ -328,6 +353,7 @@ int smmu_add(const struct smmu_config *config)
 	REG(s, IDR1) = s->c.sid_bits | s->c.evtq_bits << 16 | s->c.cmdq_bits << 21 |
 		       (u64)s->c.ovr << 27 | s->c.idr1_set;
 	REG(s, IDR3) = (u64)s->c.ril << 10;
+	REG(s, IIDR) = s->c.iidr;
 	for (i = 0; i < COUNT(oas) && oas[i] < s->c.oas; i++)
 		;
 	REG(s, IDR5) = i | !s->c.no_gran4k << 4;
@@ -477,7 +503,8 @@ enum smmu_result smmu_dma(int id, u32 sid, u64 addr, bool write, u64 *pa)
 		event(s, sid, sid >> smmu_table_bits(id) || smmu_random(2) ? 0x02 : 0x04, 0, false);
 		return SMMU_BLOCKED;
 	}
-	res = walk(s, out.ctx, addr, write, pa);
+	/* Stage 1 of a nested domain may lead anywhere: for instance to the same address. */
+	res = walk(s, out.ctx->outer ? out.ctx->outer : out.ctx, addr, write, pa);
 	if (res == SMMU_UNMAPPED)
 		event(s, sid, smmu_random(8) ? 0x10 : 0x11, addr, write);
 	if (res == SMMU_PERMISSION)

@@ -34,6 +34,8 @@ struct smmu_config {
 	unsigned int pauses;		/* stop for a while, once in this many commands; 0: never */
 	uint32_t idr0_flip, idr1_set;	/* features that cannot be isolated */
 	bool no_gran4k;
+	uint32_t iidr;			/* implementation */
+	bool erratum;			/* it has one that keeps it from nesting */
 	bool dead_gbpa, dead_cr0, dead_irq, dead_sync;	/* never acknowledges */
 };
 
@@ -106,6 +108,25 @@ extern bool (*smmu_mapping)(uint64_t domain, uint64_t iova, uint64_t size,
  */
 extern bool (*smmu_lingers)(uint64_t domain, uint64_t iova, uint64_t size,
 			    const struct smmu_map *map);
+/* A page of EL2's that devices may read: a context descriptor, and nothing else. */
+bool smmu_lent(uint64_t pa);
+/*
+ * Read what a nested domain is to have: the root table that the host gave, and the format
+ * of INFO_NESTED. Returns false if the domain is not nested. Set by the walk.
+ */
+struct smmu_nested {
+	uint64_t root;
+	unsigned int ias, oas;
+	bool coherent;
+};
+extern bool (*smmu_nested)(uint64_t domain, struct smmu_nested *nested);
+/*
+ * A CPU of the host is about to call INVALIDATE; and it has returned, and was @done or
+ * refused. Streams that could translate before the call have to see the invalidation.
+ */
+#define SMMU_CALLERS	5
+void smmu_invalidating(int cpu, uint64_t domain, uint64_t addr, uint64_t size, bool leaf);
+void smmu_invalidated(int cpu, bool done);
 /* Domain of the next ATTACH. */
 extern uint64_t smmu_attaching;
 /* Exclusive end of the input addresses that are checked. */

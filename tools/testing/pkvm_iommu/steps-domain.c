@@ -41,21 +41,35 @@ static bool drain(u64 id)
 	return true;
 }
 
+/* A page of any owner, or none, for the root table of a nested domain. */
+static u64 some_root(void)
+{
+	if (!below(30))
+		return rnd() >> below(64);
+
+	return (some_pfn() & (~0ULL >> 12)) * ENV_PAGE;
+}
+
 bool do_domain(void)
 {
-	u64 res[3], id;
+	u64 res[3], id, root, kind, nested = 0;
 	int i, n = 0, given;
 
-	for (i = 0; i < WALK_DOMAINS; i++)
+	for (i = 0; i < WALK_DOMAINS; i++) {
 		n += !!spec.domain[i].id;
+		nested += spec.domain[i].nested;
+	}
 	if (n < WALK_DOMAINS && below(n + 1) < 2) {
-		if (call(false, res, PKVM_IOMMU_DOMAIN_ALLOC) > 0)
+		kind = below(3) || nested > 2 ? PKVM_IOMMU_DOMAIN_MANAGED :
+		       below(20) ? PKVM_IOMMU_DOMAIN_NESTED : rnd() >> below(64);
+		root = some_root();
+		if (call(false, res, PKVM_IOMMU_DOMAIN_ALLOC, kind, root) > 0)
 			return false;
 		if ((int)res[0] == -ENOMEM && below(2)) {
 			given = give_pages(res[1]);
 			if (given <= 0)
 				return !given;
-			call(false, res, PKVM_IOMMU_DOMAIN_ALLOC);
+			call(false, res, PKVM_IOMMU_DOMAIN_ALLOC, kind, root);
 		}
 		return true;
 	}
@@ -223,6 +237,22 @@ bool do_flush(void)
 	return call(false, res, PKVM_IOMMU_FLUSH, some_own_domain()) <= 0;
 }
 
+bool do_invalidate(void)
+{
+	u64 res[3], iova = below(8) ? some_iova() & ~(ENV_PAGE - 1) : rnd() >> below(64);
+	u64 flags = below(8) ? below(2) * PKVM_IOMMU_INVALIDATE_LEAF : rnd() >> below(64);
+	u64 size = below(4) ? below(80) * ENV_PAGE : some_size();
+
+	/* Up to the end of all addresses, or across it. */
+	if (!below(8)) {
+		iova = -(1 + below(4)) * ENV_PAGE;
+		size = (1 + below(6)) * ENV_PAGE;
+	}
+
+	return call(false, res, PKVM_IOMMU_INVALIDATE, some_nested_domain(), iova, size,
+		    flags) <= 0;
+}
+
 bool do_replay(void)
 {
 	u64 res[3];
@@ -269,6 +299,8 @@ bool do_starved(void)
 		if (spec.domain[WALK_DOMAINS - 1].id)
 			return true;
 		a.a[0] = PKVM_IOMMU_DOMAIN_ALLOC;
+		a.a[1] = below(2);
+		a.a[2] = some_root();
 		break;
 	case 2:
 		a = below(4) ? some_map(some_own_domain(), some_iova(), some_size()) :

@@ -416,7 +416,7 @@ static bool meet_fresh(const struct meeting *m)
 		room += !d->id;
 	if (room < 8)
 		return true;
-	if (call(false, res, PKVM_IOMMU_DOMAIN_ALLOC))
+	if (call(false, res, PKVM_IOMMU_DOMAIN_ALLOC, 0))
 		return !ended;
 	id = res[1];
 	if (call(false, res, PKVM_IOMMU_DOMAIN_FREE, id))
@@ -477,6 +477,79 @@ bool do_full_queue(void)
 	return meet_queue(&m);
 }
 
+/* The two streams are in no domain; and @all others are not within the identity domain. */
+static bool detach_pair(const struct meeting *m, bool all)
+{
+	u64 res[3], root;
+	int i;
+
+	for (i = 0; i < spec.nr_streams; i++) {
+		struct spec_stream st = spec.stream[i];
+
+		if (!st.attached || (u64)st.iommu != m->iommu)
+			continue;
+		if (st.sid != m->sid && st.sid != m->sid + 1 &&
+		    (!all || (st.domain && !spec_nested(&spec, st.domain, &root))))
+			continue;
+		if (call(false, res, PKVM_IOMMU_DETACH, st.iommu, st.sid, st.domain) > 0)
+			return false;
+	}
+
+	return true;
+}
+
+/*
+ * The last stream of a nested domain goes, or the first one comes, while a page is given
+ * away that these streams could reach: the table of the host itself, or any. Afterwards a
+ * stream comes again, and must not find what was there.
+ */
+static bool meet_nested(const struct meeting *m)
+{
+	unsigned int group = 1 + below(1 << 30), n, nr = 2 + below(5), cpus = 2 + below(2);
+	u64 res[3], id, lost = below(2) ? m->pfn : host_page() ?: m->pfn;
+	struct act acts[MAX_RACE], give = { .kind = ACT_PAGE, .a = { ENV_DONATE_GUEST, lost } };
+	struct act back = { .kind = ACT_PAGE, .a = { ENV_RECLAIM_GUEST, lost } };
+	bool attached = below(2);
+
+	if (!spec_domain_room(&spec))
+		return true;
+	if (!detach_pair(m, below(2)))
+		return false;
+	if (call(false, res, PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, m->pfn * ENV_PAGE))
+		return !ended;
+	id = res[1];
+	if (attached && call(false, res, PKVM_IOMMU_ATTACH, m->iommu, m->sid, id) > 0)
+		return false;
+	for (n = 0; n < nr; n++) {
+		if (n < 2)
+			acts[n] = n ? CALL(attached ? PKVM_IOMMU_DETACH : PKVM_IOMMU_ATTACH,
+					   m->iommu, m->sid, id) : give;
+		else if (below(2))
+			acts[n] = CALL(below(2) ? PKVM_IOMMU_ATTACH : PKVM_IOMMU_DETACH, m->iommu,
+				       m->sid + below(2), below(2) ? id : PKVM_IOMMU_DOMAIN_IDENTITY);
+		else if (below(2))
+			acts[n] = CALL(PKVM_IOMMU_INVALIDATE, id, 0, below(2) * ENV_PAGE, below(2));
+		else
+			acts[n] = below(2) ? back : CALL(PKVM_IOMMU_DOMAIN_FREE, id);
+		acts[n].cpu = n < 2 ? n : below(cpus);
+		acts[n].group = group;
+	}
+	if (act_group(acts, nr) > 0)
+		return false;
+	check_all(true);
+	for (n = 0; n < 2; n++) {
+		if (!detach_pair(m, false) || act(n ? &back : &give, res) > 0 ||
+		    call(false, res, PKVM_IOMMU_ATTACH, m->iommu, m->sid, id) > 0)
+			return false;
+		check_all(true);
+	}
+	if (!detach_pair(m, false))
+		return false;
+
+	/* The page that described the domain goes to the host. */
+	return call(false, res, PKVM_IOMMU_DOMAIN_FREE, id) <= 0 && do_reclaim(64);
+}
+
 bool do_meet(void)
 {
 	struct meeting m = { .domain = some_own_domain(), .nr = 1 + below(4), .sid = below(16) };
@@ -492,6 +565,8 @@ bool do_meet(void)
 		return true;
 	if (is_smmu(m.iommu) && !spec.iommu[m.iommu].dead && !below(8))
 		return meet_events(&m);
+	if (is_smmu(m.iommu) && spec.iommu[m.iommu].nests == SPEC_NESTS && !below(6))
+		return meet_nested(&m);
 	if (!detach_all(&m))
 		return false;
 	if (!below(3))

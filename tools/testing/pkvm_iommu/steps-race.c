@@ -72,7 +72,7 @@ static struct act hot_act(struct hot *h)
 		return CALL(PKVM_IOMMU_DOMAIN_FREE, domain);
 	case 26:
 		if (h->allocs-- > 0)
-			return CALL(PKVM_IOMMU_DOMAIN_ALLOC);
+			return CALL(PKVM_IOMMU_DOMAIN_ALLOC, below(2), h->pfn * ENV_PAGE);
 		break;
 	case 27:
 		return CALL(PKVM_IOMMU_FAULT, h->iommu);
@@ -81,7 +81,9 @@ static struct act hot_act(struct hot *h)
 			return CALL(PKVM_IOMMU_REPLAY, h->iommu, domain);
 		return CALL(PKVM_IOMMU_LOOKUP, domain, h->iova + below(6) * ENV_PAGE);
 	case 29:
-		return CALL(PKVM_IOMMU_INFO, below(6), h->iommu);
+		return CALL(PKVM_IOMMU_INFO, below(7), h->iommu);
+	case 30:
+		return CALL(PKVM_IOMMU_INVALIDATE, domain, h->iova, below(3) * ENV_PAGE, below(2));
 	}
 
 	return (struct act) { .kind = ACT_PAGE, .chance = noise(), .a = { below(ENV_OPS), pfn } };
@@ -110,6 +112,8 @@ bool do_race(void)
 		return true;
 	if (n == 1)
 		h.domain[1] = h.domain[0];
+	if (!below(3))
+		h.domain[1] = some_nested_domain() ?: h.domain[1];
 	h.iova = some_iova() & ~(ENV_PAGE - 1);
 	if (h.iova >= smmu_limit - 32 * ENV_PAGE)
 		h.iova = smmu_limit - 32 * ENV_PAGE;

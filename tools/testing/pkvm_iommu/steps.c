@@ -117,7 +117,7 @@ bool do_info(void)
 {
 	u64 res[3];
 
-	call(false, res, PKVM_IOMMU_INFO, below(10) ? below(6) : rnd() >> below(64), some_iommu());
+	call(false, res, PKVM_IOMMU_INFO, below(10) ? below(7) : rnd() >> below(64), some_iommu());
 
 	return true;
 }
@@ -125,6 +125,7 @@ bool do_info(void)
 static bool do_dma(void)
 {
 	u64 iommu = below(config->nr + config->nr_virtio), sid = some_sid(iommu) & 0xffffffff, res[3];
+	u64 root;
 	struct act a = { .kind = ACT_DMA, .chance = noise(), .a = { iommu, sid } };
 
 	/* Only addresses that this hardware can express. */
@@ -134,7 +135,8 @@ static bool do_dma(void)
 		return true;
 	a.a[2] = (some_pfn() & (~0ULL >> 12)) * ENV_PAGE + below(ENV_PAGE);
 	if (!(sid >> spec.iommu[iommu].sid_bits) && spec_attached(&spec, iommu, sid) &&
-	    spec_domain_of(&spec, iommu, sid))
+	    spec_domain_of(&spec, iommu, sid) &&
+	    !spec_nested(&spec, spec_domain_of(&spec, iommu, sid), &root))
 		a.a[2] = some_iova() + below(ENV_PAGE);
 	a.a[3] = below(2);
 
@@ -151,6 +153,7 @@ static bool do_strange(void)
 		{ 0x03, PKVM_IOMMU_FAULT_HARDWARE, false },
 		{ 0x07, PKVM_IOMMU_FAULT_FORBIDDEN, true },
 		{ 0x08, PKVM_IOMMU_FAULT_FORBIDDEN, false },
+		{ 0x0b, PKVM_IOMMU_FAULT_HARDWARE, false },
 		{ 0x12, PKVM_IOMMU_FAULT_PERMISSION, true },
 		{ 0x24, PKVM_IOMMU_FAULT_UNKNOWN, false },
 		{ 0x25, PKVM_IOMMU_FAULT_HARDWARE, false },
@@ -200,9 +203,9 @@ static bool do_test(void)
 
 static bool do_garbage(void)
 {
-	u64 res[3], op = below(2) ? PKVM_IOMMU_MAP_LIST + 1 + below(4) : rnd() >> below(64);
+	u64 res[3], op = below(2) ? PKVM_IOMMU_INVALIDATE + 1 + below(4) : rnd() >> below(64);
 
-	if (op <= PKVM_IOMMU_MAP_LIST)
+	if (op <= PKVM_IOMMU_INVALIDATE)
 		return true;
 	return call(false, res, op, rnd() >> below(64)) <= 0;
 }
@@ -226,7 +229,7 @@ bool one_step(void)
 	case 58:
 		return below(2) ? do_lookup() : below(2) ? do_replay() : do_starved();
 	case 59:
-		return below(8) ? do_flush() : do_lazies();
+		return below(2) ? do_invalidate() : below(8) ? do_flush() : do_lazies();
 	case 0 ... 6:
 		return do_attach(true);
 	case 7 ... 12:

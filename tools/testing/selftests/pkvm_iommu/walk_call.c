@@ -31,6 +31,7 @@ static void print_call(const struct walk_call *c)
 	static const char *const names[] = {
 		"attach", "detach", "topup", "reclaim", "fault", "info", "test",
 		"domain_alloc", "domain_free", "map", "unmap", "lookup", "flush", "replay",
+		"map_list", "invalidate",
 	};
 	int i, last = ARGS - 1;
 

@@ -291,26 +291,73 @@ static int in_run(const struct spec_domain *d, struct spec *s, u64 iova)
 	return !spec_page(s, pfn) == !spec_page(s, pfn - 1) ? 1 : 2;
 }
 
-const char *domain_alloc(struct spec *s, const u64 *res)
+bool spec_nested(struct spec *s, u64 id, u64 *root)
 {
+	struct spec_domain *d = domain_of(s, id);
+
+	if (!d || !d->nested)
+		return false;
+	*root = d->root;
+
+	return true;
+}
+
+/* A call has told whether an IOMMU can nest. */
+const char *nests(struct spec *s, u64 iommu, bool can)
+{
+	struct spec_iommu *i = &s->iommu[iommu];
+
+	if (i->nests != SPEC_MAY_NEST && i->nests != (can ? SPEC_NESTS : SPEC_NESTS_NOT))
+		return "an IOMMU that nests, and does not";
+	if (can && (i->no_tables || !i->isolates))
+		return "an IOMMU that cannot nest does";
+	i->nests = can ? SPEC_NESTS : SPEC_NESTS_NOT;
+
+	return NULL;
+}
+
+static bool any_nests(struct spec *s, bool possibly)
+{
+	int i;
+
+	for (i = 0; i < s->nr_iommus; i++) {
+		if (s->iommu[i].nests == SPEC_NESTS ||
+		    (possibly && s->iommu[i].nests == SPEC_MAY_NEST))
+			return true;
+	}
+
+	return false;
+}
+
+const char *domain_alloc(struct spec *s, const u64 *args, const u64 *res)
+{
+	bool ok, nested = args[1] == PKVM_IOMMU_DOMAIN_NESTED;
 	struct allowed a = {};
 	struct spec_domain *d;
 	const char *wrong;
-	bool ok;
 
-	if_so(&a, !s->enough_alloc || s->free_min < s->enough_alloc, ENOMEM);
-	a.maybe = true;
+	if_so(&a, args[1] > PKVM_IOMMU_DOMAIN_NESTED, EINVAL);
+	if_so(&a, nested && args[2] % PAGE, EINVAL);
+	if_so(&a, nested && (!s->limit || args[2] >> s->limit), ERANGE);
+	if_so(&a, nested && !any_nests(s, true), EOPNOTSUPP);
+	may_be(&a, nested && !any_nests(s, false) && any_nests(s, true), EOPNOTSUPP);
+	if (!a.nr || a.maybe) {
+		if_so(&a, !s->enough_alloc || s->free_min < s->enough_alloc, ENOMEM);
+		a.maybe = true;
+	}
 	wrong = judge(&a, res, &ok);
 	if (wrong)
 		return wrong;
 	if (res[2])
 		return "a second result";
+	if (!ok && (int)res[0] != -ENOMEM)
+		return no_results(res);
 	if (!ok) {
 		if (!res[1] || res[1] > PKVM_IOMMU_TOPUP_MAX)
 			return "-ENOMEM asks for a strange number of pages";
 		if (s->free_min > res[1])
 			return "-ENOMEM asks for fewer pages than there are";
-		s->enough_alloc = res[1];
+		s->enough_alloc = res[1] > s->enough_alloc ? res[1] : s->enough_alloc;
 		pool_may_lose(s, res[1]);
 		return NULL;
 	}
@@ -321,7 +368,8 @@ const char *domain_alloc(struct spec *s, const u64 *res)
 		;
 	if (d == s->domain + SPEC_DOMAINS)
 		return "more domains than the specification has room for";
-	*d = (struct spec_domain) { .id = res[1], .is.runs = any_no_tables(s) };
+	*d = (struct spec_domain) { .id = res[1], .is.runs = any_no_tables(s), .nested = nested,
+				    .root = nested ? args[2] : 0 };
 
 	return NULL;
 }
@@ -368,6 +416,7 @@ static struct spec_domain *map_args(struct spec *s, struct allowed *a, u64 id, u
 	struct spec_domain *d = domain_of(s, id);
 
 	if_so(a, !d || d->dying, ENXIO);
+	if_so(a, d && d->nested, EOPNOTSUPP);
 	if_so(a, !size || (iova | size) % PAGE, EINVAL);
 	if_so(a, iova + size < iova || iova + size > 1ULL << s->limit, ERANGE);
 
@@ -597,6 +646,7 @@ const char *flush(struct spec *s, const u64 *args, const u64 *res)
 	bool ok;
 
 	if_so(&a, !d || d->dying, ENXIO);
+	if_so(&a, d && d->nested, EOPNOTSUPP);
 	wrong = judge(&a, res, &ok);
 	if (wrong)
 		return wrong;
@@ -604,6 +654,26 @@ const char *flush(struct spec *s, const u64 *args, const u64 *res)
 		maps_free(&d->was);
 
 	return no_results(res);
+}
+
+const char *invalidate(struct spec *s, const u64 *args, const u64 *res)
+{
+	unsigned int ias = (s->nested_format & PKVM_IOMMU_NESTED_IAS) >> 8;
+	struct spec_domain *d = domain_of(s, args[1]);
+	u64 iova = args[2], size = args[3];
+	struct allowed a = {};
+	const char *wrong;
+	bool ok;
+
+	if_so(&a, !d || d->dying, ENXIO);
+	if_so(&a, d && !d->nested, EOPNOTSUPP);
+	if_so(&a, size && (iova | size) % PAGE, EINVAL);
+	if_so(&a, args[4] & ~PKVM_IOMMU_INVALIDATE_LEAF, EINVAL);
+	if_so(&a, size && (iova + size < iova || (ias && (iova + size - 1) >> ias)), ERANGE);
+	may_be(&a, size && !ias, ERANGE);
+	wrong = judge(&a, res, &ok);
+
+	return wrong ? wrong : no_results(res);
 }
 
 const char *lookup(struct spec *s, const u64 *args, const u64 *res)

@@ -51,7 +51,9 @@ void pool_may_lose(struct spec *s, u64 pages);
 /* spec-domain.c */
 bool domain_exists(struct spec *s, u64 id);
 void flushed(struct spec *s, u64 pfn);
-const char *domain_alloc(struct spec *s, const u64 *res);
+const char *domain_alloc(struct spec *s, const u64 *args, const u64 *res);
+const char *nests(struct spec *s, u64 iommu, bool can);
+const char *invalidate(struct spec *s, const u64 *args, const u64 *res);
 const char *domain_free(struct spec *s, const u64 *args, const u64 *res);
 const char *map(struct spec *s, const u64 *args, const u64 *res);
 const char *unmap(struct spec *s, const u64 *args, const u64 *res);

@@ -82,6 +82,7 @@ bool race_may_use(struct spec *s, u64 domain)
 		case PKVM_IOMMU_UNMAP:
 		case PKVM_IOMMU_LOOKUP:
 		case PKVM_IOMMU_FLUSH:
+		case PKVM_IOMMU_INVALIDATE:
 		case PKVM_IOMMU_DOMAIN_FREE:
 			if (e->args[1] == domain)
 				return true;

@@ -248,8 +248,8 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 {
 	struct allowed a = {};
 	struct spec_stream *st = stream_args(s, args, &a);
-	bool ok, refused = false, first;
-	u64 mapped, lingers;
+	bool ok, refused = false, first, nested = false;
+	u64 mapped, lingers, root;
 	struct spec_iommu *i;
 	const char *wrong;
 
@@ -259,6 +259,9 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 		refused = i->dead || (i->endpoints && st->sid >= i->endpoints);
 		if_so(&a, refused, EIO);
 		if_so(&a, i->no_tables && args[3] == PKVM_IOMMU_DOMAIN_IDENTITY, EOPNOTSUPP);
+		nested = spec_nested(s, args[3], &root);
+		if_so(&a, nested && i->nests == SPEC_NESTS_NOT, EOPNOTSUPP);
+		may_be(&a, nested && i->nests == SPEC_MAY_NEST, EOPNOTSUPP);
 		/*
 		 * -ENOMEM needs a pool with fewer pages than the last call asked for. It is
 		 * found before the hardware refuses the stream.
@@ -272,6 +275,11 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 	wrong = judge(&a, res, &ok);
 	if (wrong)
 		return wrong;
+	if (nested && (ok || ((int)res[0] == -EOPNOTSUPP && i->nests == SPEC_MAY_NEST))) {
+		wrong = nests(s, st->iommu, ok);
+		if (wrong)
+			return wrong;
+	}
 	if ((int)res[0] == -ENOMEM) {
 		if (!res[1] || res[1] > PKVM_IOMMU_TOPUP_MAX || res[2])
 			return "-ENOMEM asks for a strange number of pages";
@@ -463,14 +471,15 @@ static const char *fault(struct spec *s, const u64 *args, const u64 *res)
 
 static const char *info(struct spec *s, const u64 *args, const u64 *res)
 {
+	bool of_iommu = args[1] == PKVM_IOMMU_INFO_IDENTITY || args[1] == PKVM_IOMMU_INFO_NESTED;
 	struct allowed a = {};
 	const char *wrong;
 	unsigned int bits = 64;
 	int i;
 	bool ok;
 
-	if_so(&a, args[1] > PKVM_IOMMU_INFO_RUNS, EINVAL);
-	if_so(&a, args[1] == PKVM_IOMMU_INFO_IDENTITY && args[2] >= (u64)s->nr_iommus, ENOENT);
+	if_so(&a, args[1] > PKVM_IOMMU_INFO_NESTED, EINVAL);
+	if_so(&a, of_iommu && args[2] >= (u64)s->nr_iommus, ENOENT);
 	wrong = judge(&a, res, &ok);
 	if (wrong)
 		return wrong;
@@ -511,6 +520,19 @@ static const char *info(struct spec *s, const u64 *args, const u64 *res)
 		if (res[1] != !s->iommu[args[2]].no_tables)
 			return "an IOMMU without identity domain, or with one that cannot be";
 		break;
+	case PKVM_IOMMU_INFO_NESTED:
+		wrong = nests(s, args[2], res[1]);
+		if (wrong)
+			return wrong;
+		if (!res[1])
+			break;
+		if (res[1] >> 25 || (s->nested_format && res[1] != s->nested_format) ||
+		    !(res[1] & PKVM_IOMMU_NESTED_IAS))
+			return "a strange format, or not the same for all IOMMUs";
+		if (s->limit && (res[1] & PKVM_IOMMU_NESTED_OAS) >> 16 < s->limit)
+			return "tables of the host's do not reach all of the identity domain";
+		s->nested_format = res[1];
+		break;
 	}
 
 	return res[2] ? "a second result" : NULL;
@@ -533,7 +555,15 @@ static const char *test(struct spec *s, const u64 *args, const u64 *res)
 		for (i = 0, walked = false; i < s->nr_iommus; i++)
 			walked |= !s->iommu[i].no_tables;
 		value = walked && must && !(s->limit < 64 && args[2] >> s->limit);
-		/* Page 0 is not compared: the contract does not define it. */
+		/*
+		 * Page 0 is not compared: the contract does not define it. Nor is a page that
+		 * may describe a nested domain: devices may read it.
+		 */
+		page = spec_page(s, args[2] / PAGE);
+		for (i = 0; i < SPEC_DOMAINS && page && *page == SPEC_POOL; i++) {
+			if (s->domain[i].nested)
+				value = res[1];
+		}
 		if (!args[2])
 			value = res[1];
 		break;
@@ -602,7 +632,7 @@ const char *spec_call(struct spec *s, const u64 *args, const u64 *res)
 	case PKVM_IOMMU_TEST:
 		return test(s, args, res);
 	case PKVM_IOMMU_DOMAIN_ALLOC:
-		return domain_alloc(s, res);
+		return domain_alloc(s, args, res);
 	case PKVM_IOMMU_DOMAIN_FREE:
 		return domain_free(s, args, res);
 	case PKVM_IOMMU_MAP:
@@ -616,6 +646,8 @@ const char *spec_call(struct spec *s, const u64 *args, const u64 *res)
 		return flush(s, args, res);
 	case PKVM_IOMMU_REPLAY:
 		return replay_maps(s, args, res);
+	case PKVM_IOMMU_INVALIDATE:
+		return invalidate(s, args, res);
 	}
 
 	return simple(res, EOPNOTSUPP);

@@ -48,6 +48,7 @@ struct spec_iommu {
 	bool no_tables;			/* walks no page tables: mappings are passed to it */
 	uint64_t endpoints;		/* if not 0: exclusive end of the streams that it accepts */
 	bool fickle;			/* may refuse a mapping */
+	enum { SPEC_MAY_NEST, SPEC_NESTS, SPEC_NESTS_NOT } nests;	/* the calls tell */
 	struct spec_fault fault[SPEC_FAULTS];
 	int nr_faults;
 	bool loss;			/* a loss is not reported yet */
@@ -76,6 +77,8 @@ struct spec_maps {
 struct spec_domain {
 	uint64_t id;			/* 0: none */
 	bool dying;			/* FREE has begun */
+	bool nested;			/* the host has the page table, from @root on */
+	uint64_t root;
 	uint32_t knows;			/* IOMMUs without page tables that have all mappings */
 	uint32_t may_know;		/* or that may have: the last REPLAY raced with an attach */
 	struct spec_maps is;		/* current mappings */
@@ -102,6 +105,7 @@ struct spec {
 	struct spec_domain domain[SPEC_DOMAINS];
 	unsigned int cpu_bits;		/* of physical addresses */
 	unsigned int limit;		/* size of addresses of devices, in bits; 0: unknown */
+	uint64_t nested_format;		/* INFO_NESTED of the IOMMUs that nest; 0: unknown */
 	uint64_t nr_runs;		/* runs in the memory shared for MAP_LIST */
 	const uint64_t *runs;		/* its contents; the walk sets it before a call */
 
@@ -123,6 +127,8 @@ unsigned char *spec_page(struct spec *s, uint64_t pfn);
 bool spec_domain_room(struct spec *s);	/* the specification has room for another domain */
 /* Check a range: devices must be able to reach part of it; or must not reach part of it. */
 void spec_range(struct spec *s, uint64_t pa, uint64_t size, bool *must, bool *never);
+/* Check that a domain is nested, and read its root table. */
+bool spec_nested(struct spec *s, uint64_t domain, uint64_t *root);
 bool spec_attached(struct spec *s, int iommu, uint32_t sid);
 uint64_t spec_domain_of(struct spec *s, int iommu, uint32_t sid);
 /*
