@@ -178,17 +178,17 @@ static int test_bench(struct pkvm_iommu_test_bench *bench)
 }
 
 /*
- * Free a page only if EL2 says that the host owns it: the kernel would crash
- * later if it used a page that EL2 or a VM has.
+ * Free a page only if the host can give it to EL2, and so owns it: the kernel would crash
+ * later if it used a page that EL2 or a VM has. Devices reach pages that are not the host's.
  */
 static int test_free(const struct pkvm_iommu_test_page *arg)
 {
 	struct pkvm_iommu_hvc hvc = {
 		.op	= PKVM_IOMMU_TEST,
-		.args	= { PKVM_IOMMU_TEST_SHADOW, arg->pfn << PAGE_SHIFT },
+		.args	= { PKVM_IOMMU_TEST_DONATE, arg->pfn, 1 },
 	};
 
-	if (!pfn_valid(arg->pfn) || pkvm_iommu_hvc(&hvc) || !hvc.res[0])
+	if (!pfn_valid(arg->pfn) || pkvm_iommu_hvc(&hvc))
 		return -EBUSY;
 	__free_page(pfn_to_page(arg->pfn));
 
