@@ -19,7 +19,9 @@
  * The positive control (the device reads and writes host memory) runs before and
  * after each row; the row fails if the control does.
  *
- *	attack [id ...]		only these
+ *	attack [id ...]			only these
+ *	attack nested [id ...]		with edu in a nested domain: all DMA is translated by
+ *					a page table of this program, and then by EL2's
  *
  * First line "rows <n>", last line "end <n>": fewer rows mean that the run died.
  */
@@ -47,6 +49,32 @@ enum outcome broken(const char *what)
 	return FAIL;
 }
 
+/* Run a row with edu in a new nested domain, with a control in there. */
+static enum outcome run_nested(const struct row *row)
+{
+	bool before = probe_nested;
+	enum outcome outcome;
+	int ret;
+
+	probe_leave();
+	probe_nested = true;
+	ret = probe_enter();
+	if (ret || !control())
+		outcome = broken("no nested domain, or DMA does not work in it");
+	else
+		outcome = row->run(row);
+	probe_leave();
+	probe_nested = before;
+	return probe_enter() ? broken("edu does not come back from it") : outcome;
+}
+
+static enum outcome run(const struct row *row)
+{
+	if (!row->nested || layer_off)
+		return row->run(row);
+	return run_nested(row);
+}
+
 static bool run_row(const struct row *row)
 {
 	static const char * const names[] = {
@@ -56,7 +84,12 @@ static bool run_row(const struct row *row)
 
 	evidence[0] = '\0';
 	/* The control after the previous row is also the control before this one. */
-	outcome = row->run(row);
+	if (row->nested && !can_nest()) {
+		say("no IOMMU can nest");
+		outcome = NOT_THERE;
+	} else {
+		outcome = run(row);
+	}
 	if (!control()) {
 		size_t len = strlen(evidence);
 
@@ -87,6 +120,11 @@ int main(int argc, char **argv)
 	size_t i, n = 0, ran = 0, good = 0;
 	int ret;
 
+	probe_nested = argc > 1 && !strcmp(argv[1], "nested");
+	if (probe_nested) {
+		argc--;
+		argv++;
+	}
 	for (i = 0; i < nr_rows; i++)
 		n += wanted(&rows[i], argc, argv);
 	printf("rows %zu\n", n);
@@ -98,7 +136,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	layer_off = in_service() != REACHED;
-	printf("# edu is %s, stream %#x\n", edu.name, edu.sid);
+	printf("# edu is %s, stream %#x%s\n", edu.name, edu.sid,
+	       probe_tables ? ", in a nested domain" : "");
 	fflush(stdout);
 
 	for (i = 0; i < nr_rows; i++) {

@@ -25,6 +25,7 @@ struct row {
 	enum outcome (*run)(const struct row *row);
 	uint64_t arg;		/* argument of run */
 	bool stock;		/* pKVM stops it without the IOMMU layer too */
+	bool nested;		/* edu is in a new nested domain */
 };
 
 extern const struct row rows[];
@@ -38,6 +39,9 @@ extern struct edu edu;
 extern uint64_t iommu, home;
 /* A page of this program, which the positive control uses. */
 extern uint64_t own_phys;
+/* Let probe_enter() give edu a nested domain; its page table, NULL if it has another domain. */
+extern bool probe_nested;
+extern struct stage1 *probe_tables;
 
 /* Set the evidence of the current row. */
 void say(const char *text, ...) __attribute__((format(printf, 1, 2)));
@@ -48,9 +52,16 @@ enum outcome broken(const char *what);
 
 /* 0 or a negative errno. */
 int probe_init(void);
-/* Remove the attack's mappings from the domain of edu, and add them again. */
+/*
+ * Leave edu in its domain as it was found, and prepare it for attacks again: with mappings
+ * in its domain, or with a nested domain.
+ */
 void probe_leave(void);
 int probe_enter(void);
+/* Check that streams of edu's IOMMU can be attached to nested domains. */
+bool can_nest(void);
+/* I/O virtual address at which an attack aims at @phys. */
+uint64_t aim_at(uint64_t phys);
 
 /* Returns REACHED if EL2 accepts calls. */
 enum outcome in_service(void);
@@ -85,6 +96,8 @@ uint64_t dma_find(uint64_t phys);
  * The caller checks if memory has changed, and calls dma_write_result().
  */
 bool dma_write(uint64_t phys, const void *data, size_t len);
+/* The same at an I/O virtual address of a nested domain, which the caller has mapped. */
+bool dma_write_iova(uint64_t iova);
 enum outcome dma_write_result(bool changed);
 extern const uint8_t attack_pattern[ATTACK_LEN];
 
@@ -94,6 +107,8 @@ extern const uint8_t attack_pattern[ATTACK_LEN];
  */
 enum outcome detached_write(void);
 enum outcome detached_read(void);
+/* DMA write to our own page, in a nested domain whose root table is not the host's. */
+enum outcome rootless_write(void);
 bool buffer_is(const void *expected);
 
 /* CPU access through /dev/mem. Returns 0, the signal that was raised, or a negative errno. */
@@ -110,7 +125,8 @@ enum outcome cpu_write_attack(uint64_t phys, uint32_t flip, uint32_t set);
  */
 bool find_range(uint64_t kind, unsigned int n, uint64_t *start, uint64_t *size);
 
-/* attack_regs.c: accesses of a device or the CPU to the registers of an IOMMU. */
+/* attack_regs.c: the kind of IOMMU; a device's or the CPU's accesses to its registers. */
+bool is_smmu(void);
 enum outcome regs_read(uint64_t start, uint64_t size);
 enum outcome regs_write(uint64_t start, uint64_t size);
 enum outcome regs_cpu_write(uint64_t start, uint64_t size);
@@ -118,6 +134,14 @@ enum outcome regs_cpu_write(uint64_t start, uint64_t size);
 /* attack_maps.c: rows. */
 enum outcome topup_mapped(const struct row *row);
 enum outcome pool_map(const struct row *row);
+
+/* attack_nested.c: rows. */
+enum outcome nested_table(const struct row *row);
+enum outcome nested_rewritten(const struct row *row);
+enum outcome nested_root(const struct row *row);
+enum outcome nested_descriptor(const struct row *row);
+enum outcome nested_descriptor_cpu(const struct row *row);
+enum outcome nested_descriptor_topup(const struct row *row);
 
 /* REFUSED if @res is @err, with SMCCC success; NOT_THERE if it is -ENODEV. */
 enum outcome expect_errno(struct td_res res, int err);

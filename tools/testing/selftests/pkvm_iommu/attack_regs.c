@@ -14,6 +14,13 @@ struct bypass {
 /* Size of QEMU's virtio-mmio window; an SMMU's is larger. */
 #define VIRTIO_WINDOW	0x200
 
+bool is_smmu(void)
+{
+	uint64_t start, size;
+
+	return find_range(PKVM_IOMMU_TEST_RANGE_MMIO, 0, &start, &size) && size > VIRTIO_WINDOW;
+}
+
 static struct bypass bypass_of(uint64_t size)
 {
 	/* IHI 0070, SMMU_GBPA: ABORT, and UPDATE. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "domains.h"
@@ -123,6 +124,39 @@ void can_donate(uint64_t phys, bool expect, const char *name)
 	tap_ok(res.err == (expect ? 0 : -EBUSY) &&
 	       !memcmp(&before, &after, sizeof(before)),
 	       "TOPUP of a page %s: %s", name, expect ? "works" : "EBUSY");
+}
+
+/********** a block of this program's memory */
+
+static void huge_pages(const char *nr)
+{
+	FILE *f = fopen("/proc/sys/vm/nr_hugepages", "w");
+
+	if (f) {
+		fputs(nr, f);
+		fclose(f);
+	}
+}
+
+uint8_t *huge_alloc(void)
+{
+	void *p;
+
+	huge_pages("1\n");
+	p = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE |
+		 MAP_LOCKED, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	memset(p, 0, BLOCK);
+	return phys_of(p) % BLOCK ? NULL : p;
+}
+
+void huge_free(uint8_t *huge)
+{
+	if (huge)
+		munmap(huge, BLOCK);
+	huge_pages("0\n");
 }
 
 /********** domains */

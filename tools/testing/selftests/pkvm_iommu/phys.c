@@ -45,3 +45,20 @@ uint64_t phys_of(const void *p)
 		return 0;
 	return (entry & PAGEMAP_PFN) * PAGE + (uintptr_t)p % PAGE;
 }
+
+void *phys_map(uint64_t phys)
+{
+	int fd = open("/dev/mem", O_RDWR | O_CLOEXEC);
+	void *mem;
+
+	if (fd < 0)
+		return NULL;
+	mem = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, phys);
+	close(fd);
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+void phys_unmap(void *mem)
+{
+	munmap(mem, PAGE);
+}

@@ -12,5 +12,8 @@ void *phys_alloc(size_t pages);
 void phys_free(void *mem, size_t pages);
 /* Physical address of @p; 0 if it has none, or this user may not read it. */
 uint64_t phys_of(const void *p);
+/* Map a page of memory at its physical address, cached; NULL on failure. */
+void *phys_map(uint64_t phys);
+void phys_unmap(void *mem);
 
 #endif

@@ -9,9 +9,12 @@
 #include <unistd.h>
 
 #include "attack.h"
+#include "stage1.h"
 
 struct edu edu;
 uint64_t iommu, home;
+bool probe_nested;
+struct stage1 *probe_tables;
 
 /*
  * edu is not in the identity domain, and reaches only mapped memory. So an attack first
@@ -20,6 +23,14 @@ uint64_t iommu, home;
 static bool mapped_only;
 /* The IOMMU walks no page tables: its faults tell less, see domains.c. */
 static bool vague;
+
+/*
+ * edu is in a nested domain: its page table maps the target, and maps it for good, at an
+ * address that is not the physical one. The domain where edu was before.
+ */
+#define NESTED_AT	(1ULL << 40)
+static struct stage1 tables;
+static uint64_t outside;
 
 uint64_t own_phys;
 
@@ -64,12 +75,66 @@ enum outcome in_service(void)
 	return res.x0 || res.err ? expect_errno(res, 0) : REACHED;
 }
 
+uint64_t aim_at(uint64_t phys)
+{
+	return probe_tables ? phys + NESTED_AT : phys;
+}
+
+static bool aim_map(uint64_t phys)
+{
+	return stage1_set(&tables, aim_at(phys), phys | STAGE1_PAGE);
+}
+
+bool can_nest(void)
+{
+	struct td_res res = td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_NESTED, iommu, 0);
+
+	/* Without the layer there is one kind of IOMMU that could. */
+	return res.x0 || res.err == -ENODEV ? is_smmu() : res.x2;
+}
+
+/* Give edu, which is detached, a nested domain. On an error it is back where it was. */
+static int nest(void)
+{
+	struct td_res res = { .err = -ENOMEM };
+
+	if (stage1_init(&tables) && stage1_set(&tables, own_phys + NESTED_AT,
+					       own_phys | STAGE1_PAGE)) {
+		do {
+			res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED,
+				      stage1_root(&tables), 0);
+		} while (res.err == -ENOMEM && give_pages(res.x2));
+	}
+	outside = home;
+	if (res.err) {
+		stage1_free(&tables);
+		td_attach(iommu, edu.sid, home);
+		return res.err;
+	}
+	home = res.x2;
+	probe_tables = &tables;
+	return td_attach(iommu, edu.sid, home).err;
+}
+
+static void unnest(void)
+{
+	td_call(PKVM_IOMMU_DETACH, iommu, edu.sid, home);
+	td_call(PKVM_IOMMU_DOMAIN_FREE, home, 0, 0);
+	td_attach(iommu, edu.sid, outside);
+	home = outside;
+	probe_tables = NULL;
+	stage1_free(&tables);
+}
+
 int probe_enter(void)
 {
 	if (in_service() != REACHED)
 		return 0;	/* edu is not restricted */
-	if (!td_take_stream(edu.sid, &iommu, &home) ||
-	    td_attach(iommu, edu.sid, home).err)
+	if (!td_take_stream(edu.sid, &iommu, &home))
+		return -ENXIO;
+	if (probe_nested)
+		return nest();
+	if (td_attach(iommu, edu.sid, home).err)
 		return -ENXIO;
 	mapped_only = home != PKVM_IOMMU_DOMAIN_IDENTITY;
 	vague = !td_has_identity(iommu);
@@ -78,8 +143,11 @@ int probe_enter(void)
 
 void probe_leave(void)
 {
-	if (mapped_only)
+	if (probe_tables)
+		unnest();
+	else if (mapped_only)
 		unmap_page(home, own_phys, 0);
+	mapped_only = false;
 }
 
 int probe_init(void)
@@ -108,7 +176,9 @@ static int transfer(dma_fn dma, uint64_t phys, size_t len, int64_t *asked)
 	int ret;
 
 	*asked = mapped_only ? map_page(home, page) : 0;
-	ret = dma(&edu, phys, len);
+	if (probe_tables && !aim_map(page))
+		return -ENOMEM;
+	ret = dma(&edu, aim_at(phys), len);
 	if (mapped_only && !*asked && unmap_page(home, page, PKVM_IOMMU_UNMAP_LAZY))
 		return -EIO;
 	return ret;
@@ -118,7 +188,7 @@ static int transfer(dma_fn dma, uint64_t phys, size_t len, int64_t *asked)
 static bool show_buffer(void *to, size_t len)
 {
 	memset(own, 0xee, ATTACK_LEN);
-	if (edu_store(&edu, own_phys, len))
+	if (edu_store(&edu, aim_at(own_phys), len))
 		return false;
 	memcpy(to, own, len);
 	return true;
@@ -127,7 +197,7 @@ static bool show_buffer(void *to, size_t len)
 static bool load_buffer(const void *from, size_t len)
 {
 	memcpy(own, from, len);
-	return !edu_fetch(&edu, own_phys, len);
+	return !edu_fetch(&edu, aim_at(own_phys), len);
 }
 
 bool control(void)
@@ -141,20 +211,22 @@ bool control(void)
 
 /* The current attack, to identify its fault record. */
 static struct {
-	uint64_t phys, len, faults;
+	uint64_t at, len, faults;
 	int64_t asked;		/* answer of EL2 to the mapping of it */
 	bool write;
 	bool detached;
+	bool table;		/* a table may be refused, and read: the direction is not known */
 } aim;
 
-static void take_aim(uint64_t phys, size_t len, bool write)
+static void take_aim(uint64_t at, size_t len, bool write)
 {
 	struct pkvm_iommu_test_faults f = { 0 };
 
-	aim.phys = phys;
+	aim.at = at;
 	aim.len = len;
 	aim.write = write;
 	aim.detached = false;
+	aim.table = false;
 	if (td_present())
 		td_faults(&f);
 	aim.faults = f.count;
@@ -185,8 +257,8 @@ static bool fault_matches(const struct pkvm_iommu_test_faults *f)
 		return (f->info & PKVM_IOMMU_FAULT_REASON) ==
 		       (uint64_t)(vague ? PKVM_IOMMU_FAULT_UNKNOWN :
 					  PKVM_IOMMU_FAULT_BLOCKED) << 32;
-	return f->address >= aim.phys && f->address < aim.phys + aim.len &&
-	       (vague || !!(f->info & PKVM_IOMMU_FAULT_WRITE) == aim.write);
+	return f->address >= aim.at && f->address < aim.at + aim.len &&
+	       (vague || aim.table || !!(f->info & PKVM_IOMMU_FAULT_WRITE) == aim.write);
 }
 
 /* Returns BLOCKED if a record proves it. Waits for the record. */
@@ -198,7 +270,7 @@ static enum outcome proved_by_fault(void)
 
 	if (mapped_only && !aim.detached && aim.asked != -EPERM) {
 		say("no effect at %#llx, and MAP: %lld rather than EPERM",
-		    (unsigned long long)aim.phys, (long long)aim.asked);
+		    (unsigned long long)aim.at, (long long)aim.asked);
 		return FAIL;
 	}
 	for (i = 0; i < 50 && td_present(); i++) {
@@ -226,7 +298,7 @@ static enum outcome proved_by_fault(void)
 		    (unsigned long long)f.address, reason(f.info));
 	else
 		say("no effect at %#llx, but no fault record either",
-		    (unsigned long long)aim.phys);
+		    (unsigned long long)aim.at);
 	return FAIL;
 }
 
@@ -243,7 +315,7 @@ enum outcome dma_read_len(uint64_t phys, size_t len, const void *secret,
 	uint64_t words[ATTACK_LEN / 8] = { 0 };
 	uint8_t *seen = (uint8_t *)words;
 
-	take_aim(phys, len, false);
+	take_aim(aim_at(phys), len, false);
 	if (!phys || transfer(edu_fetch, phys, len, &aim.asked) ||
 	    !show_buffer(seen, len)) {
 		say("could not try");
@@ -273,7 +345,8 @@ uint64_t dma_find(uint64_t phys)
 	int64_t asked;
 
 	memset(own, 0, PAGE);
-	if (transfer(edu_fetch, phys, PAGE, &asked) || edu_store(&edu, own_phys, PAGE))
+	if (transfer(edu_fetch, phys, PAGE, &asked) ||
+	    edu_store(&edu, aim_at(own_phys), PAGE))
 		return 0;
 	for (chunk = 0; chunk < PAGE; chunk += ATTACK_LEN)
 		if (!all_zero(own + chunk, ATTACK_LEN))
@@ -285,8 +358,17 @@ bool dma_write(uint64_t phys, const void *data, size_t len)
 {
 	if (!phys || !load_buffer(data ? data : attack_pattern, len))
 		return false;
-	take_aim(phys, len, true);
+	take_aim(aim_at(phys), len, true);
 	return !transfer(edu_store, phys, len, &aim.asked);
+}
+
+bool dma_write_iova(uint64_t iova)
+{
+	if (!load_buffer(attack_pattern, ATTACK_LEN))
+		return false;
+	take_aim(iova, ATTACK_LEN, true);
+	aim.table = true;
+	return !edu_store(&edu, iova, ATTACK_LEN);
 }
 
 enum outcome dma_write_result(bool changed)
@@ -294,32 +376,43 @@ enum outcome dma_write_result(bool changed)
 	if (!changed)
 		return proved_by_fault();
 	say("changed %llu bytes at %#llx", (unsigned long long)aim.len,
-	    (unsigned long long)aim.phys);
+	    (unsigned long long)aim.at);
 	return REACHED;
 }
 
 /*
- * While its stream is detached, the device's buffer can be neither loaded nor read: it
- * holds the control's pattern from before.
+ * A device that reaches nothing: its buffer can be neither loaded nor read, and holds the
+ * control's pattern from before.
  */
-enum outcome detached_write(void)
+static enum outcome blind_write(bool detached)
 {
 	memset(own, 0, ATTACK_LEN);
-	take_aim(own_phys, ATTACK_LEN, true);
-	aim.detached = true;
-	if (edu_store(&edu, own_phys, ATTACK_LEN)) {
+	take_aim(aim_at(own_phys), ATTACK_LEN, true);
+	aim.detached = detached;
+	aim.table = !detached;
+	if (edu_store(&edu, aim_at(own_phys), ATTACK_LEN)) {
 		say("could not try");
 		return FAIL;
 	}
 	return dma_write_result(!all_zero(own, ATTACK_LEN));
 }
 
+enum outcome detached_write(void)
+{
+	return blind_write(true);
+}
+
+enum outcome rootless_write(void)
+{
+	return blind_write(false);
+}
+
 enum outcome detached_read(void)
 {
 	memcpy(own, attack_pattern, ATTACK_LEN);
-	take_aim(own_phys, ATTACK_LEN, false);
+	take_aim(aim_at(own_phys), ATTACK_LEN, false);
 	aim.detached = true;
-	if (edu_fetch(&edu, own_phys, ATTACK_LEN)) {
+	if (edu_fetch(&edu, aim_at(own_phys), ATTACK_LEN)) {
 		say("could not try");
 		return FAIL;
 	}

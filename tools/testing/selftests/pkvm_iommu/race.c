@@ -4,7 +4,9 @@
  * device read them; others start protected VMs that take, fill, verify and return
  * pages. The device must never read a secret. TAP.
  *
- *	race [pages]	at least this many pages, default 10000
+ *	race [pages]		at least this many pages, default 10000
+ *	race nested [pages]	by a nested domain, which maps everything in blocks of 1 GiB
+ *				and stays as it is
  */
 #include <errno.h>
 #include <pthread.h>
@@ -15,6 +17,7 @@
 
 #include "edu.h"
 #include "phys.h"
+#include "stage1.h"
 #include "tap.h"
 #include "testdev.h"
 #include "vm.h"
@@ -120,13 +123,60 @@ static uint64_t faults(void)
 	return td_present() && !td_faults(&f) ? f.count : 0;
 }
 
+/* A nested domain, and the one that edu was in before. */
+#define MEMORY_GIB	8
+static struct stage1 tables;
+static uint64_t iommu, home, nested;
+
+static bool move(uint64_t from, uint64_t to)
+{
+	return !td_call(PKVM_IOMMU_DETACH, iommu, edu.sid, from).err &&
+	       !td_attach(iommu, edu.sid, to).err;
+}
+
+static bool nest(void)
+{
+	struct td_res res;
+	uint64_t i;
+
+	if (!td_take_stream(edu.sid, &iommu, &home) || td_attach(iommu, edu.sid, home).err ||
+	    !stage1_init(&tables))
+		return false;
+	for (i = 0; i < MEMORY_GIB; i++) {
+		volatile uint64_t *entry = stage1_entry(&tables, i << 30, 1);
+
+		if (!entry)
+			return false;
+		*entry = i << 30 | STAGE1_BLOCK;
+	}
+	for (i = 0; i < 16; i++)
+		td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0);
+	res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, stage1_root(&tables), 0);
+	nested = res.x2;
+	return !res.err && move(home, nested);
+}
+
+static bool unnest(void)
+{
+	bool good = move(nested, home) &&
+		    !td_call(PKVM_IOMMU_DOMAIN_FREE, nested, 0, 0).err;
+
+	stage1_free(&tables);
+	return good;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned long reads = 0, stolen = 0, errors = 0, pages = 10000;
+	bool by_nested = argc > 1 && !strcmp(argv[1], "nested");
 	uint64_t before, after;
 	pthread_t t[THREADS];
 	unsigned int i;
 
+	if (by_nested) {
+		argc--;
+		argv++;
+	}
 	if (argc > 1)
 		pages = strtoul(argv[1], NULL, 0);
 	nr_vms = (pages + VM_PAGES - 1) / VM_PAGES;
@@ -138,6 +188,8 @@ int main(int argc, char **argv)
 	tap_note("%u VMs of %u pages on %u threads, %ld CPUs", nr_vms, VM_PAGES,
 		 THREADS, sysconf(_SC_NPROCESSORS_ONLN));
 	tap_ok(control(), "DMA works before");
+	if (by_nested)
+		tap_ok(nest() && control(), "DMA works in a nested domain");
 
 	before = faults();
 	running = THREADS;
@@ -177,5 +229,7 @@ int main(int argc, char **argv)
 	else
 		tap_skip("no test device", "DMA accesses were refused");
 	tap_ok(control(), "DMA works after");
+	if (by_nested)
+		tap_ok(unnest() && control(), "DMA works outside of the nested domain");
 	return tap_done();
 }
