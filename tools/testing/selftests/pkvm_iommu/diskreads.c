@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Random reads of 4 KiB from a disk, without the page cache, by two threads. Prints
- * "bench reads|NUMBER": reads in a second by both, the median of the rounds.
+ * "bench reads|NUMBER": reads in a second by both, the median of the rounds. A round is two
+ * seconds, or, with a size, the time to start a protected VM whose guest writes to all of its
+ * memory; that is printed as "bench vm-ms|NUMBER".
  *
- *	diskreads DISK [ROUNDS]		DISK is a name in /dev
+ *	diskreads DISK [ROUNDS [MIB]]	DISK is a name in /dev
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -12,6 +14,8 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "vm.h"
 
 #define SIZE		4096
 #define THREADS		2
@@ -37,6 +41,30 @@ static void *reader(void *arg)
 	return (void *)(uintptr_t)(stop ? nr : 0);
 }
 
+static double seconds_since(const struct timespec *begin)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	return end.tv_sec - begin->tv_sec + (end.tv_nsec - begin->tv_nsec) / 1e9;
+}
+
+/* Milliseconds to start a protected VM whose guest writes to all but its code; or -1. */
+static int start_vm(struct vm *vm, size_t pages)
+{
+	struct timespec begin;
+	int ret;
+
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	ret = vm_start(vm, true, pages, 1);
+	if (!ret)
+		ret = vm_fill(vm, 1, pages - 1);
+	if (!ret)
+		return 1000 * seconds_since(&begin);
+	printf("# %s: %d\n", vm->step, ret);
+	return -1;
+}
+
 static int order(const void *a, const void *b)
 {
 	return *(const int *)a - *(const int *)b;
@@ -44,8 +72,10 @@ static int order(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
-	int i, r, rate[MAX_ROUNDS], rounds = argc > 2 ? atoi(argv[2]) : 5;
-	struct timespec begin, end;
+	int i, r, rate[MAX_ROUNDS], ms[MAX_ROUNDS], rounds = argc > 2 ? atoi(argv[2]) : 5;
+	size_t pages = argc > 3 ? atoi(argv[3]) * (1048576 / SIZE) : 0;
+	struct timespec begin;
+	struct vm vm;
 	pthread_t thread[THREADS];
 	char name[64];
 	void *nr;
@@ -58,7 +88,7 @@ int main(int argc, char **argv)
 	}
 	blocks = lseek(disk, 0, SEEK_END) / SIZE;
 	for (r = 0; r < rounds && blocks; r++) {
-		double seconds, sum = 0;
+		double sum = 0;
 
 		stop = 0;
 		clock_gettime(CLOCK_MONOTONIC, &begin);
@@ -68,7 +98,9 @@ int main(int argc, char **argv)
 			if (pthread_create(&thread[i], NULL, reader, chance))
 				return 1;
 		}
-		sleep(2);
+		ms[r] = pages ? start_vm(&vm, pages) : 0;
+		if (!pages)
+			sleep(2);
 		stop = 1;
 		for (i = 0; i < THREADS; i++) {
 			pthread_join(thread[i], &nr);
@@ -78,13 +110,18 @@ int main(int argc, char **argv)
 			}
 			sum += (uintptr_t)nr;
 		}
-		clock_gettime(CLOCK_MONOTONIC, &end);
-		seconds = end.tv_sec - begin.tv_sec + (end.tv_nsec - begin.tv_nsec) / 1e9;
-		rate[r] = sum / seconds;
-		printf("# %d reads a second\n", rate[r]);
+		if (ms[r] < 0)
+			return 1;
+		rate[r] = sum / seconds_since(&begin);
+		if (pages)
+			vm_stop(&vm);
+		printf("# %d reads a second, %d ms\n", rate[r], ms[r]);
 		fflush(stdout);
 	}
 	qsort(rate, r, sizeof(*rate), order);
 	printf("bench reads|%d\n", r ? rate[r / 2] : 0);
+	qsort(ms, r, sizeof(*ms), order);
+	if (pages)
+		printf("bench vm-ms|%d\n", r ? ms[r / 2] : 0);
 	return 0;
 }

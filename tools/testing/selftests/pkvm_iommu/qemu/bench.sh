@@ -14,6 +14,18 @@ strict 2M - - 1.25
 strict sg-16 - - 0.90
 strict sg-256 - - 0.90
 lazy 4K - - 1.30
+nested 4K 1.02 0.80 -
+nested 64K 1.02 0.80 -
+nested 1M 1.02 1.00 -
+nested 2M 1.02 1.00 -
+nested sg-16 1.02 0.80 -
+nested sg-256 1.02 0.80 -
+nested-lazy 4K 1.02 1.05 -
+nested-lazy 64K 1.02 1.05 -
+nested-lazy 1M 1.02 1.05 -
+nested-lazy 2M 1.02 1.05 -
+nested-lazy sg-16 1.02 1.05 -
+nested-lazy sg-256 1.02 1.05 -
 beside 4K 1.00 1.00 1.00
 beside 64K 1.00 1.00 1.00
 beside sg-16 1.00 1.00 1.00
@@ -53,6 +65,15 @@ readable() {
 	esac
 }
 
+# scale_line TEXT OFF ON SIZE LEAST: at least that, and native's own ratio less 10.
+scale_line() {
+	awk -v text="$1" -v off="$(value "$2" "scale-$4")" -v on="$(value "$3" "scale-$4")" \
+		-v least="$5" 'BEGIN {
+		least = off - 10 > least ? off - 10 : least
+		printf "%-58s %9d %9d %9d%s\n", text, off, on, least,
+			(on < least) ? sprintf("  <== missed by %d", least - on) : "" }'
+}
+
 # Two CPUs that run at the same time, native and ours one after the other. A program
 # counts the pairs of map and unmap by one thread and by two, in turns; and, to compare,
 # system calls and hypercalls that do nothing. The machine has to be idle. See
@@ -66,7 +87,9 @@ scale_table() {
 		(ICOUNT="" SMP=2
 		export LD_PRELOAD="$st_so"
 		measure scale-$st_mode-off 1G "pkvm_iommu=off $st_append" mapscale:9
-		measure scale-$st_mode-on 1G "$st_append" mapscale:9) || exit 1
+		measure scale-$st_mode-on 1G "$st_append" mapscale:9
+		measure scale-$st_mode-nested 1G "pkvm_iommu=nested $st_append" mapscale:9) ||
+			exit 1
 	done
 	printf '%-58s %9s %9s %9s\n' "pairs in a second: two CPUs, in percent of one" native pKVM \
 		"at least"
@@ -77,13 +100,10 @@ scale_table() {
 		"$(value scale-strict-on scale-hypercall)" -
 	for st_mode in strict lazy; do
 		for st_size in 4K 64K; do
-			awk -v text="DMA, $st_mode, $st_size" \
-				-v off="$(value scale-$st_mode-off scale-$st_size)" \
-				-v on="$(value scale-$st_mode-on scale-$st_size)" \
-				-v least="$([ $st_mode = strict ] && echo 160 || echo 180)" 'BEGIN {
-			least = off - 10 > least ? off - 10 : least
-			printf "%-58s %9d %9d %9d%s\n", text, off, on, least,
-				(on < least) ? sprintf("  <== missed by %d", least - on) : "" }'
+			scale_line "DMA, $st_mode, $st_size" scale-$st_mode-off scale-$st_mode-on \
+				$st_size "$([ $st_mode = strict ] && echo 160 || echo 180)"
+			scale_line "DMA, $st_mode, $st_size, nested" scale-$st_mode-off \
+				scale-$st_mode-nested $st_size 0
 		done
 	done
 }
@@ -95,11 +115,17 @@ disk_table() {
 	dt_disk="-drive if=none,id=null,driver=null-co,read-zeroes=on,size=1G
 		-device nvme,serial=bench,drive=null,max_ioqpairs=4"
 	measure disk-off 1G "pkvm_iommu=off iommu.passthrough=0" diskreads:nvme0n1 "$dt_disk"
-	measure disk-on 1G "iommu.passthrough=0" diskreads:nvme0n1 "$dt_disk") || exit 1
+	measure disk-on 1G "iommu.passthrough=0" diskreads:nvme0n1 "$dt_disk"
+	measure disk-nested 1G "pkvm_iommu=nested iommu.passthrough=0" diskreads:nvme0n1 \
+		"$dt_disk") || exit 1
 	dt_off=$(value disk-off reads)
-	dt_on=$(value disk-on reads)
-	printf '%-58s %9d %9d %8d%%\n' "random reads in a second, NVMe, 2 CPUs: native, pKVM" \
-		"$dt_off" "$dt_on" $((100 * dt_on / dt_off))
+	for dt_kind in on nested; do
+		dt_on=$(value disk-$dt_kind reads)
+		[ $dt_kind = on ] && dt_text=managed || dt_text=$dt_kind
+		printf '%-58s %9d %9d %8d%%\n' \
+			"random reads in a second, NVMe, 2 CPUs: native, $dt_text" \
+			"$dt_off" "$dt_on" $((100 * dt_on / dt_off))
+	done
 }
 
 # line TEXT OFF ON LIMIT: print a line; fails if ON - OFF is above LIMIT.
@@ -304,12 +330,15 @@ report() {
 	measure off 1G pkvm_iommu=off
 	measure on 1G ""
 	measure on-more 2G ""
+	measure nested 1G "pkvm_iommu=nested iommu.passthrough=0"
 
 	printf '%-58s %9s %9s %9s %9s\n' "guest instructions" off on added limit
 	line "donate and reclaim a page, no identity stream" \
 		"$(value off donate-none)" "$(value on donate-none)" 600
 	line "donate and reclaim a page, with identity streams" \
 		"$(value off donate-some)" "$(value on donate-some)" 2500
+	line "donate and reclaim a page, with streams of nested domains" \
+		"$(value off donate-some)" "$(value nested donate-some)" 3000
 	line "seal at boot, per GiB of memory (1 GiB -> 2 GiB)" \
 		"$(value on seal)" "$(value on-more seal)" 10000000
 	echo
@@ -333,13 +362,21 @@ report() {
 	measure map-on 1G "$b_append" mapbench "$(count map-on $SMMU)"
 	measure lazy-off 1G "pkvm_iommu=off iommu.strict=0 $b_append" mapbench
 	measure lazy-on 1G "iommu.strict=0 $b_append" mapbench "$(count lazy-on $SMMU)"
+	measure nested-map 1G "pkvm_iommu=nested $b_append" mapbench "$(count nested-map $SMMU)"
+	measure nested-lazy 1G "pkvm_iommu=nested iommu.strict=0 $b_append" mapbench
 	echo "Guest instructions of dma_map_benchmark on an SMMUv3; native: pkvm_iommu=off"
 	echo
 	map_table strict map-off map-on
 	echo
 	map_table lazy lazy-off lazy-on
 	echo
+	map_table nested map-off nested-map native "pKVM, nested"
+	echo
+	map_table nested-lazy lazy-off nested-lazy native "pKVM, nested"
+	echo
 	count_table strict map-off map-on
+	echo
+	count_table nested map-off nested-map
 	echo
 	serial_table strict map-on
 	serial_table lazy lazy-on
@@ -354,7 +391,7 @@ report() {
 	count_table virtio virtio-off virtio-on
 	echo
 	chart "$ROOT/build/bench.svg" "DMA mapping, strict" \
-		map-off "SMMUv3, native" map-on "SMMUv3, pKVM" \
+		map-off "SMMUv3, native" map-on "SMMUv3, managed" nested-map "SMMUv3, nested" \
 		virtio-off "virtio-iommu, native" virtio-on "virtio-iommu, pKVM"
 	echo "Chart: build/bench.svg"
 	echo

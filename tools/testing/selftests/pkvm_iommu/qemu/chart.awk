@@ -50,6 +50,7 @@ END {
 	# A hue for each series, darker for map.
 	print ".s1m { fill: #6b7280 } .s1u { fill: #aab0ba } .s2m { fill: #1d63c8 } .s2u { fill: #7fb0f0 }"
 	print ".s3m { fill: #9a6a16 } .s3u { fill: #dfb566 } .s4m { fill: #1c7f5a } .s4u { fill: #74c9a6 }"
+	print ".s5m { fill: #7b3fa0 } .s5u { fill: #c39bd8 }"
 	print "@media (prefers-color-scheme: dark) {"
 	print ".page { fill: #16181d } .t, .m, .v, .e, .h { fill: #e4e6ea } .v { stroke: #16181d }"
 	print ".grid { stroke: #3a3e46 } .one { stroke: #aaa } .target { stroke: #ff7a6b } }"
