@@ -90,7 +90,8 @@
  * EL2 has no memory of its own for page tables and records. The host gives pages to
  * EL2's pool: with %PKVM_IOMMU_BOOT_DONATE during boot, then with %PKVM_IOMMU_TOPUP.
  * A page that was given belongs to EL2. Neither the host's CPUs nor its devices reach
- * it until %PKVM_IOMMU_RECLAIM returns it.
+ * it until %PKVM_IOMMU_RECLAIM returns it. One exception: for each nested domain, EL2 lets
+ * devices read a page in which it describes the host's page table to IOMMUs.
  *
  * An operation that needs more than the pool has returns -ENOMEM and the number of pages
  * to give. That number is in x2; %PKVM_IOMMU_MAP and %PKVM_IOMMU_MAP_LIST, which report
@@ -834,7 +835,8 @@ enum pkvm_iommu_op {
  * DOC: PKVM_IOMMU_INVALIDATE
  *
  * Drop what IOMMUs have cached of the host's page tables of a nested domain. On return every
- * access of a device that used a dropped translation has completed.
+ * access of a device that used a dropped translation has completed. Entries of these tables
+ * have to be of one address space (nG): global ones may stay.
  *
  * Arguments:
  *
