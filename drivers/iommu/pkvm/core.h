@@ -162,6 +162,7 @@ static inline unsigned int pkvm_iommu_nr_batches(void)
 struct iommu_domain *pkvm_iommu_domain_alloc(struct device *dev);
 
 /* nested.c */
+int pkvm_iommu_nested_probe(struct pkvm_iommu_dev *pdev);
 struct iommu_domain *pkvm_iommu_nested_alloc(struct pkvm_iommu_dev *pdev);
 
 /* fault.c */

@@ -110,13 +110,9 @@ static int __init start_iommu(struct pkvm_iommu_dev *pdev)
 	if (ret)
 		return ret;
 	pdev->identity = identity;
-	ret = pkvm_iommu_read_info(PKVM_IOMMU_INFO_NESTED, pdev->id, &pdev->nested);
+	ret = pkvm_iommu_nested_probe(pdev);
 	if (ret)
 		return ret;
-	/* For the kernel's page tables, where table walks do not snoop. */
-	if (pdev->nested)
-		dma_set_mask(pdev->dev, DMA_BIT_MASK(FIELD_GET(PKVM_IOMMU_NESTED_OAS,
-							       pdev->nested)));
 
 	ret = iommu_device_sysfs_add(&pdev->iommu, pdev->dev, NULL, "%s", dev_name(pdev->dev));
 	if (ret)

@@ -8,10 +8,12 @@
  *
  * No locks: as domain.c; io-pgtable needs none.
  *
- * Callers: domain.c, and the IOMMU core through the operations of a domain.
+ * Callers: domain.c, frontend.c, and the IOMMU core through the operations of a domain.
  */
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/io-pgtable.h>
+#include <linux/memblock.h>
 #include <linux/slab.h>
 
 #include "core.h"
@@ -27,7 +29,7 @@ static void invalidate(struct pkvm_paging_domain *paging, unsigned long iova, si
 	WARN_ON(pkvm_iommu_hvc(&hvc));
 }
 
-/* io-pgtable calls this also for the tables of a domain that EL2 did not make. */
+/* io-pgtable calls this also for the tables of a domain that EL2 does not have. */
 static void tlb_flush_all(void *cookie)
 {
 	struct pkvm_paging_domain *paging = cookie;
@@ -59,6 +61,10 @@ static int nested_map_pages(struct iommu_domain *domain, unsigned long iova, phy
 			    size_t pgsize, size_t pgcount, int prot, gfp_t gfp, size_t *mapped)
 {
 	struct io_pgtable_ops *ops = to_paging(domain)->pgtable;
+
+	/* io-pgtable would warn. */
+	if (unlikely((paddr + pgsize * pgcount - 1) >> io_pgtable_ops_to_pgtable(ops)->cfg.oas))
+		return -ERANGE;
 
 	return ops->map_pages(ops, iova, paddr, pgsize, pgcount, prot, gfp, mapped);
 }
@@ -111,9 +117,11 @@ static void nested_free(struct iommu_domain *domain)
 		.args	= { paging->id },
 	};
 
-	/* No stream is attached: nothing walks the tables. */
+	/* As long as EL2 has the domain, IOMMUs may walk the tables. */
+	if (WARN_ON(pkvm_iommu_hvc(&hvc)))
+		return;
+	paging->id = 0;
 	free_io_pgtable_ops(paging->pgtable);
-	WARN_ON(pkvm_iommu_hvc(&hvc));
 	kfree(paging);
 	pkvm_iommu_reclaim(ULONG_MAX);
 }
@@ -134,17 +142,39 @@ static u64 root_table(enum io_pgtable_fmt fmt, const struct io_pgtable_cfg *cfg)
 	return fmt == ARM_64_LPAE_S1 ? cfg->arm_lpae_s1_cfg.ttbr : 0;
 }
 
-/* Device for whose table walks the tables are made visible: one that does not snoop, if any. */
-static struct device *walking_device(struct pkvm_iommu_dev *pdev)
+/**
+ * pkvm_iommu_nested_probe() - find out if the devices of an IOMMU can have nested domains
+ * @pdev: the IOMMU; its @nested is set
+ *
+ * They have managed domains instead in two cases that EL2 does not rule out. Memory is beyond
+ * the reach of devices: tables and buffers can be anywhere. Or the IOMMU snoops and another
+ * one does not, so that EL2 lets none of them snoop tables: io-pgtable cleans tables by the DMA
+ * API of the IOMMU, which does nothing for a device that snoops.
+ *
+ * Context: boot; pKVM is finalised.
+ * Return: 0; the errors of PKVM_IOMMU_INFO and dma_set_mask().
+ */
+int __init pkvm_iommu_nested_probe(struct pkvm_iommu_dev *pdev)
 {
-	struct pkvm_iommu_dev *other;
+	u64 format, address_bits;
+	int ret;
 
-	for_each_pkvm_iommu_dev(other) {
-		if (other->nested && !(other->flags & PKVM_IOMMU_F_COHERENT))
-			return other->dev;
+	ret = pkvm_iommu_read_info(PKVM_IOMMU_INFO_NESTED, pdev->id, &format) ?:
+	      pkvm_iommu_read_info(PKVM_IOMMU_INFO_LIMIT, 0, &address_bits);
+	if (ret)
+		return ret;
+	if (!format || PFN_PHYS(max_pfn) > BIT_ULL(address_bits))
+		return 0;
+	if (!(format & PKVM_IOMMU_NESTED_COHERENT)) {
+		if (dev_is_dma_coherent(pdev->dev))
+			return 0;
+		ret = dma_set_mask(pdev->dev, DMA_BIT_MASK(FIELD_GET(PKVM_IOMMU_NESTED_OAS,
+								     format)));
 	}
+	if (!ret)
+		pdev->nested = format;
 
-	return pdev->dev;
+	return ret;
 }
 
 /**
@@ -166,7 +196,7 @@ struct iommu_domain *pkvm_iommu_nested_alloc(struct pkvm_iommu_dev *pdev)
 		.oas		= FIELD_GET(PKVM_IOMMU_NESTED_OAS, pdev->nested),
 		.coherent_walk	= pdev->nested & PKVM_IOMMU_NESTED_COHERENT,
 		.tlb		= &nested_flush_ops,
-		.iommu_dev	= walking_device(pdev),
+		.iommu_dev	= pdev->dev,
 	};
 	struct pkvm_iommu_hvc hvc = {
 		.op	= PKVM_IOMMU_DOMAIN_ALLOC,

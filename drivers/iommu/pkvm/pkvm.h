@@ -27,8 +27,8 @@
  * @id: EL2's id of it, and its index in pkvm_iommu_devs
  * @iommu: the IOMMU core's handle
  * @identity: its streams can be attached to the identity domain
- * @nested: page-table format of nested domains, PKVM_IOMMU_NESTED_*; 0 if its streams cannot be
- *	attached to these
+ * @nested: page-table format of nested domains, PKVM_IOMMU_NESTED_*; 0 if its devices have
+ *	managed domains only
  * @streams: struct pkvm_iommu_stream by stream id; guarded by
  *	pkvm_iommu_streams_mutex
  *
