@@ -527,9 +527,11 @@ enum pkvm_iommu_op {
  *  - -ERANGE: the root table is beyond the reach of devices (%PKVM_IOMMU_INFO_LIMIT).
  *  - -EOPNOTSUPP: the domain would be nested, and no IOMMU can nest.
  *  - -ENOSPC: the hardware has no address space identifier left.
- *  - -ENOMEM: the pool has too few pages.
+ *  - -ENOMEM: the pool has too few pages; of a nested domain, too few within the reach of
+ *    devices.
  *
- * Context: does not wait for IOMMUs.
+ * Context: does not wait for IOMMUs, except for -ENOSPC and -ENOMEM of a nested domain:
+ * until then devices could read a page of zeros, which the pool then has again.
  *
  * Example::
  *

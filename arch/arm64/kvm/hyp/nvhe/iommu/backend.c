@@ -186,7 +186,7 @@ void pkvm_iommu_invalidate(const struct pkvm_iommu_domain *domain, hyp_spinlock_
 /**
  * pkvm_iommu_invalidate_one() - drop all cached translations of a domain on one IOMMU
  * @iommu: the IOMMU
- * @domain: the domain
+ * @domain: the domain, of which a stream was just blocked
  *
  * On return, all accesses that used a dropped translation have completed.
  *
@@ -197,7 +197,8 @@ void pkvm_iommu_invalidate_one(struct pkvm_iommu *iommu, const struct pkvm_iommu
 	u64 ticket;
 
 	hyp_assert_lock_held(&iommu->lock);
-	ticket = iommu->ops->invalidate(iommu, domain, 0, 0, false);
+	/* stream_set has dropped the stream's configuration; that of others has not changed. */
+	ticket = iommu->ops->invalidate(iommu, domain, 0, 0, true);
 	if (iommu->ops->wait && !iommu->ops->wait(iommu, ticket))
 		pkvm_iommu_lost_command();
 }

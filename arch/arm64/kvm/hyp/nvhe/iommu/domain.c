@@ -219,8 +219,11 @@ void pkvm_iommu_domain_put(struct pkvm_iommu_domain *domain)
 	smp_store_release(this_cpu_ptr(&slot_in_use), NULL);
 }
 
-/* Exclusive end of the ids whose tag every IOMMU can hold. The tag is the id plus 1. */
-static u64 domain_limit(void)
+/*
+ * Exclusive end of the ids whose tag every IOMMU can hold. The tag is the id plus 1; it is the
+ * ASID of a nested domain, where that of a managed one is a VMID.
+ */
+static u64 domain_limit(bool nested)
 {
 	unsigned int bits = DOMAIN_BITS;
 	struct pkvm_iommu *iommu;
@@ -228,7 +231,7 @@ static u64 domain_limit(void)
 	for_each_pkvm_iommu(iommu) {
 		if (pkvm_iommu_geometry.fmt == ARM_64_LPAE_S2)
 			bits = min(bits, iommu->vmid_bits);
-		if (pkvm_iommu_geometry.fmt == ARM_64_LPAE_S1 || iommu->nests)
+		if (pkvm_iommu_geometry.fmt == ARM_64_LPAE_S1 || (nested && iommu->nests))
 			bits = min(bits, iommu->asid_bits);
 	}
 
@@ -262,7 +265,7 @@ int pkvm_iommu_domain_alloc(void *hw, u64 root, u64 *id, u64 *need)
 	hyp_spin_lock(&domain_lock);
 	new = domain_free_id ?: domain_next;
 	slot = pkvm_iommu_radix(&domain_table, new, DOMAIN_LEVELS, true);
-	if (!domain_free_id && domain_next >= domain_limit())
+	if (new >= domain_limit(hw))
 		ret = -ENOSPC;
 	else if (slot)
 		ret = hw ? nested_init(page, new + 1, root) :

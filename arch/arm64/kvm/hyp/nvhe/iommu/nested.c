@@ -7,7 +7,7 @@
  * there by the shadow, that of the root table too, so that a device reaches what it reaches
  * in the identity domain, whatever the host writes, and whenever. Nothing is pinned.
  *
- * What the hardware caches of both stages together is dropped as follows:
+ * Rules for the translations that the hardware caches of both stages together:
  *
  *  - The address of a revoked page does not find translations that combine both stages. So a
  *    revocation drops all of the shadow if there are nested domains, see
