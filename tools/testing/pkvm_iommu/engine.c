@@ -90,7 +90,8 @@ static void check_nests(const struct config *c)
 	}
 	for (i = 0; i < spec.nr_iommus; i++) {
 		nests = all && i < c->nr && c->smmu[i].s1 && !c->smmu[i].erratum;
-		if (call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_NESTED, i) || !res[1] == nests)
+		if (call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_NESTED, i) ||
+		    !res[1] == nests)
 			fail("smmu %d: nests, or does not: %#llx", i, (unsigned long long)res[1]);
 		if (nests && (!(res[1] & PKVM_IOMMU_NESTED_COHERENT) == snoop ||
 			      (res[1] & PKVM_IOMMU_NESTED_FMT) != ARM_64_LPAE_S1))
@@ -152,7 +153,7 @@ static enum vdev_lie some_lie(void)
 
 void engine_walk(u64 nr_steps, bool up)
 {
-	bool fuzzed = engine_choices;
+	bool fuzzed = engine_choices, full;
 	u64 step, breaks = ~0ULL, res[3];
 	struct act sync = { .kind = ACT_SYNC, .a = { true } };
 
@@ -174,7 +175,8 @@ void engine_walk(u64 nr_steps, bool up)
 		}
 		if (step == breaks)
 			act(&sync, res);
-		if (!(step == breaks && mostly_races && is_smmu(0) ? do_full_queue() : one_step())) {
+		full = step == breaks && mostly_races && is_smmu(0);
+		if (!(full ? do_full_queue() : one_step())) {
 			aftermath();
 			return;
 		}

@@ -354,14 +354,6 @@ u64 inv_size(struct cmd *c)
 	return pages * ENV_PAGE;
 }
 
-/* CFGI_ALL, CFGI_CD and CFGI_CD_ALL, of any stream. */
-static bool drops_cds(struct cmd *c)
-{
-	u32 op = c->w[0] & 0xff;
-
-	return op == 0x05 || op == 0x06 || (op == 0x04 && (c->w[1] & 0x1f) == 31);
-}
-
 /*
  * An invalidation of a nested context. What it drops of stage 2 for sure is all or nothing:
  * other addresses may lead to the same page, and global entries have no ASID. A command with
@@ -400,8 +392,6 @@ void apply_cmd(struct smmu *s, struct cmd *c)
 	unsigned int range;
 
 	smmu_stats.invalidations++;
-	for (ctx = s->ctxs; ctx && drops_cds(c); ctx = ctx->next)
-		ctx->root_cached = false;
 	switch (c->w[0] & 0xff) {
 	case 0x03:	/* CFGI_STE; without Leaf, its L1 descriptor too */
 		for (w = s->config; w; w = w->next) {

@@ -122,6 +122,22 @@ static bool is_empty(struct ctx *ctx, struct watch *w)
 	       !smmu_mapping(ctx->domain, w->base, 512 * BIT(level_shift(w->level)), &map);
 }
 
+/* Stage 2 must still lead to the root table of the host where it has led before. */
+static void check_cached_roots(struct smmu *s)
+{
+	bool must, never;
+	int i;
+
+	for (i = 0; i < s->nr_cds; i++) {
+		if (!s->cds[i].root)
+			continue;
+		smmu_range(s->cds[i].root, ENV_PAGE, &must, &never);
+		if (never && !smmu_lent(s->cds[i].root))
+			fail("smmu %d: %#llx may still be walked as a root table", s->id,
+			     (unsigned long long)s->cds[i].root);
+	}
+}
+
 void smmu_check_reach(int id, bool all)
 {
 	struct smmu *s = &smmus[id];
@@ -130,6 +146,7 @@ void smmu_check_reach(int id, bool all)
 	int i, nr;
 
 	observe_smmu(s, SMMU_EVERYTHING);
+	check_cached_roots(s);
 	for (ctx = s->ctxs; ctx; ctx = ctx->next) {
 		if (!ctx->reached)
 			continue;
@@ -171,12 +188,14 @@ void smmu_check_revoked(u64 pfn, u64 nr, bool reachable)
 
 	for (s = smmus; s < smmus + nr_smmus; s++) {
 		observe_smmu(s, SMMU_EVERYTHING);
+		for (v = 0; v < s->nr_cds && !reachable; v++) {
+			if (s->cds[v].root && s->cds[v].root / ENV_PAGE - pfn < nr)
+				fail("smmu %d: page %#llx was revoked, but may be a root table",
+				     s->id, (unsigned long long)s->cds[v].root / ENV_PAGE);
+		}
 		for (ctx = s->ctxs; ctx; ctx = ctx->next) {
 			if (reachable || !ctx->reached)
 				continue;
-			if (ctx->root_cached && ctx->root_pa / ENV_PAGE - pfn < nr)
-				fail("smmu %d: page %#llx was revoked, but may be walked as a root table",
-				     s->id, (unsigned long long)ctx->root_pa / ENV_PAGE);
 			for (w = ctx->tables; w; w = w->next) {
 				if (ctx->domain && leads_to(w, pfn * ENV_PAGE, nr * ENV_PAGE))
 					fail("smmu %d: page %#llx was revoked, but is still mapped",

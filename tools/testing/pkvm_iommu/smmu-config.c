@@ -182,18 +182,19 @@ static struct watch *last_table(struct ctx *outer, u64 page)
 }
 
 /* The hardware may keep where stage 2 leads for the root table, until it drops descriptors. */
-static void cache_root(struct ctx *ctx, u64 root)
+static void cache_root(struct smmu *s, struct outcome *out, u64 root)
 {
-	struct watch *w = last_table(ctx->outer, root);
+	struct watch *w = last_table(out->outer, root);
 	struct values vals;
 	int i;
 
-	ctx->root_pa = root;
-	if (!w)
-		return;
-	word_values(w, root / ENV_PAGE % 512, &vals);
-	for (i = 0; i < vals.nr; i++)
-		ctx->root_cached |= is_leaf(vals.v[i], 3);
+	vals.nr = 0;
+	if (w)
+		word_values(w, root / ENV_PAGE % 512, &vals);
+	for (i = 0; i < vals.nr; i++) {
+		if (is_leaf(vals.v[i], 3))
+			s->cds[out->cd].root = root;
+	}
 }
 
 /* Check the descriptor of a nested domain (5.4) against the format that the host was told. */
@@ -223,7 +224,7 @@ static void check_nested_cd(struct smmu *s, struct ctx *ctx, struct entry *e)
 	if (e->w[0] & (BIT(14) | 7 * BIT(38) | 3 * BIT(42)) || BITS(e->w[0], 47, 45) != 7)
 		fail("smmu %d: context descriptor %#llx of a nested domain", s->id,
 		     (unsigned long long)e->w[0]);
-	/* The attributes that io-pgtable-arm.c has: not cacheable, cacheable, device, outer only. */
+	/* Attributes of io-pgtable-arm.c: not cacheable, cacheable, device, outer only. */
 	if ((u32)e->w[3] != 0xf404ff44)
 		fail("smmu %d: a context descriptor has the attributes %#llx", s->id,
 		     (unsigned long long)e->w[3]);
@@ -258,7 +259,7 @@ static void judge_cd(struct smmu *s, struct entry *e, void *arg)
 	count_ctx(out, ctx);
 	combine_stale(ctx);
 	check_nested_cd(s, ctx, e);
-	cache_root(ctx, e->w[1] & 0x000ffffffffffff0ULL);
+	cache_root(s, out, e->w[1] & 0x000ffffffffff000ULL);
 }
 
 /*
@@ -285,7 +286,8 @@ static void check_fetch(struct smmu *s, struct ctx *outer, u64 page, u64 table, 
 	for (i = 0; i < vals.nr; i++) {
 		pte = vals.v[i];
 		if (is_table(pte, level))
-			check_fetch(s, outer, page, pte & ADDR_MASK, level + 1, base + index * span);
+			check_fetch(s, outer, page, pte & ADDR_MASK, level + 1,
+				    base + index * span);
 		else if (level < 3 || !is_leaf(pte, 3) || (pte & ADDR_MASK) != page ||
 			 !pte_readable(outer, pte) || pte_writable(outer, pte) || !BITS(pte, 5, 4))
 			fail("smmu %d: stage 2 leads to the descriptor at %#llx by %#llx", s->id,
@@ -315,7 +317,8 @@ bool smmu_lent(u64 pa)
 	struct ctx *ctx;
 	struct watch *w;
 
-	if (!env_el2_owns(page / ENV_PAGE) || !is_one_cd(env_cpu(page)) || !is_one_cd(env_poc(page)))
+	if (!env_el2_owns(page / ENV_PAGE) || !is_one_cd(env_cpu(page)) ||
+	    !is_one_cd(env_poc(page)))
 		return false;
 	/* It has no other use. */
 	for (s = smmus; s < smmus + nr_smmus; s++) {
@@ -380,6 +383,7 @@ static void add_cd(struct smmu *s, u32 sid, u64 pa)
 	if (s->nr_cds == COUNT(s->cds))
 		fail("smmu %d: too many context descriptors", s->id);
 	s->cds[s->nr_cds].sid = sid;
+	s->cds[s->nr_cds].root = 0;
 	s->cds[s->nr_cds++].pa = pa;
 }
 
@@ -495,6 +499,7 @@ static void judge_ste(struct smmu *s, struct entry *e, void *arg)
 		/* A cached descriptor of the stream is used, whatever its entry points to. */
 		for (i = 0; i < s->nr_cds; i++) {
 			pa = s->cds[i].pa;
+			out->cd = i;
 			if (s->cds[i].sid == out->sid)
 				combine(config_watch(s, CDS, pa & ~(ENV_PAGE - 1), pa),
 					pa % ENV_PAGE / 8, &cd, 0, out->outer ? 4 : 2, judge_cd, s, out);

@@ -114,8 +114,6 @@ struct ctx {
 	 * they are not read: any input may lead to any address of stage 2.
 	 */
 	struct ctx *outer;
-	u64 root_pa;		/* page of the root table */
-	bool root_cached;	/* stage 2's translation of it, with the descriptor */
 	struct inv inv[SMMU_CALLERS];
 	struct ctx *next;
 };
@@ -140,6 +138,7 @@ struct smmu {
 	struct {
 		u32 sid;
 		u64 pa;
+		u64 root;	/* page to which stage 2 has led for the root table; 0: none */
 	} cds[4096];
 	int nr_cds;
 	u64 identity[2];	/* stage 2 of the identity domain in an entry: words 2 and 3 */
@@ -174,6 +173,7 @@ struct outcome {
 	bool blocked, bypass;
 	struct ctx *ctx;	/* the last one found */
 	struct ctx *outer;	/* stage 2 of the entry at hand, if it nests */
+	int cd;			/* descriptor at hand, in smmu::cds */
 	int nr_ctx;
 };
 

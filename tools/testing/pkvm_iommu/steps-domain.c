@@ -41,11 +41,28 @@ static bool drain(u64 id)
 	return true;
 }
 
+/* A page of EL2's that devices can read as long as another nested domain exists, or 0. */
+static u64 lent_page(void)
+{
+	u64 base = ENV_RAM0 / ENV_PAGE, nr = ENV_RAM1_END / ENV_PAGE - base, first = below(nr), i;
+
+	for (i = 0; i < nr; i++) {
+		u64 pa = (base + (first + i) % nr) * ENV_PAGE;
+
+		if (smmu_lent(pa))
+			return pa;
+	}
+
+	return 0;
+}
+
 /* A page of any owner, or none, for the root table of a nested domain. */
 static u64 some_root(void)
 {
 	if (!below(30))
 		return rnd() >> below(64);
+	if (!below(6))
+		return lent_page();
 
 	return (some_pfn() & (~0ULL >> 12)) * ENV_PAGE;
 }

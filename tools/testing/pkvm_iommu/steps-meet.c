@@ -477,6 +477,18 @@ bool do_full_queue(void)
 	return meet_queue(&m);
 }
 
+/* Make a nested domain, with more pages in the pool than it needs. Returns its id, or 0. */
+static u64 new_nested(u64 pfn)
+{
+	u64 res[3];
+
+	if (give_pages(16) <= 0 || call(false, res, PKVM_IOMMU_DOMAIN_ALLOC,
+					PKVM_IOMMU_DOMAIN_NESTED, pfn * ENV_PAGE))
+		return 0;
+
+	return res[1];
+}
+
 /* The two streams are in no domain; and @all others are not within the identity domain. */
 static bool detach_pair(const struct meeting *m, bool all)
 {
@@ -515,9 +527,9 @@ static bool meet_nested(const struct meeting *m)
 		return true;
 	if (!detach_pair(m, below(2)))
 		return false;
-	if (call(false, res, PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, m->pfn * ENV_PAGE))
+	id = new_nested(m->pfn);
+	if (!id)
 		return !ended;
-	id = res[1];
 	if (attached && call(false, res, PKVM_IOMMU_ATTACH, m->iommu, m->sid, id) > 0)
 		return false;
 	for (n = 0; n < nr; n++) {
@@ -550,6 +562,46 @@ static bool meet_nested(const struct meeting *m)
 	return call(false, res, PKVM_IOMMU_DOMAIN_FREE, id) <= 0 && do_reclaim(64);
 }
 
+/*
+ * The page that describes a nested domain is the only one in the pool when the domain goes.
+ * The host takes it, and EL2 uses it, not before devices have ceased to read it.
+ */
+static bool meet_lent(const struct meeting *m)
+{
+	unsigned int group = 1 + below(1 << 30), n, nr = MAX_RACE - below(6);
+	struct act acts[MAX_RACE];
+	u64 res[3], id;
+
+	if (!spec_domain_room(&spec))
+		return true;
+	id = new_nested(m->pfn);
+	if (!id)
+		return !ended;
+	/* Its first stream, or another one, reads the page. */
+	if (!detach_pair(m, false) ||
+	    call(false, res, PKVM_IOMMU_ATTACH, m->iommu, m->sid + 1, id) > 0 ||
+	    call(false, res, PKVM_IOMMU_ATTACH, m->iommu, m->sid, PKVM_IOMMU_DOMAIN_IDENTITY) > 0 ||
+	    call(false, res, PKVM_IOMMU_DETACH, m->iommu, m->sid + 1, id) > 0 ||
+	    !do_reclaim(10000))
+		return false;
+	for (n = 0; n < nr; n++) {
+		if (!n)
+			acts[n] = CALL(PKVM_IOMMU_DOMAIN_FREE, id);
+		else if (n > 2 || below(2))
+			acts[n] = CALL(PKVM_IOMMU_RECLAIM);
+		else
+			acts[n] = CALL(PKVM_IOMMU_ATTACH, m->iommu, m->sid + 1, id);
+		acts[n].cpu = n ? 1 + n % 2 : 0;
+		acts[n].group = group;
+	}
+	if (act_group(acts, nr) > 0)
+		return false;
+	check_all(true);
+
+	return detach_pair(m, false) && call(false, res, PKVM_IOMMU_DOMAIN_FREE, id) <= 0 &&
+	       do_reclaim(64);
+}
+
 bool do_meet(void)
 {
 	struct meeting m = { .domain = some_own_domain(), .nr = 1 + below(4), .sid = below(16) };
@@ -566,7 +618,7 @@ bool do_meet(void)
 	if (is_smmu(m.iommu) && !spec.iommu[m.iommu].dead && !below(8))
 		return meet_events(&m);
 	if (is_smmu(m.iommu) && spec.iommu[m.iommu].nests == SPEC_NESTS && !below(6))
-		return meet_nested(&m);
+		return below(3) ? meet_nested(&m) : meet_lent(&m);
 	if (!detach_all(&m))
 		return false;
 	if (!below(3))

@@ -338,7 +338,8 @@ const char *domain_alloc(struct spec *s, const u64 *args, const u64 *res)
 
 	if_so(&a, args[1] > PKVM_IOMMU_DOMAIN_NESTED, EINVAL);
 	if_so(&a, nested && args[2] % PAGE, EINVAL);
-	if_so(&a, nested && (!s->limit || args[2] >> s->limit), ERANGE);
+	if_so(&a, nested && s->limit && args[2] >> s->limit, ERANGE);
+	may_be(&a, nested && !s->limit, ERANGE);
 	if_so(&a, nested && !any_nests(s, true), EOPNOTSUPP);
 	may_be(&a, nested && !any_nests(s, false) && any_nests(s, true), EOPNOTSUPP);
 	if (!a.nr || a.maybe) {
