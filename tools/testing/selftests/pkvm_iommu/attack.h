@@ -140,8 +140,7 @@ enum outcome nested_table(const struct row *row);
 enum outcome nested_rewritten(const struct row *row);
 enum outcome nested_root(const struct row *row);
 enum outcome nested_descriptor(const struct row *row);
-enum outcome nested_descriptor_cpu(const struct row *row);
-enum outcome nested_descriptor_topup(const struct row *row);
+enum outcome nested_descriptor_taken(const struct row *row);
 
 /* REFUSED if @res is @err, with SMCCC success; NOT_THERE if it is -ENODEV. */
 enum outcome expect_errno(struct td_res res, int err);

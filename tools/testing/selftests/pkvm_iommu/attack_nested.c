@@ -290,27 +290,17 @@ enum outcome nested_descriptor(const struct row *row)
 	return outcome;
 }
 
-enum outcome nested_descriptor_cpu(const struct row *row)
+/* By the CPU, or by a call. */
+enum outcome nested_descriptor_taken(const struct row *row)
 {
 	enum outcome outcome = in_service();
 	uint64_t cd;
 
-	(void)row;
 	if (outcome != REACHED)
 		return outcome;
 	cd = find_descriptor();
-	return cd ? cpu_attack(cd) : broken("no descriptor");
-}
-
-enum outcome nested_descriptor_topup(const struct row *row)
-{
-	enum outcome outcome = in_service();
-	uint64_t cd;
-
-	(void)row;
-	if (outcome != REACHED)
-		return outcome;
-	cd = find_descriptor();
-	return cd ? expect_errno(td_call(PKVM_IOMMU_TOPUP, cd / PAGE, 1, 0), -EPERM) :
-		    broken("no descriptor");
+	if (!cd)
+		return broken("no descriptor");
+	return row->arg ? expect_errno(td_call(PKVM_IOMMU_TOPUP, cd / PAGE, 1, 0), -EPERM) :
+			  cpu_attack(cd);
 }

@@ -761,9 +761,9 @@ const struct row rows[] = {
 	{ "nested-cd-identity", "DMA write of that descriptor without stage 1",
 	  nested_descriptor, 1 },
 	{ "nested-cd-cpu", "CPU read of that descriptor",
-	  nested_descriptor_cpu, 0, .nested = true },
+	  nested_descriptor_taken, 0, .nested = true },
 	{ "nested-cd-topup", "give EL2 that descriptor",
-	  nested_descriptor_topup, 0, .nested = true },
+	  nested_descriptor_taken, 1, .nested = true },
 	/* Last: the guest is intact after all attacks. */
 	{ "guest-intact", "DMA write of a guest's data, with the guest through all of the above",
 	  guest_data_write, 0 },

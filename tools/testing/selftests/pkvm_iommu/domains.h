@@ -68,6 +68,7 @@ struct td_res call(uint64_t op, uint64_t arg1, uint64_t arg2, uint64_t arg3, uin
 bool is(struct td_res res, int err, uint64_t x2, uint64_t x3, const char *name);
 struct state state(void);
 void unchanged(struct state before, const char *name);
+void same_pool(const struct state *before, const struct state *after);
 bool topup(uint64_t n);
 size_t drain(uint64_t pages[MANY], uint64_t last);
 bool take_back(uint64_t phys);

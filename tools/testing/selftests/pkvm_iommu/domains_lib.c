@@ -67,6 +67,16 @@ void unchanged(struct state before, const char *name)
 	       "%s: nothing changed", name);
 }
 
+void same_pool(const struct state *before, const struct state *after)
+{
+	tap_ok(!memcmp(before, after, sizeof(*before)),
+	       "pool: %llu of %llu pages free before, %llu of %llu after",
+	       (ull)before->value[PKVM_IOMMU_INFO_POOL_FREE],
+	       (ull)before->value[PKVM_IOMMU_INFO_POOL_TOTAL],
+	       (ull)after->value[PKVM_IOMMU_INFO_POOL_FREE],
+	       (ull)after->value[PKVM_IOMMU_INFO_POOL_TOTAL]);
+}
+
 /********** memory for the hypervisor */
 
 /* The kernel leaks the pages. */
