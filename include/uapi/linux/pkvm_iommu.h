@@ -109,6 +109,7 @@
  * @PKVM_IOMMU_BOOT_REGISTER: make an IOMMU known to EL2
  * @PKVM_IOMMU_BOOT_DONATE: give EL2 a contiguous range of memory
  * @PKVM_IOMMU_BOOT_SEAL: have EL2 take over all registered IOMMUs
+ * @PKVM_IOMMU_BOOT_WITHHOLD: have EL2 take the registers of another device
  *
  * A block of the same name describes each operation.
  */
@@ -116,6 +117,7 @@ enum pkvm_iommu_boot_op {
 	PKVM_IOMMU_BOOT_REGISTER	= 0,
 	PKVM_IOMMU_BOOT_DONATE		= 1,
 	PKVM_IOMMU_BOOT_SEAL		= 2,
+	PKVM_IOMMU_BOOT_WITHHOLD	= 3,
 };
 
 /**
@@ -144,9 +146,10 @@ enum pkvm_iommu_boot_op {
  *
  *  - -EINVAL: the type is unknown, or this kernel has no backend for it.
  *  - -EINVAL: a flag is unknown.
- *  - -EINVAL: the range is empty, or wraps at the end of the address space.
+ *  - -EINVAL: the range is empty, or reaches beyond the physical addresses of the CPU.
  *  - -EPERM: a page of the range is memory.
- *  - -EEXIST: a page of the range belongs to an IOMMU that is registered already.
+ *  - -EEXIST: a page of the range belongs to an IOMMU that is registered already, or is
+ *    withheld.
  *  - -ENOSPC: %PKVM_IOMMU_MAX IOMMUs are registered.
  *  - -EBUSY: %PKVM_IOMMU_BOOT_SEAL has begun, or the registry is closed.
  *  - -ENOMEM: EL2 has no address space or page tables left to map the registers. x2 is
@@ -160,6 +163,34 @@ enum pkvm_iommu_boot_op {
  *
  *	BOOT_REGISTER(TYPE_SMMU_V3, 0x9050000, 0x20000, F_COHERENT) -> 0, x2 = 0, x3 = 0x10000
  *	BOOT_REGISTER(TYPE_SMMU_V3, 0x9090000, 0x20000, 0) -> -ENXIO, x2 = REFUSE_GRANULE
+ */
+
+/**
+ * DOC: PKVM_IOMMU_BOOT_WITHHOLD
+ *
+ * Have EL2 take the registers of a device that can access memory and is behind no IOMMU.
+ * From %PKVM_IOMMU_BOOT_SEAL on, neither the host's CPUs nor its devices reach them, so
+ * that the host cannot program an access. EL2 does not touch them: the device has to be
+ * idle.
+ *
+ * Arguments:
+ *
+ *  - x2: physical address of the registers
+ *  - x3: size of the registers in bytes. All pages that the range touches become EL2's.
+ *
+ * Errors:
+ *
+ *  - -EINVAL: the range is empty, or reaches beyond the physical addresses of the CPU.
+ *  - -EPERM: a page of the range is memory.
+ *  - -EEXIST: a page of the range belongs to an IOMMU that is registered, or is withheld.
+ *  - -ENOSPC: %PKVM_IOMMU_WITHHELD_MAX ranges are withheld.
+ *  - -EBUSY: %PKVM_IOMMU_BOOT_SEAL has begun, or the registry is closed.
+ *
+ * Context: one boot operation at a time.
+ *
+ * Example::
+ *
+ *	BOOT_WITHHOLD(0x9020000, 0x18) -> 0
  */
 
 /**
@@ -209,7 +240,7 @@ enum pkvm_iommu_boot_op {
  * DOC: PKVM_IOMMU_BOOT_SEAL
  *
  * Take over all registered IOMMUs and close the registry. EL2 builds the page table of
- * the identity domain, takes the IOMMUs' registers from the host, audits that the host
+ * the identity domain, takes all registers from the host (of IOMMUs, and withheld), audits that the host
  * reaches nothing that EL2 maps, and makes every IOMMU block every stream. If that
  * succeeds, EL2 allows protected VMs.
  *
@@ -223,7 +254,8 @@ enum pkvm_iommu_boot_op {
  *
  *  - x2: on -ENOMEM, the number of pages to give to the pool. On -ENXIO, -EPERM, -EIO and
  *    -ETIMEDOUT, an &enum pkvm_iommu_refusal. Else 0.
- *  - x3: on these four errors, the id of the IOMMU to blame. It is 0 with
+ *  - x3: on these four errors, the id of the IOMMU to blame; the number of IOMMUs if it is
+ *    registers that are withheld. It is 0 with
  *    %PKVM_IOMMU_REFUSE_AUDIT, and with %PKVM_IOMMU_REFUSE_STAGE where the IOMMUs have
  *    a common format but reach less than 32 bits of physical addresses.
  *
@@ -237,8 +269,8 @@ enum pkvm_iommu_boot_op {
  *  - -ENODEV: no IOMMU is registered, or only those of the test type.
  *  - -ENXIO: an IOMMU did not get the memory that it needs (%PKVM_IOMMU_REFUSE_MEMORY),
  *    or the IOMMUs have no format or reach in common (%PKVM_IOMMU_REFUSE_STAGE).
- *  - -EPERM: the registers of an IOMMU are not all MMIO that the host owns
- *    (%PKVM_IOMMU_REFUSE_MMIO), or EL2 maps something that the host reaches
+ *  - -EPERM: the registers of an IOMMU, or those withheld, are not all MMIO that the host
+ *    owns (%PKVM_IOMMU_REFUSE_MMIO), or EL2 maps something that the host reaches
  *    (%PKVM_IOMMU_REFUSE_AUDIT).
  *  - -EIO: EL2 has no memory left to take the registers out of the host's stage-2
  *    tables (%PKVM_IOMMU_REFUSE_MMIO). The pool does not serve these tables.
@@ -891,8 +923,8 @@ enum pkvm_iommu_type {
  *
  *  - %PKVM_IOMMU_F_OFF: take no IOMMU and do without isolation. The kernel was booted with
  *    ``pkvm_iommu=off``.
- *  - %PKVM_IOMMU_F_PARTIAL: take the IOMMUs, but refuse protected VMs. There are devices
- *    behind IOMMUs that are not registered.
+ *  - %PKVM_IOMMU_F_PARTIAL: take the IOMMUs, but refuse protected VMs. The host has found
+ *    devices that no registered IOMMU keeps in bounds.
  */
 #define PKVM_IOMMU_F_COHERENT		(1ULL << 0)
 #define PKVM_IOMMU_F_STAGE1		(1ULL << 1)
@@ -915,6 +947,7 @@ enum pkvm_iommu_type {
  * DOC: Limits
  *
  *  - %PKVM_IOMMU_MAX: IOMMUs that can be registered; their ids are smaller
+ *  - %PKVM_IOMMU_WITHHELD_MAX: ranges of registers that can be withheld
  *  - %PKVM_IOMMU_DONATE_MAX: pages of one %PKVM_IOMMU_BOOT_DONATE
  *  - %PKVM_IOMMU_TOPUP_MAX: pages of one %PKVM_IOMMU_TOPUP
  *  - %PKVM_IOMMU_RUNS: runs of one %PKVM_IOMMU_MAP
@@ -922,6 +955,7 @@ enum pkvm_iommu_type {
  *  - %PKVM_IOMMU_PINS_MAX: mappings of one page as a page, or of one block as a block
  */
 #define PKVM_IOMMU_MAX			32
+#define PKVM_IOMMU_WITHHELD_MAX		64
 #define PKVM_IOMMU_DONATE_MAX		1024
 #define PKVM_IOMMU_TOPUP_MAX		32
 #define PKVM_IOMMU_RUNS			13

@@ -13,6 +13,35 @@ int boot(u64 *res, u64 op, u64 a1, u64 a2, u64 a3, u64 a4)
 	return call(true, res, op, a1, a2, a3, a4);
 }
 
+/*
+ * Registers that no IOMMU has, or that one has, or memory; now and then more of them than
+ * EL2 takes. Not registers of an IOMMU that is yet to be registered.
+ */
+static void withhold_noise(void)
+{
+	static const u64 bases[] = { 0, 0x9000018, 0x9002000, 0x9004ff8, ENV_RAM0 - 4, ENV_RAM0,
+				     ENV_RAM0_END, ENV_RAM1_END + ENV_PAGE, 0x7fff000000, ~0xfffULL,
+				     0x9050000, 0x9080fff };
+	bool all = spec.nr_iommus == config->nr + config->nr_virtio + config->tests;
+	u64 res[3], i;
+
+	boot(res, PKVM_IOMMU_BOOT_WITHHOLD, bases[below(COUNT(bases) - (all ? 0 : 2))],
+	     !below(8) ? 0 : below(8) || !all ? 1 + below(0x2000) : rnd() >> below(64), 0, 0);
+	for (i = below(32) ? 0 : PKVM_IOMMU_WITHHELD_MAX + 1; i; i--)
+		boot(res, PKVM_IOMMU_BOOT_WITHHOLD, 0x8000000 + i * ENV_PAGE, 8, 0, 0);
+}
+
+/* Check that the host has lost the registers that are withheld. */
+static void check_withheld(void)
+{
+	int i;
+
+	for (i = 0; i < spec.nr_withheld; i++)
+		if (!env_is_taken(spec.withheld[i].base, spec.withheld[i].size))
+			fail("the host has registers at %#llx",
+			     (unsigned long long)spec.withheld[i].base);
+}
+
 /* Random calls during boot. The specification tells which of them must fail. */
 static void boot_noise(void)
 {
@@ -22,7 +51,7 @@ static void boot_noise(void)
 
 	if (below(3))
 		return;
-	switch (below(6)) {
+	switch (below(7)) {
 	case 0:
 		/* An unknown type, or an impossible range. */
 		if (spec.state == SPEC_OPEN && !spec.nr_iommus) {
@@ -59,7 +88,7 @@ static void boot_noise(void)
 	case 4:
 		/* Undefined flags, and an undefined operation. */
 		boot(res, PKVM_IOMMU_BOOT_SEAL, rnd() | 1ULL << 63, rnd(), 0, 0);
-		boot(res, PKVM_IOMMU_BOOT_SEAL + 1, 0, 0, 0, 0);
+		boot(res, PKVM_IOMMU_BOOT_WITHHOLD + 1, 0, 0, 0, 0);
 		break;
 	case 5:
 		/* The next IOMMU, but mapping its registers at EL2 fails. */
@@ -71,6 +100,9 @@ static void boot_noise(void)
 		     config->smmu[spec.nr_iommus].base, 0x20000, 0);
 		env_fail_registers(false);
 		spec.no_room = false;
+		break;
+	case 6:
+		withhold_noise();
 		break;
 	}
 }
@@ -207,6 +239,8 @@ bool boot_all(void)
 		fail("in service: %d", env_in_service());
 	if (config->expect == OFF && !ret)
 		return false;
+	if (spec.state == SPEC_SEALED)
+		check_withheld();
 	boot_noise();
 	if (config->expect == UNFED || config->expect == STAGES) {
 		if (ret != -ENXIO)

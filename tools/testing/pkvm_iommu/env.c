@@ -657,6 +657,24 @@ int hyp_pin_shared_mem(void *from, void *to)
 	return ret;
 }
 
+/* Registers that the host has lost. */
+static struct {
+	u64 start, end;
+} taken[SPEC_IOMMUS + SPEC_WITHHELD];
+static unsigned int nr_taken;
+
+bool env_is_taken(u64 phys, u64 size)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_taken; i++) {
+		if (phys >= taken[i].start && phys + size <= taken[i].end)
+			return true;
+	}
+
+	return false;
+}
+
 int __pkvm_host_donate_hyp_mmio(phys_addr_t phys, u64 size)
 {
 	u64 pa;
@@ -669,6 +687,8 @@ int __pkvm_host_donate_hyp_mmio(phys_addr_t phys, u64 size)
 			break;
 	}
 	if (pa == phys + size) {
+		taken[nr_taken].start = phys;
+		taken[nr_taken++].end = phys + size;
 		smmu_mmio_taken(phys, size);
 		vdev_mmio_taken(phys, size);
 	}

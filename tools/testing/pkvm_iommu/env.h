@@ -102,6 +102,7 @@ extern int env_atomic;				/* not 0: do not switch to another CPU */
 void env_fail_ownership(bool fail);		/* the audit at the seal fails */
 void env_fail_registers(bool fail);		/* mapping registers at EL2 fails */
 void env_fail_taking(bool fail);		/* taking registers from the host fails */
+bool env_is_taken(uint64_t phys, uint64_t size);	/* the host has lost these registers */
 bool env_protected_vms(void);			/* EL2 allows protected VMs */
 bool env_in_service(void);
 #define ENV_ARGS	17

@@ -493,7 +493,7 @@ static void test_boot_ops(void)
 {
 	static const uint64_t ops[] = {
 		PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_BOOT_DONATE,
-		PKVM_IOMMU_BOOT_SEAL, 3, ALL_ONES,
+		PKVM_IOMMU_BOOT_SEAL, PKVM_IOMMU_BOOT_WITHHOLD, 4, ALL_ONES,
 	};
 	size_t i;
 

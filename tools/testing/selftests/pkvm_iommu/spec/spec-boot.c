@@ -2,39 +2,63 @@
 /* The executable specification, see spec.h: boot. */
 #include "spec-priv.h"
 
+/* Find the errors of whole pages of registers that EL2 is to take. */
+static void cannot_take(struct spec *s, struct allowed *a, u64 base, u64 size)
+{
+	u64 pfn = base / PAGE;
+	int i;
+
+	for (i = 0; i < s->nr_iommus; i++)
+		if_so(a, base < s->iommu[i].base + s->iommu[i].size &&
+			 base + size > s->iommu[i].base, EEXIST);
+	for (i = 0; i < s->nr_withheld; i++)
+		if_so(a, size && base < s->withheld[i].base + s->withheld[i].size &&
+			 base + size > s->withheld[i].base, EEXIST);
+	for (i = 0; i < s->nr_mem; i++)
+		if_so(a, pfn < s->mem[i].end && pfn + size / PAGE > s->mem[i].first, EPERM);
+}
+
+static const char *boot_withhold(struct spec *s, const u64 *args, const u64 *res)
+{
+	u64 base = args[1] / PAGE * PAGE, end = args[1] + args[2], size;
+	struct allowed a = {};
+	const char *wrong;
+	bool ok;
+
+	if_so(&a, s->state != SPEC_OPEN, EBUSY);
+	size = (end + PAGE - 1) / PAGE * PAGE - base;
+	if (!args[2] || end < args[1] || end > 1ULL << s->cpu_bits) {
+		if_so(&a, true, EINVAL);
+	} else {
+		if_so(&a, s->nr_withheld == PKVM_IOMMU_WITHHELD_MAX, ENOSPC);
+		cannot_take(s, &a, base, size);
+	}
+	wrong = judge(&a, res, &ok);
+	if (ok && !wrong)
+		s->withheld[s->nr_withheld++] = (struct spec_registers) { base, size };
+
+	return wrong ?: no_results(res);
+}
+
 static const char *boot_register(struct spec *s, const u64 *args, const u64 *res)
 {
-	u64 type = args[1], base = args[2] / PAGE * PAGE, flags = args[4], pfn;
+	u64 type = args[1], base = args[2] / PAGE * PAGE, flags = args[4];
 	u64 end = args[2] + args[3], size;
 	struct allowed a = {};
 	struct spec_iommu *new;
 	const char *wrong;
 	bool ok;
-	int i;
 
 	if_so(&a, s->state != SPEC_OPEN, EBUSY);
 	/* All pages that the registers touch. */
 	size = args[3] ? (end + PAGE - 1) / PAGE * PAGE - base : 0;
-	if (type > PKVM_IOMMU_TYPE_VIRTIO || end < args[2] || end > ~0ULL - PAGE ||
+	if (type > PKVM_IOMMU_TYPE_VIRTIO || end < args[2] || end > 1ULL << s->cpu_bits ||
 	    (!size && type != PKVM_IOMMU_TYPE_TEST) ||
 	    flags & ~(PKVM_IOMMU_F_COHERENT | PKVM_IOMMU_F_STAGE1 | PKVM_IOMMU_F_LINEAR)) {
 		if_so(&a, true, EINVAL);
 	} else {
 		if_so(&a, s->nr_iommus == PKVM_IOMMU_MAX, ENOSPC);
-		for (i = 0; i < s->nr_iommus; i++) {
-			if (base < s->iommu[i].base + s->iommu[i].size &&
-			    base + size > s->iommu[i].base) {
-				if_so(&a, true, EEXIST);
-				break;
-			}
-		}
-		for (i = 0; i < s->nr_mem; i++) {
-			pfn = base / PAGE;
-			if (pfn < s->mem[i].end && pfn + size / PAGE > s->mem[i].first) {
-				if_so(&a, true, EPERM);
-				break;
-			}
-		}
+		cannot_take(s, &a, base, size);
 	}
 	if_so(&a, s->refuses, ENXIO);
 	if_so(&a, s->no_room, ENOMEM);
@@ -173,6 +197,8 @@ const char *spec_boot(struct spec *s, const u64 *args, const u64 *res)
 		return boot_donate(s, args, res);
 	case PKVM_IOMMU_BOOT_SEAL:
 		return boot_seal(s, args, res);
+	case PKVM_IOMMU_BOOT_WITHHOLD:
+		return boot_withhold(s, args, res);
 	}
 
 	return simple(res, EOPNOTSUPP);

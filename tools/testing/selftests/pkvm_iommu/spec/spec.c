@@ -65,21 +65,28 @@ static bool reachable(unsigned char page)
 	       page == SPEC_RUNS;
 }
 
+/* Bytes of [@pa, @end) that are in [@start, @stop). */
+static u64 common(u64 pa, u64 end, u64 start, u64 stop)
+{
+	if (pa >= stop || end <= start)
+		return 0;
+	return (end < stop ? end : stop) - (pa > start ? pa : start);
+}
+
 void spec_range(struct spec *s, u64 pa, u64 size, bool *must, bool *never)
 {
-	u64 end = pa + size, pfn, other = size / PAGE;
+	u64 end = pa + size, pfn, el2 = 0, other;
 	struct spec_memory *m;
 	int i;
 
-	*must = *never = false;
-	for (i = 0; i < s->nr_iommus; i++) {
-		u64 start = s->iommu[i].base, stop = start + s->iommu[i].size;
-
-		if (pa >= stop || end <= start)
-			continue;
-		*never = true;
-		other -= ((end < stop ? end : stop) - (pa > start ? pa : start)) / PAGE;
-	}
+	*must = false;
+	for (i = 0; i < s->nr_iommus; i++)
+		el2 += common(pa, end, s->iommu[i].base, s->iommu[i].base + s->iommu[i].size);
+	for (i = 0; i < s->nr_withheld; i++)
+		el2 += common(pa, end, s->withheld[i].base,
+			      s->withheld[i].base + s->withheld[i].size);
+	*never = el2;
+	other = (size - el2) / PAGE;
 	for (m = s->mem; m < s->mem + s->nr_mem; m++) {
 		u64 first = pa / PAGE > m->first ? pa / PAGE : m->first;
 		u64 last = end / PAGE < m->end ? end / PAGE : m->end;

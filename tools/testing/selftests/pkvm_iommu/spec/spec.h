@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #define SPEC_IOMMUS	32
+#define SPEC_WITHHELD	64
 #define SPEC_FAULTS	256
 
 enum spec_page {
@@ -38,6 +39,11 @@ struct spec_fault {
 	bool write;
 	uint64_t addr;
 	bool after_loss;	/* records were lost since the one before it */
+};
+
+/* Registers of a device that EL2 keeps from the host. */
+struct spec_registers {
+	uint64_t base, size;
 };
 
 struct spec_iommu {
@@ -96,6 +102,8 @@ struct spec {
 	int nr_mem;
 	struct spec_iommu iommu[SPEC_IOMMUS];
 	int nr_iommus;
+	struct spec_registers withheld[SPEC_WITHHELD];
+	int nr_withheld;
 	struct spec_stream *stream;
 	int nr_streams, max_streams;
 	uint64_t total;			/* pages of the pool */

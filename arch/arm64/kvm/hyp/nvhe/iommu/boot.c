@@ -45,6 +45,24 @@ static bool is_mmio(u64 phys, u64 size)
 	return true;
 }
 
+/*
+ * Check registers that EL2 is to take, and round @base and @size to all pages that they
+ * touch.
+ */
+static int check_registers(u64 *base, u64 *size)
+{
+	u64 phys = ALIGN_DOWN(*base, PAGE_SIZE), start, end;
+
+	if (*base + *size < *size || *base + *size > BIT(host_mmu.pgt.ia_bits))
+		return -EINVAL;
+	*size = *size ? PAGE_ALIGN(*base + *size) - phys : 0;
+	*base = phys;
+	if (*size && pkvm_iommu_next_mmio(phys, &start, &end) && start < phys + *size)
+		return -EEXIST;
+
+	return is_mmio(phys, *size) ? 0 : -EPERM;
+}
+
 /**
  * pkvm_iommu_register() - PKVM_IOMMU_BOOT_REGISTER
  * @type: enum pkvm_iommu_type
@@ -59,25 +77,21 @@ static bool is_mmio(u64 phys, u64 size)
 int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,
 			struct pkvm_iommu_boot_result *result)
 {
-	u64 phys = ALIGN_DOWN(base, PAGE_SIZE), start, end;
 	const struct pkvm_iommu_ops *ops = pkvm_iommu_kind(type);
 	struct pkvm_iommu *iommu = &pkvm_iommus[pkvm_iommu_nr];
 	unsigned long va = 0;
+	u64 phys = base;
 	int ret;
 
 	if (iommu_state != IOMMU_OPEN)
 		return -EBUSY;
-	if (!ops || flags & ~REGISTER_FLAGS || (ops->isolates && !size) ||
-	    base + size < size || base + size > U64_MAX - PAGE_SIZE)
+	if (!ops || flags & ~REGISTER_FLAGS || (ops->isolates && !size))
 		return -EINVAL;
-	/* All pages that the registers touch. */
-	size = size ? PAGE_ALIGN(base + size) - phys : 0;
 	if (pkvm_iommu_nr == PKVM_IOMMU_MAX)
 		return -ENOSPC;
-	if (size && pkvm_iommu_next_mmio(phys, &start, &end) && start < phys + size)
-		return -EEXIST;
-	if (!is_mmio(phys, size))
-		return -EPERM;
+	ret = check_registers(&phys, &size);
+	if (ret)
+		return ret;
 
 	if (size) {
 		ret = __pkvm_create_private_mapping(phys, size, PAGE_HYP_DEVICE, &va);
@@ -108,6 +122,33 @@ int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,
 	result->id = iommu->id;
 	result->mem_size = iommu->mem_size;
 	pkvm_iommu_nr++;
+
+	return 0;
+}
+
+/**
+ * pkvm_iommu_withhold() - PKVM_IOMMU_BOOT_WITHHOLD
+ * @base: physical address of the registers
+ * @size: bytes of registers
+ *
+ * Context: boot.
+ * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
+ */
+int pkvm_iommu_withhold(u64 base, u64 size)
+{
+	int ret;
+
+	if (iommu_state != IOMMU_OPEN)
+		return -EBUSY;
+	if (!size)
+		return -EINVAL;
+	if (pkvm_iommu_nr_withheld == PKVM_IOMMU_WITHHELD_MAX)
+		return -ENOSPC;
+	ret = check_registers(&base, &size);
+	if (ret)
+		return ret;
+
+	pkvm_iommu_withheld[pkvm_iommu_nr_withheld++] = (struct pkvm_iommu_mmio) { base, size };
 
 	return 0;
 }
@@ -241,22 +282,39 @@ static int seal_open(struct pkvm_iommu_boot_result *result)
 	return ret;
 }
 
-/* Take the registers of every IOMMU from the host, then audit all mappings of EL2. */
+static int seal_take_mmio(u64 phys, u64 size, u64 id, struct pkvm_iommu_boot_result *result)
+{
+	int ret = size ? __pkvm_host_donate_hyp_mmio(phys, size) : 0;
+
+	if (ret) {
+		result->why = PKVM_IOMMU_REFUSE_MMIO;
+		result->id = id;
+	}
+
+	/* The host's stage 2 lacks memory, not our pool. */
+	return ret == -ENOMEM ? -EIO : ret;
+}
+
+/*
+ * Take the registers of every IOMMU, and those withheld, from the host. Then audit all
+ * mappings of EL2.
+ */
 static int seal_take(struct pkvm_iommu_boot_result *result)
 {
 	struct pkvm_iommu *iommu;
+	unsigned int i;
 	int ret;
 
 	for_each_pkvm_iommu(iommu) {
-		if (!iommu->mmio_size)
-			continue;
-		ret = __pkvm_host_donate_hyp_mmio(iommu->mmio_phys, iommu->mmio_size);
-		if (ret) {
-			result->why = PKVM_IOMMU_REFUSE_MMIO;
-			result->id = iommu->id;
-			/* The host's stage 2 lacks memory, not our pool. */
-			return ret == -ENOMEM ? -EIO : ret;
-		}
+		ret = seal_take_mmio(iommu->mmio_phys, iommu->mmio_size, iommu->id, result);
+		if (ret)
+			return ret;
+	}
+	for (i = 0; i < pkvm_iommu_nr_withheld; i++) {
+		ret = seal_take_mmio(pkvm_iommu_withheld[i].phys, pkvm_iommu_withheld[i].size,
+				     pkvm_iommu_nr, result);
+		if (ret)
+			return ret;
 	}
 
 	hyp_spin_lock(&host_mmu.lock);

@@ -77,6 +77,19 @@ extern unsigned int pkvm_iommu_nr;
 extern unsigned int pkvm_iommu_oas;
 extern struct pkvm_iommu_geometry pkvm_iommu_geometry;
 
+/**
+ * struct pkvm_iommu_mmio - registers that are EL2's
+ * @phys: physical address, page aligned
+ * @size: bytes, whole pages
+ */
+struct pkvm_iommu_mmio {
+	u64	phys;
+	u64	size;
+};
+
+extern struct pkvm_iommu_mmio pkvm_iommu_withheld[PKVM_IOMMU_WITHHELD_MAX];
+extern unsigned int pkvm_iommu_nr_withheld;
+
 #define for_each_pkvm_iommu(iommu)						\
 	for (iommu = pkvm_iommus; iommu < pkvm_iommus + pkvm_iommu_nr; iommu++)
 
@@ -363,6 +376,7 @@ struct pkvm_iommu_boot_result {
 	u64	need;
 };
 
+int pkvm_iommu_withhold(u64 base, u64 size);
 int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,
 			struct pkvm_iommu_boot_result *result);
 int pkvm_iommu_donate(u64 target, u64 pfn, u64 nr_pages);

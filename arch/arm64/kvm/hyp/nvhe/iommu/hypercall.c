@@ -265,12 +265,21 @@ static int call_invalidate(struct kvm_cpu_context *ctxt, struct call_result *res
 	return pkvm_iommu_nested_invalidate(domain_id, iova, size, flags);
 }
 
+static int boot_withhold(struct kvm_cpu_context *ctxt)
+{
+	DECLARE_REG(u64, base, ctxt, 2);
+	DECLARE_REG(u64, size, ctxt, 3);
+
+	return pkvm_iommu_withhold(base, size);
+}
+
 static int boot_call(u64 op, struct kvm_cpu_context *ctxt, struct call_result *result)
 {
 	switch (op) {
 	case PKVM_IOMMU_BOOT_REGISTER:	return boot_register(ctxt, result);
 	case PKVM_IOMMU_BOOT_DONATE:	return boot_donate(ctxt, result);
 	case PKVM_IOMMU_BOOT_SEAL:	return boot_seal(ctxt, result);
+	case PKVM_IOMMU_BOOT_WITHHOLD:	return boot_withhold(ctxt);
 	}
 
 	return -EOPNOTSUPP;

@@ -20,6 +20,10 @@ unsigned int pkvm_iommu_nr;
 unsigned int pkvm_iommu_oas = 64;
 struct pkvm_iommu_geometry pkvm_iommu_geometry;
 
+/* Registers of devices that are behind no IOMMU and that the host must not program. */
+struct pkvm_iommu_mmio pkvm_iommu_withheld[PKVM_IOMMU_WITHHELD_MAX];
+unsigned int pkvm_iommu_nr_withheld;
+
 /**
  * pkvm_iommu_get() - look up an IOMMU
  * @id: any value; the host's name for the IOMMU
@@ -34,30 +38,38 @@ struct pkvm_iommu *pkvm_iommu_get(u64 id)
 	return &pkvm_iommus[array_index_nospec(id, PKVM_IOMMU_MAX)];
 }
 
+/* Let [@start, @end) be the registers if these are nearer to @addr, from above. */
+static void nearer_mmio(u64 addr, u64 phys, u64 size, u64 *start, u64 *end)
+{
+	if (phys + size > addr && phys < *start) {
+		*start = phys;
+		*end = phys + size;
+	}
+}
+
 /**
- * pkvm_iommu_next_mmio() - find the registers of an IOMMU
+ * pkvm_iommu_next_mmio() - find registers that are EL2's
  * @addr: physical address to start at
  * @start: set to the first address of the registers; it may be below @addr
  * @end: set to the exclusive end of the registers
  *
- * Return: false if no IOMMU has registers at or above @addr.
+ * These are the registers of IOMMUs, and those withheld.
+ *
+ * Return: false if EL2 has no registers at or above @addr.
  */
 bool pkvm_iommu_next_mmio(u64 addr, u64 *start, u64 *end)
 {
 	const struct pkvm_iommu *iommu;
-	bool found = false;
+	unsigned int i;
 
-	for_each_pkvm_iommu(iommu) {
-		u64 stop = iommu->mmio_phys + iommu->mmio_size;
+	*start = U64_MAX;
+	for_each_pkvm_iommu(iommu)
+		nearer_mmio(addr, iommu->mmio_phys, iommu->mmio_size, start, end);
+	for (i = 0; i < pkvm_iommu_nr_withheld; i++)
+		nearer_mmio(addr, pkvm_iommu_withheld[i].phys, pkvm_iommu_withheld[i].size,
+			    start, end);
 
-		if (stop <= addr || (found && *start < iommu->mmio_phys))
-			continue;
-		*start = iommu->mmio_phys;
-		*end = stop;
-		found = true;
-	}
-
-	return found;
+	return *start != U64_MAX;
 }
 
 /**
