@@ -633,14 +633,19 @@ static u64 smmu_invalidate(struct pkvm_iommu *iommu,
 		}
 		pages = 0;
 	}
+	/*
+	 * A range of one page would be illegal without a level (4.4.1.1), and there are errata
+	 * of the commands without a range: as the stock driver does, drop one page more.
+	 */
+	if (ril && (pages & CMDQ_TLBI_RANGE_NUM_MAX) == 1)
+		pages++;
 	for (; pages; pages -= num << scale, addr += num << (scale + PAGE_SHIFT), cmd++) {
 		*cmd = arm_smmu_make_cmd_tlbi(stage2 ? CMDQ_OP_TLBI_S2_IPA :
 					      CMDQ_OP_TLBI_NH_VA, asid, vmid);
 		cmd->data[1] = addr | (leaf ? CMDQ_TLBI_1_LEAF : 0);
 		scale = ril ? __ffs(pages) : 0;
 		num = ril ? (pages >> scale) & CMDQ_TLBI_RANGE_NUM_MAX : 1;
-		/* A range of one page would be illegal without a level (4.4.1.1). */
-		if (num << scale > 1) {
+		if (ril) {
 			cmd->data[0] |= FIELD_PREP(CMDQ_TLBI_0_NUM, num - 1) |
 					FIELD_PREP(CMDQ_TLBI_0_SCALE, scale);
 			cmd->data[1] |= FIELD_PREP(CMDQ_TLBI_1_TG, 1);
