@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Boot: hands IOMMUs and memory to EL2 while EL2 still trusts the host, and
- * knows which IOMMUs EL2 has.
+ * decides by the command line what becomes of devices that EL2 cannot isolate.
  *
  * The order of the boot:
  *
@@ -19,7 +19,7 @@
  * when they are over.
  *
  * Callers: init modules and test.c, to register IOMMUs; KVM, through
- * asm/pkvm_iommu.h; the other files of the core, to look up IOMMUs.
+ * asm/pkvm_iommu.h; the other files of the core, for the command line.
  */
 #define pr_fmt(fmt) "pkvm_iommu: " fmt
 
@@ -27,35 +27,53 @@
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/mm.h>
-#include <linux/of.h>
-#include <linux/property.h>
+#include <linux/string.h>
 
 #include "core.h"
 #include "test-hooks.h"
-
-struct pkvm_iommu_dev *pkvm_iommu_devs[PKVM_IOMMU_MAX];
-unsigned int pkvm_iommu_nr_devs;
 
 u64 (*pkvm_iommu_run_lists)[PKVM_IOMMU_LIST_RUNS] __ro_after_init;
 unsigned int pkvm_iommu_nr_run_lists __ro_after_init;
 
 static bool iommu_off __ro_after_init;		/* pkvm_iommu=off */
 static bool iommu_nested __ro_after_init;	/* pkvm_iommu=nested */
+static bool iommu_partial __ro_after_init;	/* pkvm_iommu=partial */
 static bool isolation_established __ro_after_init;
+
+/* Words of pkvm_iommu=, separated by commas; of two that exclude each other, the last counts. */
+static const struct {
+	const char	*word;
+	bool		*option;
+	bool		value;
+} pkvm_iommu_words[] __initconst = {
+	{ "off",	&iommu_off,	true },
+	{ "strict",	&iommu_partial,	false },
+	{ "partial",	&iommu_partial,	true },
+	{ "managed",	&iommu_nested,	false },
+	{ "nested",	&iommu_nested,	true },
+};
 
 static int __init pkvm_iommu_param(char *arg)
 {
-	if (arg && !strcmp(arg, "off")) {
-		iommu_off = true;
-	} else if (arg && !strcmp(arg, "nested")) {
-		iommu_nested = true;
-	} else if (!arg || strcmp(arg, "managed")) {
-		pr_err("'pkvm_iommu=%s' is not known; 'off', 'nested' and 'managed' are\n",
-		       arg ?: "");
-		return -EINVAL;
+	unsigned int i;
+	char *word;
+	int ret = 0;
+
+	while ((word = strsep(&arg, ","))) {
+		for (i = 0; i < ARRAY_SIZE(pkvm_iommu_words); i++) {
+			if (!strcmp(word, pkvm_iommu_words[i].word))
+				break;
+		}
+		if (i < ARRAY_SIZE(pkvm_iommu_words)) {
+			*pkvm_iommu_words[i].option = pkvm_iommu_words[i].value;
+			continue;
+		}
+		pr_err("'pkvm_iommu=%s' is not known; off, strict, partial, managed and nested are\n",
+		       word);
+		ret = -EINVAL;
 	}
 
-	return 0;
+	return ret;
 }
 early_param("pkvm_iommu", pkvm_iommu_param);
 
@@ -79,25 +97,6 @@ bool pkvm_iommu_prefers_nested(void)
 bool pkvm_iommu_enabled(void)
 {
 	return !iommu_off && pkvm_iommu_hyp_present();
-}
-
-/**
- * pkvm_iommu_find() - look up an IOMMU that EL2 has
- * @fwnode: its firmware node
- *
- * Context: any; device_initcall of drivers/, or later.
- * Return: the IOMMU, or NULL if none with this node is registered.
- */
-struct pkvm_iommu_dev *pkvm_iommu_find(const struct fwnode_handle *fwnode)
-{
-	struct pkvm_iommu_dev *pdev;
-
-	for_each_pkvm_iommu_dev(pdev) {
-		if (dev_fwnode(pdev->dev) == fwnode)
-			return pdev;
-	}
-
-	return NULL;
 }
 
 /**
@@ -308,6 +307,42 @@ static void __init share_run_lists(void)
 	pkvm_iommu_nr_run_lists = nr;
 }
 
+/**
+ * pkvm_iommu_withhold() - have EL2 take the registers of a device
+ * @dev: a device that can access memory and is behind no IOMMU; idle
+ * @phys: physical address of the registers
+ * @size: bytes of registers
+ *
+ * Neither drivers nor other devices reach the pages of the registers once EL2 has taken
+ * them: the caller has to keep drivers off the device. The log has the result.
+ *
+ * Context: device_initcall of drivers/, after the IOMMUs are registered.
+ * Return: 0; -EEXIST if the pages are EL2's already; -ENODEV if pkvm_iommu_enabled() is
+ * false; the errors of PKVM_IOMMU_BOOT_WITHHOLD.
+ */
+int __init pkvm_iommu_withhold(struct device *dev, phys_addr_t phys, size_t size)
+{
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_BOOT_WITHHOLD,
+		.args	= { phys, size },
+	};
+	int ret;
+
+	if (!pkvm_iommu_enabled())
+		return -ENODEV;
+
+	ret = boot_hvc(&hvc);
+	if (!ret)
+		pkvm_iommu_add_withheld(dev);
+	if (!ret || ret == -EEXIST)
+		dev_info(dev, "pkvm_iommu: its registers are the hypervisor's: it could write any memory\n");
+	else
+		pkvm_iommu_hole("%s can access any memory, and cannot be withheld (%d)",
+				dev_name(dev), ret);
+
+	return ret;
+}
+
 static void __init report_failure(int ret, const u64 *res)
 {
 	if (ret == -ENODEV)
@@ -321,25 +356,6 @@ static void __init report_failure(int ret, const u64 *res)
 		pr_err("isolation failed: %s (%d)\n", refusal_name(res[0]), ret);
 }
 
-/*
- * Log each IOMMU that the firmware describes and that EL2 does not have: the
- * devices behind it are not isolated. Returns true if there is one.
- */
-static bool __init report_foreign_iommus(void)
-{
-	bool found = false;
-	struct device_node *node;
-
-	for_each_node_with_property(node, "#iommu-cells") {
-		if (!of_device_is_available(node) || pkvm_iommu_find(of_fwnode_handle(node)))
-			continue;
-		pr_err("%pOF is not the hypervisor's: devices behind it are not kept out\n", node);
-		found = true;
-	}
-
-	return found;
-}
-
 /**
  * pkvm_iommu_finalize() - have EL2 take all registered IOMMUs
  *
@@ -350,6 +366,7 @@ static bool __init report_foreign_iommus(void)
 void __init pkvm_iommu_finalize(void)
 {
 	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_BOOT_SEAL };
+	unsigned int holes;
 	u64 rounds = 0;
 	int ret;
 
@@ -360,7 +377,8 @@ void __init pkvm_iommu_finalize(void)
 		return;
 	}
 
-	if (report_foreign_iommus())
+	holes = pkvm_iommu_report_holes();
+	if (holes && !iommu_partial)
 		hvc.args[0] = PKVM_IOMMU_F_PARTIAL;
 	if (pkvm_iommu_nr_devs)
 		share_run_lists();
@@ -386,6 +404,10 @@ void __init pkvm_iommu_finalize(void)
 			pkvm_iommu_nr_devs);
 
 	isolation_established = !ret && !hvc.args[0];
-	if (!isolation_established)
+	if (isolation_established && holes)
+		pr_warn("partial: the devices named above can read and overwrite protected VMs\n");
+	else if (!ret && holes)
+		pr_err("protected VMs are refused; pkvm_iommu=partial would allow them, reached by the devices named above\n");
+	else if (ret)
 		pr_err("protected VMs are refused; pkvm_iommu=off would allow them, without DMA isolation\n");
 }

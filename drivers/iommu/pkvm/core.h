@@ -15,7 +15,10 @@
  *   batch.c		mapping, in batches, and unmapping in managed domains
  *   stream.c		devices and their streams; attaches them to domains
  *   pool.c		tops up EL2's memory pool, and takes unused pages back
- *   boot.c		hands IOMMUs and memory to EL2; knows which IOMMUs EL2 has
+ *   boot.c		hands IOMMUs and memory to EL2; the command line
+ *   cover.c		finds what can access memory and is behind no IOMMU of EL2's
+ *   cover-acpi.c	the same, as far as ACPI tells
+ *   registry.c		the IOMMUs that EL2 has
  *
  * cache.h is part of domain.c and batch.c. The init modules (init/) and test.c
  * call boot.c only; test-hooks.h says what calls test.c.
@@ -98,7 +101,7 @@ static inline struct pkvm_paging_domain *to_paging(struct iommu_domain *domain)
 	return container_of(domain, struct pkvm_paging_domain, domain);
 }
 
-/* boot.c: the IOMMUs that EL2 has, by id. Constant after device_initcall. */
+/* registry.c: the IOMMUs that EL2 has, by id. Constant after device_initcall. */
 extern struct pkvm_iommu_dev *pkvm_iommu_devs[PKVM_IOMMU_MAX];
 extern unsigned int pkvm_iommu_nr_devs;
 
@@ -107,8 +110,29 @@ extern unsigned int pkvm_iommu_nr_devs;
 	     __pos < pkvm_iommu_devs + pkvm_iommu_nr_devs && ((pdev) = *__pos);	\
 	     __pos++)
 
-bool pkvm_iommu_prefers_nested(void);
 struct pkvm_iommu_dev *pkvm_iommu_find(const struct fwnode_handle *fwnode);
+struct pkvm_iommu_dev *pkvm_iommu_find_at(phys_addr_t phys);
+
+void pkvm_iommu_add_withheld(struct device *dev);
+bool pkvm_iommu_is_withheld(const struct fwnode_handle *fwnode);
+
+/* Requester IDs of a segment of PCI. */
+#define PKVM_IOMMU_RIDS		0x10000U
+
+/* cover.c, cover-acpi.c */
+__printf(1, 2) void pkvm_iommu_hole(const char *format, ...);
+void pkvm_iommu_rid_holes(const char *name, const unsigned long *covered,
+			  unsigned int first_bus, unsigned int last_bus);
+bool pkvm_iommu_virtio_mmio_is_empty(phys_addr_t phys, size_t size);
+unsigned int pkvm_iommu_report_holes(void);
+#ifdef CONFIG_ACPI
+void pkvm_iommu_report_acpi_holes(void);
+#else
+static inline void pkvm_iommu_report_acpi_holes(void) {}
+#endif
+
+/* boot.c */
+bool pkvm_iommu_prefers_nested(void);
 
 /*
  * boot.c: memory shared with EL2 for the runs of PKVM_IOMMU_MAP_LIST, or NULL.

@@ -53,5 +53,7 @@ struct pkvm_iommu_dev {
 
 bool pkvm_iommu_enabled(void);
 int pkvm_iommu_register(struct pkvm_iommu_dev *pdev);
+bool pkvm_iommu_has_registers(phys_addr_t phys);
+int pkvm_iommu_withhold(struct device *dev, phys_addr_t phys, size_t size);
 
 #endif /* __PKVM_IOMMU_H */

@@ -1,21 +1,47 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Init module for the Arm SMMUv3: registers each SMMUv3 of the device tree with
- * EL2. It passes on what only the firmware knows (address, interrupts, cache
- * coherency) and reads no register: isolation depends on the ID registers, so EL2
- * reads them itself.
+ * Init module for the Arm SMMUv3: registers each SMMUv3 of the device tree, or of
+ * ACPI's IORT, with EL2. It passes on what only the firmware knows (address,
+ * interrupts, cache coherency) and reads no register: isolation depends on the ID
+ * registers, so EL2 reads them itself.
  *
  * The initcall runs before that of the stock SMMUv3 driver, which therefore
  * finds these devices bound.
  *
  * No locks. Nothing here is called after boot.
  */
+#include <linux/acpi.h>
+#include <linux/acpi_iort.h>
+#include <linux/dma-map-ops.h>
 #include <linux/of.h>
-#include <linux/of_address.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
 
 #include "../pkvm.h"
+
+/*
+ * CMDQ-V has command queues in registers of their own, through which the host could
+ * make the SMMU write memory. The device tree tells it by the compatible of the SMMU
+ * (the reference to the registers is optional), ACPI by a device whose _UID is the
+ * identifier of the SMMU's IORT node.
+ */
+static bool __init smmu_v3_has_cmdqv(struct device *dev)
+{
+	struct acpi_iort_node *node;
+	struct acpi_device *cmdqv;
+	char uid[11];
+
+	if (dev->of_node)
+		return of_device_is_compatible(dev->of_node, "nvidia,tegra264-smmu") ||
+		       of_property_present(dev->of_node, "nvidia,cmdqv");
+
+	node = *(struct acpi_iort_node **)dev_get_platdata(dev);
+	snprintf(uid, sizeof(uid), "%u", node->identifier);
+	cmdqv = acpi_dev_get_first_match_dev("NVDA200C", uid, -1);
+	acpi_dev_put(cmdqv);
+
+	return cmdqv;
+}
 
 static int __init smmu_v3_probe(struct platform_device *platform)
 {
@@ -25,13 +51,11 @@ static int __init smmu_v3_probe(struct platform_device *platform)
 	u32 cells;
 	int ret;
 
-	if (of_property_read_u32(dev->of_node, "#iommu-cells", &cells) || cells != 1)
+	/* In ACPI, stream ids are single numbers. */
+	if (dev->of_node &&
+	    (of_property_read_u32(dev->of_node, "#iommu-cells", &cells) || cells != 1))
 		return dev_err_probe(dev, -EINVAL, "#iommu-cells is not 1\n");
-	/*
-	 * CMDQ-V has command queues in registers of their own, through which the
-	 * host could make the SMMU write memory.
-	 */
-	if (of_property_present(dev->of_node, "nvidia,cmdqv"))
+	if (smmu_v3_has_cmdqv(dev))
 		return dev_err_probe(dev, -ENXIO, "pkvm_iommu: cannot isolate: CMDQ-V\n");
 	res = platform_get_resource(platform, IORESOURCE_MEM, 0);
 	if (!res)
@@ -45,7 +69,8 @@ static int __init smmu_v3_probe(struct platform_device *platform)
 	pdev->type = PKVM_IOMMU_TYPE_SMMU_V3;
 	pdev->mmio = res->start;
 	pdev->mmio_size = resource_size(res);
-	if (of_dma_is_coherent(dev->of_node))
+	/* dma-coherent, or the COHACC override of IORT. */
+	if (dev_is_dma_coherent(dev))
 		pdev->flags = PKVM_IOMMU_F_COHERENT;
 
 	ret = platform_get_irq_byname_optional(platform, "combined");
@@ -69,8 +94,15 @@ static const struct of_device_id smmu_v3_of_match[] = {
 	{ }
 };
 
+/* The name that the kernel gives devices made from SMMUv3 nodes of IORT. */
+static const struct platform_device_id smmu_v3_ids[] = {
+	{ .name = "arm-smmu-v3" },
+	{ }
+};
+
 static struct platform_driver smmu_v3_driver = {
-	.driver	= {
+	.id_table	= smmu_v3_ids,
+	.driver		= {
 		.name		= "pkvm-smmu-v3",
 		.of_match_table	= smmu_v3_of_match,
 	},

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Holes of the isolation: devices that can access memory and that no IOMMU of EL2's
+ * keeps in bounds, as far as the firmware tells. This file reads the device tree,
+ * cover-acpi.c the tables of ACPI.
+ *
+ * A hole is a property of the machine, not of what the host does with it: after the
+ * boot, the host programs any device and renumbers PCI buses. So all requester IDs count
+ * that the host can give to a device, and devices without a driver count.
+ *
+ * A device tree does not say which platform devices access memory. Those count that
+ * have dma-coherent, dma-noncoherent or #dma-cells; the others are the business of
+ * whoever builds the platform.
+ *
+ * No locks. Nothing here is called after boot.
+ *
+ * Callers: boot.c; cover-acpi.c.
+ */
+#define pr_fmt(fmt) "pkvm_iommu: " fmt
+
+#include <linux/bitmap.h>
+#include <linux/io.h>
+#include <linux/of.h>
+#include <linux/of_address.h>
+#include <uapi/linux/virtio_mmio.h>
+
+#include "core.h"
+
+#define VIRTIO_MAGIC	0x74726976
+
+static unsigned int nr_holes __initdata;
+
+/**
+ * pkvm_iommu_hole() - log a hole of the isolation, and count it
+ * @format: names the device; no newline
+ *
+ * Context: boot.
+ */
+void __init pkvm_iommu_hole(const char *format, ...)
+{
+	struct va_format vaf;
+	va_list args;
+
+	va_start(args, format);
+	vaf.fmt = format;
+	vaf.va = &args;
+	pr_err("%pV\n", &vaf);
+	va_end(args);
+	nr_holes++;
+}
+
+/**
+ * pkvm_iommu_rid_holes() - log the requester IDs of a root complex that are not covered
+ * @name: name of the root complex or of its root bus
+ * @covered: bit for each 16-bit requester ID that an IOMMU of EL2's has in front of it,
+ *	or NULL: no memory for the bitmap
+ * @first_bus: first bus number
+ * @last_bus: last bus number; 0xff if it is more
+ *
+ * Context: boot.
+ */
+void __init pkvm_iommu_rid_holes(const char *name, const unsigned long *covered,
+				 unsigned int first_bus, unsigned int last_bus)
+{
+	unsigned long start = first_bus << 8, end = (min(last_bus, 0xff) + 1) << 8, stop;
+
+	if (!covered) {
+		pkvm_iommu_hole("%s: no memory to check its requester IDs", name);
+		return;
+	}
+	for_each_clear_bitrange_from(start, stop, covered, end)
+		pkvm_iommu_hole("%s: requester IDs 0x%lx to 0x%lx are behind no IOMMU of the hypervisor's",
+				name, start, stop - 1);
+}
+
+/**
+ * pkvm_iommu_virtio_mmio_is_empty() - check if a window for a virtio device has none
+ * @phys: physical address of the window
+ * @size: its size in bytes
+ *
+ * Context: boot; sleeps.
+ * Return: true if there is no device.
+ */
+bool __init pkvm_iommu_virtio_mmio_is_empty(phys_addr_t phys, size_t size)
+{
+	void __iomem *regs = size > VIRTIO_MMIO_DEVICE_ID ? ioremap(phys, size) : NULL;
+	bool empty;
+
+	if (!regs)
+		return false;
+	empty = readl(regs + VIRTIO_MMIO_MAGIC_VALUE) == VIRTIO_MAGIC &&
+		!readl(regs + VIRTIO_MMIO_DEVICE_ID);
+	iounmap(regs);
+
+	return empty;
+}
+
+/*
+ * Mark the requester IDs that iommu-map leads to IOMMUs of EL2's, in the order of the
+ * entries' binding: ID, phandle, as many cells as the IOMMU has, number of IDs.
+ */
+static void __init of_mark_rids(struct device_node *bridge, unsigned long *covered)
+{
+	int len = 0, cell = 0;
+	const __be32 *map = of_get_property(bridge, "iommu-map", &len);
+
+	for (len /= sizeof(*map); cell + 4 <= len; ) {
+		u32 first = be32_to_cpu(map[cell]), nr, cells = 1;
+		struct device_node *iommu = of_find_node_by_phandle(be32_to_cpu(map[cell + 1]));
+
+		of_property_read_u32(iommu, "#iommu-cells", &cells);
+		if (!iommu || cells > len - cell - 3)
+			break;
+		nr = be32_to_cpu(map[cell + 2 + cells]);
+		if (pkvm_iommu_find(of_fwnode_handle(iommu)) && first < PKVM_IOMMU_RIDS)
+			bitmap_set(covered, first, min(nr, PKVM_IOMMU_RIDS - first));
+		of_node_put(iommu);
+		cell += 3 + cells;
+	}
+}
+
+/* The host bridge maps an ID after it has applied iommu-map-mask. */
+static void __init of_mask_rids(struct device_node *bridge, unsigned long *covered)
+{
+	unsigned int rid;
+	u32 mask;
+
+	if (of_property_read_u32(bridge, "iommu-map-mask", &mask))
+		return;
+	for (rid = PKVM_IOMMU_RIDS; rid--; )
+		__assign_bit(rid, covered, test_bit(rid & mask, covered));
+}
+
+static void __init of_report_host_bridge(struct device_node *bridge)
+{
+	unsigned long *covered = bitmap_zalloc(PKVM_IOMMU_RIDS, GFP_KERNEL);
+	u32 buses[2] = { 0, 0xff };
+	char name[64];
+
+	of_property_read_u32_array(bridge, "bus-range", buses, ARRAY_SIZE(buses));
+	if (covered) {
+		of_mark_rids(bridge, covered);
+		of_mask_rids(bridge, covered);
+	}
+	snprintf(name, sizeof(name), "%pOF", bridge);
+	pkvm_iommu_rid_holes(name, covered, buses[0], buses[1]);
+	bitmap_free(covered);
+}
+
+/* All that is below a host bridge has a requester ID, and is covered with the bridge. */
+static bool __init of_is_below_pci(struct device_node *node)
+{
+	struct device_node *parent = of_get_parent(node);
+
+	while (parent && !of_node_is_type(parent, "pci"))
+		parent = of_get_next_parent(parent);
+	of_node_put(parent);
+
+	return parent;
+}
+
+static bool __init of_is_empty_virtio_window(struct device_node *node)
+{
+	struct resource window;
+
+	return of_device_is_compatible(node, "virtio,mmio") &&
+	       !of_address_to_resource(node, 0, &window) &&
+	       pkvm_iommu_virtio_mmio_is_empty(window.start, resource_size(&window));
+}
+
+/* A device with `iommus` is covered, or the IOMMU is a hole itself. */
+static bool __init of_is_uncovered_master(struct device_node *node)
+{
+	return (of_property_present(node, "dma-coherent") ||
+		of_property_present(node, "dma-noncoherent") ||
+		of_property_present(node, "#dma-cells")) &&
+	       !of_property_present(node, "iommus") &&
+	       !of_node_is_root(node) && !of_device_is_compatible(node, "simple-bus") &&
+	       !pkvm_iommu_is_withheld(of_fwnode_handle(node)) &&
+	       !of_is_empty_virtio_window(node);
+}
+
+static void __init of_report_holes(void)
+{
+	struct device_node *node;
+
+	for_each_of_allnodes(node) {
+		if (!of_device_is_available(node) || of_is_below_pci(node) ||
+		    pkvm_iommu_find(of_fwnode_handle(node)))
+			continue;
+		if (of_node_is_type(node, "pci"))
+			of_report_host_bridge(node);
+		else if (of_property_present(node, "#iommu-cells"))
+			pkvm_iommu_hole("%pOF is not the hypervisor's: devices behind it are not kept out",
+					node);
+		else if (of_is_uncovered_master(node))
+			pkvm_iommu_hole("%pOF is behind no IOMMU", node);
+	}
+}
+
+/**
+ * pkvm_iommu_report_holes() - find and log all holes of the isolation
+ *
+ * Context: boot, when all IOMMUs are registered; sleeps.
+ * Return: their number.
+ */
+unsigned int __init pkvm_iommu_report_holes(void)
+{
+	of_report_holes();
+	pkvm_iommu_report_acpi_holes();
+
+	return nr_holes;
+}
