@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The rows of the attack catalogue. See attack.c for their output. */
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -551,6 +552,52 @@ static enum outcome boot_late(const struct row *row)
 	return res.x0 || res.err ? FAIL : REACHED;
 }
 
+/*
+ * QEMU's firmware configuration device is behind no IOMMU (docs/specs/fw_cfg.rst in QEMU):
+ * a write to the DMA register makes it execute the command at that address. Numbers are
+ * big-endian.
+ */
+#define FW_CFG_DMA		(0x9020000 + 16)
+#define FW_CFG_READ_SIGNATURE	(1 << 3 | 1 << 1)
+
+static enum outcome uncovered_write(const struct row *row)
+{
+	struct {
+		uint32_t control, length;
+		uint64_t address;
+	} *command;
+	enum outcome outcome = FAIL;
+	uint64_t phys;
+	int64_t wrong;
+
+	(void)row;
+	if (!guest_ready(DATA))
+		return FAIL;
+	outcome = cpu_attack(FW_CFG_DMA);
+	if (outcome != REACHED)
+		return outcome;
+	command = phys_alloc(1);
+	phys = phys_of(command);
+	if (!phys)
+		return broken("no page");
+	command->control = htobe32(FW_CFG_READ_SIGNATURE);
+	command->length = htobe32(4);
+	command->address = htobe64(vm_phys(&vm, DATA));
+	if (cpu_write(FW_CFG_DMA, htobe32(phys >> 32)) ||
+	    cpu_write(FW_CFG_DMA + 4, htobe32(phys))) {
+		phys_free(command, 1);
+		return broken("could not write the register");
+	}
+	wrong = guest_verify(DATA);
+	say("control is %#x, %lld words of the guest have changed", be32toh(command->control),
+	    (long long)wrong);
+	phys_free(command, 1);
+	/* The guest's other rows start from its secret. */
+	if (vm_fill(&vm, DATA, 1))
+		return broken("the guest does not answer");
+	return wrong == 1 ? REACHED : FAIL;
+}
+
 /* Give the pool a page that holds attack_pattern. */
 static enum outcome pool_give(uint64_t *phys)
 {
@@ -732,6 +779,10 @@ const struct row rows[] = {
 	  boot_late, PKVM_IOMMU_BOOT_DONATE, .stock = true },
 	{ "late-seal", "seal the registry after boot",
 	  boot_late, PKVM_IOMMU_BOOT_SEAL, .stock = true },
+	{ "late-withhold", "have EL2 take registers after boot",
+	  boot_late, PKVM_IOMMU_BOOT_WITHHOLD, .stock = true },
+	{ "uncovered-write", "write to a guest's data by a device behind no IOMMU",
+	  uncovered_write, 0 },
 	{ "nested-guest-read", "DMA read of a guest's data by the host's page table",
 	  guest_data_read, 0, .nested = true },
 	{ "nested-guest-write", "DMA write of a guest's data by the host's page table",

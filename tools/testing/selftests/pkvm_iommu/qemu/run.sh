@@ -26,6 +26,8 @@ IMAGE=${IMAGE:-$ROOT/build/Image}
 # It is in the last of the machine's slots for virtio-mmio devices.
 VIRTIO_IOMMU="-global virtio-mmio.force-legacy=false
 	-device virtio-iommu-device,primary-bus=pcie.0"
+# Boots by UEFI; QEMU then describes the machine by ACPI as well, which the kernel prefers.
+UEFI="-bios /usr/share/qemu-efi-aarch64/QEMU_EFI.fd"
 # Words on the console that fail a boot.
 COMPLAINTS='Kernel panic|did not complete a command|Oops|BUG:|WARNING:|hyp panic|Internal error:|Call trace:'
 
@@ -396,12 +398,30 @@ device_tree() {
 		fdtput -c "$dt" /unknown-iommu
 		fdtput -t s "$dt" /unknown-iommu compatible example,unknown
 		fdtput -t x "$dt" /unknown-iommu '#iommu-cells' 1 ;;
+	pci-hole)		# no IOMMU in front of buses 8 and up
+		dt_phandle=$(fdtget -t x "$dt" /smmuv3@9050000 phandle)
+		fdtput -t x "$dt" /pcie@10000000 iommu-map 0 "$dt_phandle" 0 800 ;;
+	pci-mask)		# the map ignores the bus number
+		dt_phandle=$(fdtget -t x "$dt" /smmuv3@9050000 phandle)
+		fdtput -t x "$dt" /pcie@10000000 iommu-map-mask ff
+		fdtput -t x "$dt" /pcie@10000000 iommu-map 0 "$dt_phandle" 0 100 ;;
 	virtio-iommu)		# the devices behind it, which QEMU does not describe
 		fdtput -t x "$dt" /virtio_mmio@a003e00 '#iommu-cells' 1
 		fdtput -t x "$dt" /virtio_mmio@a003e00 phandle 9000
 		fdtput -t x "$dt" /pcie@10000000 iommu-map 0 9000 0 10000 ;;
 	esac
 	echo "$dt"
+}
+
+# acpi_table NAME EDIT: an initramfs with a changed IORT, see iort.c; prints the file.
+acpi_table() {
+	at_dir=$LOGS/$1.acpi
+	rm -rf "$at_dir"
+	mkdir -p "$at_dir/kernel/firmware/acpi"
+	gcc -Wall -Wextra -o "$at_dir/iort" "$TOOLS/iort.c"
+	"$at_dir/iort" "$2" >"$at_dir/kernel/firmware/acpi/iort.aml"
+	(cd "$at_dir" && find kernel | cpio --quiet -o -H newc; cat "$INITRD") >"$LOGS/$1.initrd"
+	echo "$LOGS/$1.initrd"
 }
 
 # one_config LINE: boot a line of ./configs and judge it. Runs in a subshell.
@@ -447,6 +467,9 @@ one_config() (
 		image=*)	IMAGE=$ROOT/build/Image-${o#*=}
 				loud_row "$name: its kernel builds" \
 					env VARIANT="${o#*=}" "$TOOLS/build.sh" || continue ;;
+		uefi)		devices="$UEFI $devices" ;;
+		iort=*)		devices="$UEFI $devices"
+				INITRD=$(acpi_table "$name" "${o#*=}") ;;
 		dtb=*)		devices="$devices -dtb $(device_tree "$name" "${o#*=}")" ;;
 		*)		echo "not ok - $name: option $o in configs" ;;
 		esac

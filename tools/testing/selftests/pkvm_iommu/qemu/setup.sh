@@ -17,7 +17,7 @@
 
 PACKAGES="make gcc libc6-dev flex bison bc libssl-dev libelf-dev ccache cpio
 	gzip xz-utils rsync python3 perl patch device-tree-compiler
-	gcc-aarch64-linux-gnu libc6-dev-arm64-cross git"
+	gcc-aarch64-linux-gnu libc6-dev-arm64-cross git qemu-efi-aarch64"
 # Both versions of clang: that of the release has the library for the fuzzers, and the
 # other one can build Linux.
 NIGHTLY_PACKAGES="python3-sphinx python3-yaml sparse clang libclang-rt-dev
