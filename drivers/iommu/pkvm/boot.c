@@ -39,6 +39,7 @@ static bool iommu_off __ro_after_init;		/* pkvm_iommu=off */
 static bool iommu_nested __ro_after_init;	/* pkvm_iommu=nested */
 static bool iommu_partial __ro_after_init;	/* pkvm_iommu=partial */
 static bool isolation_established __ro_after_init;
+static const char *refused_for __ro_after_init;	/* reason for the refusal of protected VMs */
 
 /* Words of pkvm_iommu=, separated by commas; of two that exclude each other, the last counts. */
 static const struct {
@@ -345,15 +346,19 @@ int __init pkvm_iommu_withhold(struct device *dev, phys_addr_t phys, size_t size
 
 static void __init report_failure(int ret, const u64 *res)
 {
+	refused_for = refusal_name(res[0]);
 	if (ret == -ENODEV)
-		pr_err("no IOMMU keeps devices out of protected VMs\n");
+		refused_for = "no IOMMU keeps devices out of protected VMs";
 	else if (ret == -ENOMEM)
-		pr_err("no memory for the translation tables (%d)\n", ret);
+		refused_for = "no memory for the translation tables";
+
+	if (ret == -ENODEV || ret == -ENOMEM)
+		pr_err("%s (%d)\n", refused_for, ret);
 	else if (res[1] < pkvm_iommu_nr_devs)
 		pr_err("%s cannot be isolated: %s (%d)\n",
-		       dev_name(pkvm_iommu_devs[res[1]]->dev), refusal_name(res[0]), ret);
+		       dev_name(pkvm_iommu_devs[res[1]]->dev), refused_for, ret);
 	else
-		pr_err("isolation failed: %s (%d)\n", refusal_name(res[0]), ret);
+		pr_err("isolation failed: %s (%d)\n", refused_for, ret);
 }
 
 /**
@@ -410,4 +415,21 @@ void __init pkvm_iommu_finalize(void)
 		pr_err("protected VMs are refused; pkvm_iommu=partial would allow them, reached by the devices named above\n");
 	else if (ret)
 		pr_err("protected VMs are refused; pkvm_iommu=off would allow them, without DMA isolation\n");
+}
+
+/**
+ * pkvm_iommu_show_status() - print if protected VMs are isolated
+ * @s: the file
+ *
+ * Context: after boot.
+ */
+void pkvm_iommu_show_status(struct seq_file *s)
+{
+	seq_printf(s, "policy: %s, %s domains\n", iommu_partial ? "partial" : "strict",
+		   iommu_nested ? "nested" : "managed");
+	if (pkvm_iommu_allows_protected_vms())
+		seq_puts(s, "protected VMs: allowed\n");
+	else
+		seq_printf(s, "protected VMs: refused: %s\n",
+			   refused_for ?: "devices below are not kept out");
 }

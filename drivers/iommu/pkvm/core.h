@@ -9,6 +9,7 @@
  * A file may call those below it, never those above:
  *
  *   frontend.c		the iommu_ops; brings the IOMMUs into service
+ *   debugfs.c		what the layer does, for people
  *   fault.c		interrupts: reads faults from EL2 and reports them
  *   domain.c		paging domains: creates them; looks up, flushes and frees managed ones
  *   nested.c		nested domains, whose page tables are the kernel's
@@ -36,6 +37,7 @@
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/mutex.h>
+#include <linux/seq_file.h>
 #include <linux/types.h>
 
 #include "pkvm.h"
@@ -53,6 +55,7 @@
  * @attached: number of these devices that are attached to @domain
  * @domain: domain that EL2 has attached the stream to; valid if @attached is
  *	not 0
+ * @faults: accesses that were refused
  *
  * All members are guarded by pkvm_iommu_streams_mutex.
  */
@@ -61,6 +64,7 @@ struct pkvm_iommu_stream {
 	unsigned int		users;
 	unsigned int		attached;
 	struct iommu_domain	*domain;
+	unsigned long		faults;
 };
 
 /**
@@ -131,8 +135,11 @@ void pkvm_iommu_report_acpi_holes(void);
 static inline void pkvm_iommu_report_acpi_holes(void) {}
 #endif
 
+void pkvm_iommu_show_holes(struct seq_file *s);
+
 /* boot.c */
 bool pkvm_iommu_prefers_nested(void);
+void pkvm_iommu_show_status(struct seq_file *s);
 
 /*
  * boot.c: memory shared with EL2 for the runs of PKVM_IOMMU_MAP_LIST, or NULL.
@@ -157,6 +164,7 @@ extern struct iommu_domain pkvm_iommu_blocked_domain;
 int pkvm_iommu_attach(struct iommu_domain *domain, struct device *dev, struct iommu_domain *old);
 struct iommu_device *pkvm_iommu_probe_device(struct device *dev);
 void pkvm_iommu_release_device(struct device *dev);
+void pkvm_iommu_show_streams(struct seq_file *s, struct pkvm_iommu_dev *pdev);
 
 /* batch.c */
 int pkvm_iommu_map_pages(struct iommu_domain *domain, unsigned long iova, phys_addr_t paddr,
@@ -188,6 +196,13 @@ struct iommu_domain *pkvm_iommu_domain_alloc(struct device *dev);
 /* nested.c */
 int pkvm_iommu_nested_probe(struct pkvm_iommu_dev *pdev);
 struct iommu_domain *pkvm_iommu_nested_alloc(struct pkvm_iommu_dev *pdev);
+
+/* debugfs.c */
+#ifdef CONFIG_DEBUG_FS
+void pkvm_iommu_debugfs_init(void);
+#else
+static inline void pkvm_iommu_debugfs_init(void) {}
+#endif
 
 /* fault.c */
 void pkvm_iommu_request_irqs(struct pkvm_iommu_dev *pdev);

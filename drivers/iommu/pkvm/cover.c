@@ -12,9 +12,9 @@
  * have dma-coherent, dma-noncoherent or #dma-cells; the others are the business of
  * whoever builds the platform.
  *
- * No locks. Nothing here is called after boot.
+ * No locks: everything here is constant after boot.
  *
- * Callers: boot.c; cover-acpi.c.
+ * Callers: boot.c; cover-acpi.c; debugfs.c.
  */
 #define pr_fmt(fmt) "pkvm_iommu: " fmt
 
@@ -28,13 +28,15 @@
 
 #define VIRTIO_MAGIC	0x74726976
 
-static unsigned int nr_holes __initdata;
+/* Texts of the first holes, for debugfs. */
+static const char *holes[32];
+static unsigned int nr_holes;
 
 /**
  * pkvm_iommu_hole() - log a hole of the isolation, and count it
  * @format: names the device; no newline
  *
- * Context: boot.
+ * Context: boot; sleeps.
  */
 void __init pkvm_iommu_hole(const char *format, ...)
 {
@@ -45,8 +47,25 @@ void __init pkvm_iommu_hole(const char *format, ...)
 	vaf.fmt = format;
 	vaf.va = &args;
 	pr_err("%pV\n", &vaf);
+	if (nr_holes < ARRAY_SIZE(holes))
+		holes[nr_holes] = kasprintf(GFP_KERNEL, "%pV", &vaf);
 	va_end(args);
 	nr_holes++;
+}
+
+/**
+ * pkvm_iommu_show_holes() - print the holes that were found
+ * @s: the file
+ *
+ * Context: after boot.
+ */
+void pkvm_iommu_show_holes(struct seq_file *s)
+{
+	unsigned int i;
+
+	seq_printf(s, "holes: %u\n", nr_holes);
+	for (i = 0; i < min(nr_holes, ARRAY_SIZE(holes)); i++)
+		seq_printf(s, "  %s\n", holes[i] ?: "(no memory for its name)");
 }
 
 /**

@@ -79,6 +79,8 @@ static void report_fault(struct pkvm_iommu_dev *pdev, u64 info, u64 address)
 
 	mutex_lock(&pkvm_iommu_streams_mutex);
 	stream = xa_load(&pdev->streams, sid);
+	if (stream)
+		stream->faults++;
 	if (!report_to_handler(stream, info, address) && __ratelimit(&rs))
 		dev_err(pdev->dev, "pkvm_iommu: %s (stream %#x) was refused a %s %#llx: %s%s\n",
 			stream ? dev_name(stream->dev) : "unknown device", sid,

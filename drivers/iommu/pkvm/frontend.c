@@ -135,6 +135,7 @@ static int __init pkvm_iommu_init(void)
 	if (!pkvm_iommu_enabled())
 		return 0;
 
+	pkvm_iommu_debugfs_init();
 	pkvm_iommu_reclaim(ULONG_MAX);
 	/*
 	 * EL2 has this value if it has IOMMUs in service, which can be the case even

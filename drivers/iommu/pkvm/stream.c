@@ -290,3 +290,36 @@ void pkvm_iommu_release_device(struct device *dev)
 	mutex_unlock(&pkvm_iommu_streams_mutex);
 	kfree(master);
 }
+
+static void show_domain(struct seq_file *s, struct pkvm_iommu_dev *pdev,
+			struct pkvm_iommu_stream *stream)
+{
+	if (!stream->attached)
+		seq_puts(s, "blocked");
+	else if (stream->domain == &pkvm_iommu_identity_domain)
+		seq_puts(s, "identity");
+	else
+		seq_printf(s, "%s domain %#llx", pdev->nested ? "nested" : "managed",
+			   to_paging(stream->domain)->id);
+}
+
+/**
+ * pkvm_iommu_show_streams() - print the streams of an IOMMU
+ * @s: the file
+ * @pdev: the IOMMU
+ *
+ * Context: sleeps; takes pkvm_iommu_streams_mutex.
+ */
+void pkvm_iommu_show_streams(struct seq_file *s, struct pkvm_iommu_dev *pdev)
+{
+	struct pkvm_iommu_stream *stream;
+	unsigned long sid;
+
+	mutex_lock(&pkvm_iommu_streams_mutex);
+	xa_for_each(&pdev->streams, sid, stream) {
+		seq_printf(s, "%u: stream %#lx, %s, ", pdev->id, sid, dev_name(stream->dev));
+		show_domain(s, pdev, stream);
+		seq_printf(s, ", %lu faults\n", stream->faults);
+	}
+	mutex_unlock(&pkvm_iommu_streams_mutex);
+}

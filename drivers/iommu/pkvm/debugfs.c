@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the layer does, for people: /sys/kernel/debug/pkvm_iommu/
+ *
+ *   status	are protected VMs isolated, and if not, why; holes; the pool
+ *   iommus	the IOMMUs that EL2 has
+ *   streams	their streams, with devices, domains and the number of faults
+ *
+ * For people only: the format may change. What EL2 knows is asked from EL2, each value by
+ * one call of constant cost.
+ *
+ * Locks: pkvm_iommu_streams_mutex while the streams of an IOMMU are printed.
+ *
+ * Callers: frontend.c, once.
+ */
+#include <linux/debugfs.h>
+#include <linux/seq_file.h>
+
+#include "core.h"
+
+static void show_info(struct seq_file *s, const char *name, enum pkvm_iommu_info info)
+{
+	u64 value;
+
+	if (!pkvm_iommu_read_info(info, 0, &value))
+		seq_printf(s, "%s: %llu\n", name, value);
+}
+
+static int status_show(struct seq_file *s, void *unused)
+{
+	pkvm_iommu_show_status(s);
+	pkvm_iommu_show_holes(s);
+	show_info(s, "pages of the pool", PKVM_IOMMU_INFO_POOL_TOTAL);
+	show_info(s, "pages of the pool, free", PKVM_IOMMU_INFO_POOL_FREE);
+	show_info(s, "pages of the pool, shadow", PKVM_IOMMU_INFO_SHADOW);
+	show_info(s, "bits of addresses", PKVM_IOMMU_INFO_LIMIT);
+
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(status);
+
+static int iommus_show(struct seq_file *s, void *unused)
+{
+	struct pkvm_iommu_dev *pdev;
+
+	for_each_pkvm_iommu_dev(pdev)
+		seq_printf(s, "%u: %s, type %d, registers %pa%s%s%s\n", pdev->id,
+			   pdev->dev ? dev_name(pdev->dev) : "test", pdev->type, &pdev->mmio,
+			   pdev->flags & PKVM_IOMMU_F_COHERENT ? ", coherent" : "",
+			   pdev->identity ? ", identity" : "", pdev->nested ? ", nested" : "");
+
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(iommus);
+
+static int streams_show(struct seq_file *s, void *unused)
+{
+	struct pkvm_iommu_dev *pdev;
+
+	for_each_pkvm_iommu_dev(pdev)
+		pkvm_iommu_show_streams(s, pdev);
+
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(streams);
+
+/**
+ * pkvm_iommu_debugfs_init() - make the files
+ *
+ * Context: boot, once pKVM is finalised; sleeps.
+ */
+void __init pkvm_iommu_debugfs_init(void)
+{
+	struct dentry *dir = debugfs_create_dir("pkvm_iommu", NULL);
+
+	debugfs_create_file("status", 0400, dir, NULL, &status_fops);
+	debugfs_create_file("iommus", 0400, dir, NULL, &iommus_fops);
+	debugfs_create_file("streams", 0400, dir, NULL, &streams_fops);
+}
