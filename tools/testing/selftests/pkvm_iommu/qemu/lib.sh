@@ -22,6 +22,7 @@ OBJ=$CACHE/build		# the kernel's O= directory
 LOGS=$CACHE/logs
 PROGS=$CACHE/selftests		# the static programs for the guest
 BUSYBOX=$CACHE/busybox
+NEW_QEMU=$CACHE/new-qemu	# where it could be had, see setup.sh
 INITRD=$CACHE/initramfs.cpio.gz
 VFIO_INITRD=$CACHE/vfio.cpio.gz	# unpacked after the other, where asked for
 CROSS_COMPILE=${CROSS_COMPILE:-aarch64-linux-gnu-}

@@ -26,6 +26,14 @@ IMAGE=${IMAGE:-$ROOT/build/Image}
 # It is in the last of the machine's slots for virtio-mmio devices.
 VIRTIO_IOMMU="-global virtio-mmio.force-legacy=false
 	-device virtio-iommu-device,primary-bus=pcie.0"
+# The attacker's device; at the end of the command line if its bus is defined there.
+EDU="-device edu,dma_mask=0xffffffffffffffff"
+EDU_LAST=
+# Two SMMUs, each in front of a root complex, for the newer QEMU.
+TWO_SMMUS="-device arm-smmuv3,primary-bus=pcie.0,stage=nested,id=s0
+	-device pxb-pcie,id=pcie.1,bus_nr=16,bus=pcie.0
+	-device arm-smmuv3,primary-bus=pcie.1,stage=nested,id=s1
+	-device pcie-root-port,id=port1,bus=pcie.1,chassis=1"
 # Boots by UEFI; QEMU then describes the machine by ACPI as well, which the kernel prefers.
 UEFI="-bios /usr/share/qemu-efi-aarch64/QEMU_EFI.fd"
 # Words on the console that fail a boot.
@@ -34,14 +42,14 @@ COMPLAINTS='Kernel panic|did not complete a command|Oops|BUG:|WARNING:|hyp panic
 # guest TIMEOUT SERIAL 'qemu args' 'append': run QEMU with the common arguments.
 # --foreground: Ctrl-C reaches QEMU too.
 guest() {
-	# The last two are lists of words.
+	# These are lists of words.
 	# shellcheck disable=SC2086
 	timeout --foreground -k 5 "$1" \
 		"$QEMU" -M "$MACHINE" -cpu "$CPU" -smp "$SMP" -m "$MEM" \
 		-display none -nodefaults -no-reboot -serial "$2" \
 		-kernel "$IMAGE" -initrd "$INITRD" \
 		-append "console=ttyAMA0 kvm-arm.mode=protected panic=-1 $APPEND $4" \
-		-device edu,dma_mask=0xffffffffffffffff $3
+		$EDU $3 $EDU_LAST
 }
 
 # boot NAME 'qemu args' 'append' TIMEOUT: console to logs/NAME.console, the
@@ -463,6 +471,15 @@ one_config() (
 			INITRD=$LOGS/$name.initrd
 			;;
 		virtio-iommu)	devices="$VIRTIO_IOMMU $devices -dtb $(device_tree "$name" "$o")" ;;
+		two-smmus)
+				if [ ! -x "$NEW_QEMU/qemu" ]; then
+					echo "ok - $name # SKIP no QEMU that can have several SMMUs"
+					return
+				fi
+				QEMU=$NEW_QEMU/qemu
+				devices="$UEFI $TWO_SMMUS $devices" ;;
+		edu-behind=*)	EDU_LAST="$EDU,bus=${o#*=}"
+				EDU= ;;
 		at-once)	devices="-global virtio-mmio.ioeventfd=off $devices" ;;
 		image=*)	IMAGE=$ROOT/build/Image-${o#*=}
 				loud_row "$name: its kernel builds" \

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Installs everything that a plain Debian 12 or 13 lacks: packages, a QEMU that can nest
-# SMMUv3 stages, the kernel source, and a static arm64 busybox for the guest.
+# SMMUv3 stages, the kernel source, and a static arm64 busybox for the guest. A second QEMU,
+# for a few tests, that can have several SMMUs; without it these tests are skipped.
 # Each piece is made under a temporary name and renamed when it is complete, so
 # that the next run repairs an interrupted one.
 #
@@ -213,12 +214,53 @@ get_busybox() {
 	mv "$BUSYBOX.tmp" "$BUSYBOX"
 }
 
+# The QEMU of a later release, with every library that it needs, unpacked into the cache. It
+# runs by its own dynamic loader, so that the system stays as it is.
+unpack_new_qemu() {
+	nq=$NEW_QEMU.tmp
+	rm -rf "$nq"
+	mkdir -p "$nq/root"
+	: >"$nq/status"
+	private_apt new-qemu "$(dpkg --print-architecture)" sid update || return 1
+	private_apt new-qemu "$(dpkg --print-architecture)" sid -o Dir::State::status="$nq/status" \
+		--no-install-recommends --download-only install qemu-system-arm ipxe-qemu || return 1
+	for nq_deb in "$APT"/new-qemu-*/cache/archives/*.deb; do
+		dpkg-deb -x "$nq_deb" "$nq/root" || return 1
+	done
+	rm -f "$APT"/new-qemu-*/cache/archives/*.deb
+	nq_loader=$(cd "$nq/root" && find usr/lib* -name 'ld-linux-*.so.*' | head -n 1)
+	nq_lib=$(cd "$nq/root" && find usr/lib -maxdepth 1 -name '*-linux-gnu*' | head -n 1)
+	cat >"$nq/qemu" <<-EOF
+		#!/bin/sh
+		root=$NEW_QEMU/root
+		export QEMU_MODULE_DIR="\$root/$nq_lib/qemu"
+		exec "\$root/$nq_loader" --library-path "\$root/$nq_lib" \\
+			"\$root/usr/bin/qemu-system-aarch64" -L "\$root/usr/share/qemu" "\$@"
+	EOF
+	chmod 755 "$nq/qemu"
+	rm -rf "$NEW_QEMU"
+	mv "$nq" "$NEW_QEMU"
+	"$NEW_QEMU/qemu" -M virt -device arm-smmuv3,help | grep -q primary-bus && return
+	rm -rf "$NEW_QEMU"
+	return 1
+}
+
+setup_new_qemu() {
+	[ ! -x "$NEW_QEMU/qemu" ] || return 0
+	nq_t0=$(now)
+	unpack_new_qemu >"$LOGS/new-qemu" 2>&1 ||
+		{ say "no QEMU with several SMMUs: its tests will be skipped; see $LOGS/new-qemu"
+		  return 0; }
+	say "$(printf '%5d s  a second, newer QEMU' $(($(now) - nq_t0)))"
+}
+
 case ${1:-all} in
 all)
 	lock
 	setup_packages
 	setup_kernel
 	[ -x "$BUSYBOX" ] || step "static arm64 busybox" get_busybox
+	setup_new_qemu
 	;;
 packages)
 	lock
