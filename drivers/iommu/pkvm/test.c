@@ -7,7 +7,7 @@
  *
  * Observations of the layer arrive through the hooks at the end of this file
  * and are kept here. Those of the boot are constant when userspace starts;
- * the fault counts are published with release and acquire. There are no locks.
+ * fault_log_lock guards the record of faults.
  *
  * Callers: boot.c and fault reporting, through test-hooks.h; userspace, through
  * the device.
@@ -19,6 +19,7 @@
 #include <linux/mm.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/uaccess.h>
 
 #include <asm/arch_timer.h>
@@ -47,8 +48,9 @@ static struct test_memory first_pool_chunk __ro_after_init;
 static struct test_memory stream_tables[PKVM_IOMMU_MAX] __ro_after_init;
 /* Time spent in boot hypercalls, in nanoseconds. */
 static u64 boot_call_start __ro_after_init, boot_call_ns __ro_after_init;
-/* Number of faults and the last one, per IOMMU; written by its interrupt thread. */
-static struct pkvm_iommu_test_faults fault_logs[PKVM_IOMMU_MAX];
+/* Number of faults of all IOMMUs, and the last one. */
+static struct pkvm_iommu_test_faults fault_log;
+static DEFINE_SPINLOCK(fault_log_lock);
 
 static int test_call(struct pkvm_iommu_test_call *call)
 {
@@ -78,21 +80,9 @@ static int test_call(struct pkvm_iommu_test_call *call)
 
 static void test_faults(struct pkvm_iommu_test_faults *faults)
 {
-	struct pkvm_iommu_dev *pdev;
-
-	*faults = (struct pkvm_iommu_test_faults){};
-	for_each_pkvm_iommu_dev(pdev) {
-		struct pkvm_iommu_test_faults *from = &fault_logs[pdev->id];
-		/* Pairs with hook_fault(): a fault that is counted has its record. */
-		u64 count = smp_load_acquire(&from->count);
-
-		if (count) {
-			faults->info = READ_ONCE(from->info);
-			faults->address = READ_ONCE(from->address);
-			faults->iommu = pdev->id;
-		}
-		faults->count += count;
-	}
+	spin_lock(&fault_log_lock);
+	*faults = fault_log;
+	spin_unlock(&fault_log_lock);
 }
 
 static phys_addr_t memory_phys(const struct test_memory *memory)
@@ -361,12 +351,12 @@ static void hook_donated(u64 target, struct page *page, size_t size)
 
 static void hook_fault(u32 iommu, u64 info, u64 address)
 {
-	struct pkvm_iommu_test_faults *log = &fault_logs[iommu];
-
-	log->info = info;
-	log->address = address;
-	/* Pairs with test_faults(): a fault that is counted has its record. */
-	smp_store_release(&log->count, log->count + 1);
+	spin_lock(&fault_log_lock);
+	fault_log.count++;
+	fault_log.info = info;
+	fault_log.address = address;
+	fault_log.iommu = iommu;
+	spin_unlock(&fault_log_lock);
 }
 
 const struct pkvm_iommu_test_hooks pkvm_iommu_test_hooks = {

@@ -89,6 +89,9 @@ static void dma(int i, bool works, const char *when)
 	/* The kernel's fault log may lag. */
 	for (tries = 0; tries < 200 && !td_faults(&f) && f.count == before; tries++)
 		usleep(10000);
+	if (f.iommu != iommu[i])
+		tap_note("%llu faults, of IOMMU %llu", (unsigned long long)(f.count - before),
+			 (unsigned long long)f.iommu);
 	tap_ok(!ret && target[0] == old && f.count > before && f.iommu == iommu[i],
 	       "%s: the device behind IOMMU %d does not reach it, and its fault is recorded",
 	       when, i);
@@ -122,6 +125,9 @@ static void leave(uint64_t domain)
 	tap_ok(res.err == -EBUSY, "DOMAIN_FREE with the other one attached: %lld",
 	       (long long)res.err);
 	tap_ok(!call(PKVM_IOMMU_DETACH, iommu[1], edu[1].sid, domain).err, "DETACH of the other");
+	/* A managed domain is freed when nothing is mapped; a nested one has no such calls. */
+	call(PKVM_IOMMU_UNMAP, domain, WINDOW, PAGE);
+	call(PKVM_IOMMU_UNMAP, domain, TARGET, PAGE);
 	do {
 		res = call(PKVM_IOMMU_DOMAIN_FREE, domain, 0, 0);
 	} while (res.err == -EAGAIN);
