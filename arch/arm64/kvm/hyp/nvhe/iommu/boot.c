@@ -14,9 +14,10 @@
 
 #include "core.h"
 
-/* OPEN -> BUILDING -> SEALED; or from OPEN or BUILDING to OFF or FAILED. */
+/* OPEN -> SEALING -> BUILDING -> SEALED; or from the first three to OFF or FAILED. */
 static enum {
 	IOMMU_OPEN,
+	IOMMU_SEALING,
 	IOMMU_BUILDING,
 	IOMMU_SEALED,
 	IOMMU_OFF,
@@ -30,7 +31,7 @@ static u64 iommu_shadow_pages;
 
 static bool accepts_memory(void)
 {
-	return iommu_state == IOMMU_OPEN || iommu_state == IOMMU_BUILDING;
+	return iommu_state <= IOMMU_BUILDING;
 }
 
 static bool is_mmio(u64 phys, u64 size)
@@ -354,7 +355,8 @@ static int seal(u64 flags, struct pkvm_iommu_boot_result *result)
 	struct pkvm_iommu *iommu;
 	int ret;
 
-	if (iommu_state == IOMMU_OPEN) {
+	if (iommu_state != IOMMU_BUILDING) {
+		iommu_state = IOMMU_SEALING;
 		ret = seal_open(result);
 		if (ret)
 			return ret;
