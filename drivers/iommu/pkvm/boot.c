@@ -28,6 +28,7 @@
 #include <linux/init.h>
 #include <linux/mm.h>
 #include <linux/string.h>
+#include <linux/vmstat.h>
 
 #include "core.h"
 #include "test-hooks.h"
@@ -193,6 +194,8 @@ static struct page * __init donate_new(u64 target, unsigned int order, int *ret)
 	for (;;) {
 		page = boot_alloc(order, zone);
 		*ret = page ? donate_pages(target, page, order) : -ENOMEM;
+		if (!*ret)
+			mod_node_page_state(page_pgdat(page), NR_IOMMU_PAGES, 1 << order);
 		if (*ret != -EINVAL || zone)
 			return *ret ? NULL : page;
 		zone = GFP_DMA32;

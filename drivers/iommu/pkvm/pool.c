@@ -20,6 +20,7 @@
 #include <linux/init.h>
 #include <linux/mm.h>
 #include <linux/shrinker.h>
+#include <linux/vmstat.h>
 
 #include "core.h"
 
@@ -73,6 +74,7 @@ int pkvm_iommu_topup(u64 nr_pages, gfp_t gfp)
 		hvc.args[1] = 1;
 		ret = pkvm_iommu_hvc(&hvc);
 		if (!ret) {
+			inc_node_page_state(page, NR_IOMMU_PAGES);
 			nr_pages--;
 			continue;
 		}
@@ -125,10 +127,14 @@ int pkvm_iommu_hvc_topup(struct pkvm_iommu_hvc *hvc, gfp_t gfp)
 unsigned long pkvm_iommu_reclaim(unsigned long max)
 {
 	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_RECLAIM };
+	struct page *page;
 	unsigned long nr;
 
-	for (nr = 0; nr < max && !atomic_read(&reclaim_disabled) && !pkvm_iommu_hvc(&hvc); nr++)
-		__free_page(pfn_to_page(hvc.res[0]));
+	for (nr = 0; nr < max && !atomic_read(&reclaim_disabled) && !pkvm_iommu_hvc(&hvc); nr++) {
+		page = pfn_to_page(hvc.res[0]);
+		dec_node_page_state(page, NR_IOMMU_PAGES);
+		__free_page(page);
+	}
 
 	return nr;
 }
