@@ -238,6 +238,7 @@ int __init pkvm_iommu_register(struct pkvm_iommu_dev *pdev)
 	pdev->id = hvc.res[0];
 	size = hvc.res[1];
 	xa_init(&pdev->streams);
+	INIT_LIST_HEAD(&pdev->masters);
 	pkvm_iommu_devs[pdev->id] = pdev;
 	pkvm_iommu_nr_devs = pdev->id + 1;
 

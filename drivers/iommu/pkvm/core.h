@@ -50,7 +50,8 @@
 
 /**
  * struct pkvm_iommu_stream - a stream of an IOMMU, with at least one device
- * @dev: the device that had the stream first, for messages; a reference is held
+ * @dev: one of its devices, whose group the others join, and for messages; a reference
+ *	is held
  * @users: number of devices that have the stream
  * @attached: number of these devices that are attached to @domain
  * @domain: domain that EL2 has attached the stream to; valid if @attached is
@@ -70,13 +71,17 @@ struct pkvm_iommu_stream {
 /**
  * struct pkvm_iommu_master - a device behind an IOMMU that EL2 drives
  * @pdev: the IOMMU; constant
+ * @dev: the device; constant
+ * @list: in @pdev->masters
  * @domain: domain that the device is attached to; guarded by
- *	pkvm_iommu_streams_mutex
+ *	pkvm_iommu_streams_mutex, as is @list
  *
  * dev_iommu_priv_get() of the device.
  */
 struct pkvm_iommu_master {
 	struct pkvm_iommu_dev	*pdev;
+	struct device		*dev;
+	struct list_head	list;
 	struct iommu_domain	*domain;
 };
 
@@ -163,6 +168,7 @@ extern struct iommu_domain pkvm_iommu_identity_domain;
 extern struct iommu_domain pkvm_iommu_blocked_domain;
 int pkvm_iommu_attach(struct iommu_domain *domain, struct device *dev, struct iommu_domain *old);
 struct iommu_device *pkvm_iommu_probe_device(struct device *dev);
+struct iommu_group *pkvm_iommu_device_group(struct device *dev);
 void pkvm_iommu_release_device(struct device *dev);
 void pkvm_iommu_show_streams(struct seq_file *s, struct pkvm_iommu_dev *pdev);
 

@@ -16,7 +16,6 @@
 #include <linux/init.h>
 #include <linux/memblock.h>
 #include <linux/module.h>
-#include <linux/pci.h>
 
 #include <uapi/linux/pkvm_iommu_test.h>
 
@@ -35,11 +34,6 @@ static void pkvm_iommu_probe_finalize(struct device *dev)
 	    PFN_PHYS(max_pfn) > BIT_ULL(address_bits))
 		dev->bus_dma_limit = min_not_zero(dev->bus_dma_limit,
 						  DMA_BIT_MASK(address_bits));
-}
-
-static struct iommu_group *pkvm_iommu_device_group(struct device *dev)
-{
-	return dev_is_pci(dev) ? pci_device_group(dev) : generic_device_group(dev);
 }
 
 static int pkvm_iommu_of_xlate(struct device *dev, const struct of_phandle_args *args)

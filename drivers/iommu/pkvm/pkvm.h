@@ -31,6 +31,7 @@
  *	managed domains only
  * @streams: struct pkvm_iommu_stream by stream id; guarded by
  *	pkvm_iommu_streams_mutex
+ * @masters: list of struct pkvm_iommu_master; guarded by pkvm_iommu_streams_mutex
  *
  * The init module sets the members up to @irqs and zeroes the others. @id is
  * set by pkvm_iommu_register(), @identity and @nested before @iommu is registered; all are
@@ -49,6 +50,7 @@ struct pkvm_iommu_dev {
 	bool			identity;
 	u64			nested;
 	struct xarray		streams;
+	struct list_head	masters;
 };
 
 bool pkvm_iommu_enabled(void);

@@ -4,8 +4,9 @@
  *
  * A master is a device behind an IOMMU. It has one or more stream ids, by which
  * the IOMMU tells devices apart. Devices can share a stream, as PCI aliases do,
- * but EL2 attaches a stream to one domain: so streams count their devices, and
- * a stream is attached with the first of them and detached with the last.
+ * but EL2 attaches a stream to one domain: so such devices are in one group,
+ * streams count their devices, and a stream is attached with the first of them
+ * and detached with the last.
  *
  * The identity domain is a domain at EL2 in which a device reaches exactly the
  * memory that the host may reach; it is never bypass. The blocked domain is the
@@ -18,6 +19,7 @@
  * Callers: the IOMMU core, through the operations in frontend.c and domain.c;
  * fault.c, for the device that a fault belongs to.
  */
+#include <linux/pci.h>
 #include <linux/slab.h>
 
 #include "core.h"
@@ -182,19 +184,51 @@ struct iommu_domain pkvm_iommu_blocked_domain = {
 	},
 };
 
+static bool has_stream(struct pkvm_iommu_master *master, u32 sid)
+{
+	struct iommu_fwspec *fwspec = dev_iommu_fwspec_get(master->dev);
+	int i;
+
+	for (i = 0; i < fwspec->num_ids; i++) {
+		if (fwspec->ids[i] == sid)
+			return true;
+	}
+
+	return false;
+}
+
+/* Let another device of the stream stand for it. */
+static void stream_pass_on(struct pkvm_iommu_dev *pdev, struct pkvm_iommu_stream *stream, u32 sid)
+{
+	struct pkvm_iommu_master *master;
+
+	lockdep_assert_held(&pkvm_iommu_streams_mutex);
+	list_for_each_entry(master, &pdev->masters, list) {
+		if (master->dev != stream->dev && has_stream(master, sid)) {
+			put_device(stream->dev);
+			stream->dev = get_device(master->dev);
+			return;
+		}
+	}
+}
+
 /* A device gives up the first @nr of its streams. */
-static void streams_remove(struct pkvm_iommu_dev *pdev, struct iommu_fwspec *fwspec, int nr)
+static void streams_remove(struct pkvm_iommu_dev *pdev, struct device *dev,
+			   struct iommu_fwspec *fwspec, int nr)
 {
 	struct pkvm_iommu_stream *stream;
 
 	lockdep_assert_held(&pkvm_iommu_streams_mutex);
 	while (nr--) {
 		stream = xa_load(&pdev->streams, fwspec->ids[nr]);
-		if (!--stream->users) {
-			xa_erase(&pdev->streams, fwspec->ids[nr]);
-			put_device(stream->dev);
-			kfree(stream);
+		if (--stream->users) {
+			if (stream->dev == dev)
+				stream_pass_on(pdev, stream, fwspec->ids[nr]);
+			continue;
 		}
+		xa_erase(&pdev->streams, fwspec->ids[nr]);
+		put_device(stream->dev);
+		kfree(stream);
 	}
 }
 
@@ -229,7 +263,7 @@ static int streams_add(struct pkvm_iommu_dev *pdev, struct device *dev,
 	return 0;
 
 undo:
-	streams_remove(pdev, fwspec, i);
+	streams_remove(pdev, dev, fwspec, i);
 	return ret;
 }
 
@@ -255,10 +289,13 @@ struct iommu_device *pkvm_iommu_probe_device(struct device *dev)
 	if (!master)
 		return ERR_PTR(-ENOMEM);
 	master->pdev = pdev;
+	master->dev = dev;
 	master->domain = &pkvm_iommu_blocked_domain;
 
 	mutex_lock(&pkvm_iommu_streams_mutex);
 	ret = streams_add(pdev, dev, fwspec);
+	if (!ret)
+		list_add_tail(&master->list, &pdev->masters);
 	mutex_unlock(&pkvm_iommu_streams_mutex);
 	if (ret) {
 		kfree(master);
@@ -267,6 +304,57 @@ struct iommu_device *pkvm_iommu_probe_device(struct device *dev)
 	dev_iommu_priv_set(dev, master);
 
 	return &pdev->iommu;
+}
+
+/*
+ * Find the group of the devices that share a stream with this one: NULL if there are none,
+ * an error if they are in different groups.
+ */
+static struct iommu_group *shared_group(struct pkvm_iommu_dev *pdev, struct device *dev)
+{
+	struct iommu_fwspec *fwspec = dev_iommu_fwspec_get(dev);
+	struct iommu_group *group = NULL, *other;
+	struct pkvm_iommu_stream *stream;
+	int i;
+
+	lockdep_assert_held(&pkvm_iommu_streams_mutex);
+	for (i = 0; i < fwspec->num_ids; i++) {
+		stream = xa_load(&pdev->streams, fwspec->ids[i]);
+		other = stream->dev != dev ? iommu_group_get(stream->dev) : NULL;
+		if (!other)
+			continue;
+		if (group)
+			iommu_group_put(group);
+		if (group && group != other) {
+			iommu_group_put(other);
+			return ERR_PTR(-EINVAL);
+		}
+		group = other;
+	}
+
+	return group;
+}
+
+/**
+ * pkvm_iommu_device_group() - device_group of the iommu_ops
+ * @dev: the device
+ *
+ * Context: sleeps.
+ * Return: the group of the devices that share a stream with @dev, or one as for any IOMMU;
+ * -EINVAL if devices in different groups share streams with @dev; -ENOMEM.
+ */
+struct iommu_group *pkvm_iommu_device_group(struct device *dev)
+{
+	struct pkvm_iommu_master *master = dev_iommu_priv_get(dev);
+	struct iommu_group *group;
+
+	mutex_lock(&pkvm_iommu_streams_mutex);
+	group = shared_group(master->pdev, dev);
+	mutex_unlock(&pkvm_iommu_streams_mutex);
+	if (group)
+		return group;
+
+	return dev_is_pci(dev) ? pci_device_group(dev) : generic_device_group(dev);
 }
 
 /**
@@ -286,7 +374,8 @@ void pkvm_iommu_release_device(struct device *dev)
 	 * firmware is released to the identity domain.
 	 */
 	master_detach(master, fwspec);
-	streams_remove(master->pdev, fwspec, fwspec->num_ids);
+	list_del(&master->list);
+	streams_remove(master->pdev, dev, fwspec, fwspec->num_ids);
 	mutex_unlock(&pkvm_iommu_streams_mutex);
 	kfree(master);
 }

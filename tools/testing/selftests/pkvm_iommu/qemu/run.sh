@@ -413,6 +413,12 @@ device_tree() {
 		dt_phandle=$(fdtget -t x "$dt" /smmuv3@9050000 phandle)
 		fdtput -t x "$dt" /pcie@10000000 iommu-map-mask ff
 		fdtput -t x "$dt" /pcie@10000000 iommu-map 0 "$dt_phandle" 0 100 ;;
+	shared-stream)		# devices 0, 1 and 4 have one stream; so have 2 and 3
+		dt_phandle=$(fdtget -t x "$dt" /smmuv3@9050000 phandle)
+		fdtput -t x "$dt" /pcie@10000000 iommu-map-mask ffffffd7
+		fdtput -t x "$dt" /pcie@10000000 iommu-map 0 "$dt_phandle" 0 10000 ;;
+	cmdqv)			# an SMMUv3 with more command queues than EL2 knows of
+		fdtput -t s "$dt" /smmuv3@9050000 compatible nvidia,tegra264-smmu arm,smmu-v3 ;;
 	virtio-iommu)		# the devices behind it, which QEMU does not describe
 		fdtput -t x "$dt" /virtio_mmio@a003e00 '#iommu-cells' 1
 		fdtput -t x "$dt" /virtio_mmio@a003e00 phandle 9000
