@@ -36,38 +36,39 @@
 u64 (*pkvm_iommu_run_lists)[PKVM_IOMMU_LIST_RUNS] __ro_after_init;
 unsigned int pkvm_iommu_nr_run_lists __ro_after_init;
 
-static bool iommu_off __ro_after_init;		/* pkvm_iommu=off */
+/* What follows from devices that EL2 cannot isolate. */
+static enum {
+	POLICY_STRICT,
+	POLICY_PARTIAL,
+	POLICY_OFF,
+} policy __ro_after_init;
 static bool iommu_nested __ro_after_init;	/* pkvm_iommu=nested */
-static bool iommu_partial __ro_after_init;	/* pkvm_iommu=partial */
 static bool isolation_established __ro_after_init;
 static const char *refused_for __ro_after_init;	/* reason for the refusal of protected VMs */
 
-/* Words of pkvm_iommu=, separated by commas; of two that exclude each other, the last counts. */
-static const struct {
-	const char	*word;
-	bool		*option;
-	bool		value;
-} pkvm_iommu_words[] __initconst = {
-	{ "off",	&iommu_off,	true },
-	{ "strict",	&iommu_partial,	false },
-	{ "partial",	&iommu_partial,	true },
-	{ "managed",	&iommu_nested,	false },
-	{ "nested",	&iommu_nested,	true },
+static const char * const policies[] = {
+	[POLICY_STRICT]	 = "strict",
+	[POLICY_PARTIAL] = "partial",
+	[POLICY_OFF]	 = "off",
 };
 
+static const char * const kinds[] = { "managed", "nested" };
+
+/* Words, separated by commas; of those that exclude each other, the last one counts. */
 static int __init pkvm_iommu_param(char *arg)
 {
-	unsigned int i;
+	int i, ret = 0;
 	char *word;
-	int ret = 0;
 
 	while ((word = strsep(&arg, ","))) {
-		for (i = 0; i < ARRAY_SIZE(pkvm_iommu_words); i++) {
-			if (!strcmp(word, pkvm_iommu_words[i].word))
-				break;
+		i = match_string(policies, ARRAY_SIZE(policies), word);
+		if (i >= 0) {
+			policy = i;
+			continue;
 		}
-		if (i < ARRAY_SIZE(pkvm_iommu_words)) {
-			*pkvm_iommu_words[i].option = pkvm_iommu_words[i].value;
+		i = match_string(kinds, ARRAY_SIZE(kinds), word);
+		if (i >= 0) {
+			iommu_nested = i;
 			continue;
 		}
 		pr_err("'pkvm_iommu=%s' is not known; off, strict, partial, managed and nested are\n",
@@ -98,7 +99,7 @@ bool pkvm_iommu_prefers_nested(void)
  */
 bool pkvm_iommu_enabled(void)
 {
-	return !iommu_off && pkvm_iommu_hyp_present();
+	return policy != POLICY_OFF && pkvm_iommu_hyp_present();
 }
 
 /**
@@ -113,7 +114,8 @@ bool pkvm_iommu_enabled(void)
  */
 bool pkvm_iommu_allows_protected_vms(void)
 {
-	return isolation_established || iommu_off || pkvm_iommu_test_allow_protected_vms();
+	return isolation_established || policy == POLICY_OFF ||
+	       pkvm_iommu_test_allow_protected_vms();
 }
 
 static int __init boot_hvc(struct pkvm_iommu_hvc *hvc)
@@ -314,38 +316,36 @@ static void __init share_run_lists(void)
 
 /**
  * pkvm_iommu_withhold() - have EL2 take the registers of a device
- * @dev: a device that can access memory and is behind no IOMMU; idle
+ * @name: name of a device that can access memory and is behind no IOMMU; idle
+ * @fwnode: its firmware node
  * @phys: physical address of the registers
  * @size: bytes of registers
  *
  * Neither drivers nor other devices reach the pages of the registers once EL2 has taken
- * them: the caller has to keep drivers off the device. The log has the result.
+ * them: the caller has to keep drivers off the device. If they cannot be taken, that is
+ * logged as a hole.
  *
- * Context: device_initcall of drivers/, after the IOMMUs are registered.
- * Return: 0; -EEXIST if the pages are EL2's already; -ENODEV if pkvm_iommu_enabled() is
- * false; the errors of PKVM_IOMMU_BOOT_WITHHOLD.
+ * Context: boot, after the IOMMUs are registered; sleeps.
+ * Return: 0, also for registers within those of an IOMMU that EL2 has; the errors of
+ * PKVM_IOMMU_BOOT_WITHHOLD.
  */
-int __init pkvm_iommu_withhold(struct device *dev, phys_addr_t phys, size_t size)
+int __init pkvm_iommu_withhold(const char *name, const struct fwnode_handle *fwnode,
+			       phys_addr_t phys, size_t size)
 {
 	struct pkvm_iommu_hvc hvc = {
 		.op	= PKVM_IOMMU_BOOT_WITHHOLD,
 		.args	= { phys, size },
 	};
-	int ret;
+	int ret = pkvm_iommu_has_registers(phys, size) ? 0 : boot_hvc(&hvc);
 
-	if (!pkvm_iommu_enabled())
-		return -ENODEV;
+	if (ret) {
+		pkvm_iommu_hole("%s can access any memory, and cannot be withheld (%d)", name, ret);
+		return ret;
+	}
+	pkvm_iommu_add_withheld(fwnode);
+	pr_info("%s could access any memory: the hypervisor takes its registers\n", name);
 
-	ret = boot_hvc(&hvc);
-	if (!ret)
-		pkvm_iommu_add_withheld(dev);
-	if (!ret || ret == -EEXIST)
-		dev_info(dev, "pkvm_iommu: its registers are the hypervisor's: it could write any memory\n");
-	else
-		pkvm_iommu_hole("%s can access any memory, and cannot be withheld (%d)",
-				dev_name(dev), ret);
-
-	return ret;
+	return 0;
 }
 
 static void __init report_failure(int ret, const u64 *res)
@@ -379,7 +379,7 @@ void __init pkvm_iommu_finalize(void)
 	u64 rounds = 0;
 	int ret;
 
-	if (iommu_off) {
+	if (policy == POLICY_OFF) {
 		hvc.args[0] = PKVM_IOMMU_F_OFF;
 		WARN_ON(boot_hvc(&hvc));
 		pr_warn("off: devices can read and overwrite protected VMs\n");
@@ -387,7 +387,7 @@ void __init pkvm_iommu_finalize(void)
 	}
 
 	holes = pkvm_iommu_report_holes();
-	if (holes && !iommu_partial)
+	if (holes && policy == POLICY_STRICT)
 		hvc.args[0] = PKVM_IOMMU_F_PARTIAL;
 	if (pkvm_iommu_nr_devs)
 		share_run_lists();
@@ -429,8 +429,7 @@ void __init pkvm_iommu_finalize(void)
  */
 void pkvm_iommu_show_status(struct seq_file *s)
 {
-	seq_printf(s, "policy: %s, %s domains\n", iommu_partial ? "partial" : "strict",
-		   iommu_nested ? "nested" : "managed");
+	seq_printf(s, "policy: %s, %s domains\n", policies[policy], kinds[iommu_nested]);
 	if (pkvm_iommu_allows_protected_vms())
 		seq_puts(s, "protected VMs: allowed\n");
 	else

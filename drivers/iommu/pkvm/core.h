@@ -122,17 +122,16 @@ extern unsigned int pkvm_iommu_nr_devs;
 struct pkvm_iommu_dev *pkvm_iommu_find(const struct fwnode_handle *fwnode);
 struct pkvm_iommu_dev *pkvm_iommu_find_at(phys_addr_t phys);
 
-void pkvm_iommu_add_withheld(struct device *dev);
+void pkvm_iommu_add_withheld(const struct fwnode_handle *fwnode);
 bool pkvm_iommu_is_withheld(const struct fwnode_handle *fwnode);
 
-/* Requester IDs of a segment of PCI. */
+/* Requester IDs of a PCI segment. */
 #define PKVM_IOMMU_RIDS		0x10000U
 
 /* cover.c, cover-acpi.c */
 __printf(1, 2) void pkvm_iommu_hole(const char *format, ...);
 void pkvm_iommu_rid_holes(const char *name, const unsigned long *covered,
 			  unsigned int first_bus, unsigned int last_bus);
-bool pkvm_iommu_virtio_mmio_is_empty(phys_addr_t phys, size_t size);
 unsigned int pkvm_iommu_report_holes(void);
 #ifdef CONFIG_ACPI
 void pkvm_iommu_report_acpi_holes(void);

@@ -44,8 +44,10 @@ static bool __init iort_node_is_sound(u32 offset)
 		[ACPI_IORT_NODE_NAMED_COMPONENT]  = sizeof(struct acpi_iort_named_component) + 1,
 		[ACPI_IORT_NODE_PCI_ROOT_COMPLEX] = offsetofend(struct acpi_iort_root_complex,
 								pci_segment_number),
-		[ACPI_IORT_NODE_SMMU]		  = sizeof(struct acpi_iort_smmu),
-		[ACPI_IORT_NODE_SMMU_V3]	  = sizeof(struct acpi_iort_smmu_v3),
+		[ACPI_IORT_NODE_SMMU]		  = offsetofend(struct acpi_iort_smmu,
+								base_address),
+		[ACPI_IORT_NODE_SMMU_V3]	  = offsetofend(struct acpi_iort_smmu_v3,
+								base_address),
 	};
 	const struct acpi_iort_node *node = iort_node(offset);
 	u32 left = iort->header.length - offset;
@@ -141,33 +143,58 @@ static void __init iort_mark_segment(u32 segment, bool covers, unsigned long *co
  * a bridge, whose buses the host can renumber, and without SR-IOV, whose functions can be on
  * the following buses, it is the root bus.
  */
+static int __init extends_bus(struct pci_dev *dev, void *found)
+{
+	*(bool *)found |= dev->hdr_type != PCI_HEADER_TYPE_NORMAL ||
+			  pci_find_ext_capability(dev, PCI_EXT_CAP_ID_SRIOV);
+
+	return *(bool *)found;
+}
+
 static unsigned int __init last_bus(struct pci_bus *root)
 {
-	struct pci_dev *dev;
+	bool extends = false;
 
-	list_for_each_entry(dev, &root->devices, bus_list) {
-		if (dev->hdr_type != PCI_HEADER_TYPE_NORMAL ||
-		    pci_find_ext_capability(dev, PCI_EXT_CAP_ID_SRIOV))
-			return root->busn_res.end;
+	pci_walk_bus(root, extends_bus, &extends);
+
+	return extends ? root->busn_res.end : root->number;
+}
+
+static void __init report_segment(const char *name, u32 segment, unsigned int first,
+				  unsigned int last)
+{
+	unsigned long *covered = bitmap_zalloc(PKVM_IOMMU_RIDS, GFP_KERNEL);
+
+	if (covered) {
+		iort_mark_segment(segment, true, covered);
+		iort_mark_segment(segment, false, covered);
 	}
-
-	return root->number;
+	pkvm_iommu_rid_holes(name, covered, first, last);
+	bitmap_free(covered);
 }
 
 static void __init report_root_buses(void)
 {
-	unsigned long *covered;
 	struct pci_bus *bus = NULL;
 
+	while ((bus = pci_find_next_bus(bus)))
+		report_segment(dev_name(&bus->dev), pci_domain_nr(bus), bus->number,
+			       last_bus(bus));
+}
+
+/* A root complex that the kernel does not use, or not yet: the host can use it all the same. */
+static void __init iort_report_root(const struct acpi_iort_node *node)
+{
+	u32 segment = ((const struct acpi_iort_root_complex *)node->node_data)->pci_segment_number;
+	struct pci_bus *bus = NULL;
+	char name[32];
+
 	while ((bus = pci_find_next_bus(bus))) {
-		covered = bitmap_zalloc(PKVM_IOMMU_RIDS, GFP_KERNEL);
-		if (covered) {
-			iort_mark_segment(pci_domain_nr(bus), true, covered);
-			iort_mark_segment(pci_domain_nr(bus), false, covered);
-		}
-		pkvm_iommu_rid_holes(dev_name(&bus->dev), covered, bus->number, last_bus(bus));
-		bitmap_free(covered);
+		if (pci_domain_nr(bus) == segment)
+			return;
 	}
+	snprintf(name, sizeof(name), "PCI segment %u", segment);
+	report_segment(name, segment, 0, 0xff);
 }
 
 static void __init iort_report_smmu(const char *kind, u64 base)
@@ -253,6 +280,9 @@ static void __init report_iort(void)
 		case ACPI_IORT_NODE_NAMED_COMPONENT:
 			iort_report_component(iort_node(offset));
 			break;
+		case ACPI_IORT_NODE_PCI_ROOT_COMPLEX:
+			iort_report_root(iort_node(offset));
+			break;
 		case ACPI_IORT_NODE_SMMU:
 			iort_report_smmu("SMMU", smmu->base_address);
 			break;
@@ -273,13 +303,13 @@ static bool __init is_empty_virtio_window(struct device *dev)
 	if (dev && dev_is_platform(dev))
 		window = platform_get_resource(to_platform_device(dev), IORESOURCE_MEM, 0);
 
-	return window && pkvm_iommu_virtio_mmio_is_empty(window->start, resource_size(window));
+	return window && !pkvm_iommu_virtio_id(window);
 }
 
 /* All that is below a root bridge has a requester ID, and is covered with the root bus. */
 static bool __init is_below_pci(struct acpi_device *adev)
 {
-	for (; adev; adev = acpi_dev_parent(adev)) {
+	for (; IS_ENABLED(CONFIG_PCI) && adev; adev = acpi_dev_parent(adev)) {
 		if (acpi_pci_find_root(adev->handle))
 			return true;
 	}
@@ -287,13 +317,16 @@ static bool __init is_below_pci(struct acpi_device *adev)
 	return false;
 }
 
-/* A device that has no resources cannot be programmed: a container of others. */
+/*
+ * A device that has no resources cannot be programmed: a container of others. One on a serial
+ * bus has no access to memory of its own; it inherits _CCA from the controller.
+ */
 static int __init report_device(struct device *dev, void *unused)
 {
 	struct acpi_device *adev = to_acpi_device(dev);
 	struct acpi_buffer path = { ACPI_ALLOCATE_BUFFER, NULL };
 
-	if (!adev->status.present || acpi_get_dma_attr(adev) == DEV_DMA_NOT_SUPPORTED ||
+	if (!adev->status.present || adev->flags.enumeration_by_parent || acpi_get_dma_attr(adev) == DEV_DMA_NOT_SUPPORTED ||
 	    !acpi_has_method(adev->handle, METHOD_NAME__CRS) || is_below_pci(adev) ||
 	    pkvm_iommu_is_withheld(acpi_fwnode_handle(adev)))
 		return 0;
@@ -317,24 +350,29 @@ static void __init report_viot(const struct acpi_table_viot *viot)
 	const struct acpi_viot_virtio_iommu_mmio *mmio;
 	const struct acpi_viot_virtio_iommu_pci *pci;
 	const struct acpi_viot_header *node;
-	u32 offset = viot->node_offset, i;
+	u32 offset, i;
 
+	if (viot->header.length < sizeof(*viot)) {
+		pkvm_iommu_hole("ACPI table VIOT is broken");
+		return;
+	}
+	offset = viot->node_offset;
 	for (i = 0; i < viot->node_count; i++, offset += node->length) {
 		node = (const void *)viot + offset;
-		if (offset + sizeof(*node) > viot->header.length ||
-		    offset + node->length > viot->header.length ||
-		    node->length < sizeof(*node)) {
+		pci = (const void *)node;
+		mmio = (const void *)node;
+		/* All nodes have at least the size of that for a virtio-iommu. */
+		if (offset + sizeof(*pci) > viot->header.length ||
+		    offset + node->length > viot->header.length || node->length < sizeof(*pci)) {
 			pkvm_iommu_hole("ACPI table VIOT is broken");
 			return;
 		}
-		pci = (const void *)node;
-		mmio = (const void *)node;
-		if (node->type == ACPI_VIOT_NODE_VIRTIO_IOMMU_PCI && node->length >= sizeof(*pci))
+		if (node->type == ACPI_VIOT_NODE_VIRTIO_IOMMU_PCI)
 			pkvm_iommu_hole("virtio-iommu %04x:%02x:%02x.%u is not the hypervisor's: its registers are found by the host's PCI configuration",
 					pci->segment, PCI_BUS_NUM(pci->bdf), PCI_SLOT(pci->bdf),
 					PCI_FUNC(pci->bdf));
 		else if (node->type == ACPI_VIOT_NODE_VIRTIO_IOMMU_MMIO &&
-			 node->length >= sizeof(*mmio) && !pkvm_iommu_find_at(mmio->base_address))
+			 !pkvm_iommu_find_at(mmio->base_address))
 			pkvm_iommu_hole("virtio-iommu at 0x%llx is not the hypervisor's: devices behind it are not kept out",
 					mmio->base_address);
 	}

@@ -9,8 +9,10 @@
  * that the host can give to a device, and devices without a driver count.
  *
  * A device tree does not say which platform devices access memory. Those count that
- * have dma-coherent, dma-noncoherent or #dma-cells; the others are the business of
- * whoever builds the platform.
+ * have iommus, dma-coherent, dma-noncoherent or #dma-cells; the others are the business
+ * of whoever builds the platform, as are nodes that the firmware has disabled. But for
+ * IOMMUs that are disabled: they access memory for their queues, so EL2 takes their
+ * registers.
  *
  * No locks: everything here is constant after boot.
  *
@@ -69,49 +71,63 @@ void pkvm_iommu_show_holes(struct seq_file *s)
 }
 
 /**
- * pkvm_iommu_rid_holes() - log the requester IDs of a root complex that are not covered
+ * pkvm_iommu_rid_holes() - log requester IDs of a root complex that are not covered
  * @name: name of the root complex or of its root bus
  * @covered: bit for each 16-bit requester ID that an IOMMU of EL2's has in front of it,
  *	or NULL: no memory for the bitmap
  * @first_bus: first bus number
  * @last_bus: last bus number; 0xff if it is more
  *
+ * Names the first IDs, and counts the other ranges.
+ *
  * Context: boot.
  */
 void __init pkvm_iommu_rid_holes(const char *name, const unsigned long *covered,
 				 unsigned int first_bus, unsigned int last_bus)
 {
-	unsigned long start = first_bus << 8, end = (min(last_bus, 0xff) + 1) << 8, stop;
+	unsigned long start, stop, end, first = 0, last = 0;
+	unsigned int nr = 0;
 
-	if (!covered) {
-		pkvm_iommu_hole("%s: no memory to check its requester IDs", name);
+	last_bus = min(last_bus, 0xff);
+	if (!covered || first_bus > last_bus) {
+		pkvm_iommu_hole("%s: cannot check its requester IDs", name);
 		return;
 	}
-	for_each_clear_bitrange_from(start, stop, covered, end)
+	start = first_bus << 8;
+	end = (last_bus + 1) << 8;
+	for_each_clear_bitrange_from(start, stop, covered, end) {
+		if (nr++)
+			continue;
+		first = start;
+		last = min(stop, end) - 1;
+	}
+	if (nr > 1)
+		pkvm_iommu_hole("%s: requester IDs 0x%lx to 0x%lx, and %u other ranges, are behind no IOMMU of the hypervisor's",
+				name, first, last, nr - 1);
+	else if (nr)
 		pkvm_iommu_hole("%s: requester IDs 0x%lx to 0x%lx are behind no IOMMU of the hypervisor's",
-				name, start, stop - 1);
+				name, first, last);
 }
 
 /**
- * pkvm_iommu_virtio_mmio_is_empty() - check if a window for a virtio device has none
- * @phys: physical address of the window
- * @size: its size in bytes
+ * pkvm_iommu_virtio_id() - read which virtio device has an MMIO window
+ * @window: the window
  *
  * Context: boot; sleeps.
- * Return: true if there is no device.
+ * Return: the virtio device id; 0 if the window is empty; U32_MAX if that cannot be read.
  */
-bool __init pkvm_iommu_virtio_mmio_is_empty(phys_addr_t phys, size_t size)
+u32 __init pkvm_iommu_virtio_id(const struct resource *window)
 {
-	void __iomem *regs = size > VIRTIO_MMIO_DEVICE_ID ? ioremap(phys, size) : NULL;
-	bool empty;
+	void __iomem *regs = ioremap(window->start, resource_size(window));
+	u32 id = U32_MAX;
 
 	if (!regs)
-		return false;
-	empty = readl(regs + VIRTIO_MMIO_MAGIC_VALUE) == VIRTIO_MAGIC &&
-		!readl(regs + VIRTIO_MMIO_DEVICE_ID);
+		return id;
+	if (readl(regs + VIRTIO_MMIO_MAGIC_VALUE) == VIRTIO_MAGIC)
+		id = readl(regs + VIRTIO_MMIO_DEVICE_ID);
 	iounmap(regs);
 
-	return empty;
+	return id;
 }
 
 /*
@@ -128,12 +144,12 @@ static void __init of_mark_rids(struct device_node *bridge, unsigned long *cover
 		struct device_node *iommu = of_find_node_by_phandle(be32_to_cpu(map[cell + 1]));
 
 		of_property_read_u32(iommu, "#iommu-cells", &cells);
-		if (!iommu || cells > len - cell - 3)
+		of_node_put(iommu);
+		if (!iommu || cells > MAX_PHANDLE_ARGS || cell + 3 + cells > len)
 			break;
 		nr = be32_to_cpu(map[cell + 2 + cells]);
 		if (pkvm_iommu_find(of_fwnode_handle(iommu)) && first < PKVM_IOMMU_RIDS)
 			bitmap_set(covered, first, min(nr, PKVM_IOMMU_RIDS - first));
-		of_node_put(iommu);
 		cell += 3 + cells;
 	}
 }
@@ -166,12 +182,19 @@ static void __init of_report_host_bridge(struct device_node *bridge)
 	bitmap_free(covered);
 }
 
+/* Some host bridges have no device_type; drivers/of goes by their name, too. */
+static bool __init of_is_pci(struct device_node *node)
+{
+	return of_node_is_type(node, "pci") || of_node_is_type(node, "pciex") ||
+	       of_node_name_eq(node, "pcie");
+}
+
 /* All that is below a host bridge has a requester ID, and is covered with the bridge. */
 static bool __init of_is_below_pci(struct device_node *node)
 {
 	struct device_node *parent = of_get_parent(node);
 
-	while (parent && !of_node_is_type(parent, "pci"))
+	while (parent && !of_is_pci(parent))
 		parent = of_get_next_parent(parent);
 	of_node_put(parent);
 
@@ -183,20 +206,64 @@ static bool __init of_is_empty_virtio_window(struct device_node *node)
 	struct resource window;
 
 	return of_device_is_compatible(node, "virtio,mmio") &&
-	       !of_address_to_resource(node, 0, &window) &&
-	       pkvm_iommu_virtio_mmio_is_empty(window.start, resource_size(&window));
+	       !of_address_to_resource(node, 0, &window) && !pkvm_iommu_virtio_id(&window);
 }
 
-/* A device with `iommus` is covered, or the IOMMU is a hole itself. */
-static bool __init of_is_uncovered_master(struct device_node *node)
+/*
+ * Not a bus, and not a part of the GIC: the tables of the ITS, which have these properties,
+ * are out of reach of any IOMMU (see "What is not protected" in pkvm-iommu.rst).
+ */
+static const struct of_device_id of_no_masters[] __initconst = {
+	{ .compatible = "simple-bus" },
+	{ .compatible = "arm,gic-v3" },
+	{ .compatible = "arm,gic-v3-its" },
+	{ }
+};
+
+static bool __init of_is_master(struct device_node *node)
 {
-	return (of_property_present(node, "dma-coherent") ||
+	return (of_property_present(node, "iommus") ||
+		of_property_present(node, "dma-coherent") ||
 		of_property_present(node, "dma-noncoherent") ||
 		of_property_present(node, "#dma-cells")) &&
-	       !of_property_present(node, "iommus") &&
-	       !of_node_is_root(node) && !of_device_is_compatible(node, "simple-bus") &&
+	       !of_node_is_root(node) && !of_match_node(of_no_masters, node) &&
 	       !pkvm_iommu_is_withheld(of_fwnode_handle(node)) &&
 	       !of_is_empty_virtio_window(node);
+}
+
+/* Check that `iommus` has IOMMUs of EL2's only, and at least one. */
+static bool __init of_is_covered(struct device_node *node)
+{
+	struct of_phandle_args args;
+	struct pkvm_iommu_dev *pdev;
+	int i;
+
+	for (i = 0; !of_parse_phandle_with_args(node, "iommus", "#iommu-cells", i, &args); i++) {
+		pdev = pkvm_iommu_find(of_fwnode_handle(args.np));
+		of_node_put(args.np);
+		if (!pdev)
+			return false;
+	}
+
+	return i && i == of_count_phandle_with_args(node, "iommus", "#iommu-cells");
+}
+
+/* An IOMMU that EL2 does not have. If it is disabled, the kernel can do without it. */
+static void __init of_report_iommu(struct device_node *iommu)
+{
+	struct resource res;
+	char name[64];
+	int i;
+
+	if (of_device_is_available(iommu)) {
+		pkvm_iommu_hole("%pOF is not the hypervisor's: devices behind it are not kept out",
+				iommu);
+		return;
+	}
+	snprintf(name, sizeof(name), "%pOF, disabled,", iommu);
+	for (i = 0; !of_address_to_resource(iommu, i, &res); i++)
+		pkvm_iommu_withhold(name, of_fwnode_handle(iommu), res.start,
+				    resource_size(&res));
 }
 
 static void __init of_report_holes(void)
@@ -204,16 +271,16 @@ static void __init of_report_holes(void)
 	struct device_node *node;
 
 	for_each_of_allnodes(node) {
-		if (!of_device_is_available(node) || of_is_below_pci(node) ||
-		    pkvm_iommu_find(of_fwnode_handle(node)))
+		if (pkvm_iommu_find(of_fwnode_handle(node)))
 			continue;
-		if (of_node_is_type(node, "pci"))
+		if (of_property_present(node, "#iommu-cells"))
+			of_report_iommu(node);
+		else if (!of_device_is_available(node) || of_is_below_pci(node))
+			continue;
+		else if (of_is_pci(node))
 			of_report_host_bridge(node);
-		else if (of_property_present(node, "#iommu-cells"))
-			pkvm_iommu_hole("%pOF is not the hypervisor's: devices behind it are not kept out",
-					node);
-		else if (of_is_uncovered_master(node))
-			pkvm_iommu_hole("%pOF is behind no IOMMU", node);
+		else if (of_is_master(node) && !of_is_covered(node))
+			pkvm_iommu_hole("%pOF is behind no IOMMU of the hypervisor's", node);
 	}
 }
 

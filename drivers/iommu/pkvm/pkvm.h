@@ -11,6 +11,7 @@
 #define __PKVM_IOMMU_H
 
 #include <linux/iommu.h>
+#include <linux/ioport.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
 
@@ -55,7 +56,9 @@ struct pkvm_iommu_dev {
 
 bool pkvm_iommu_enabled(void);
 int pkvm_iommu_register(struct pkvm_iommu_dev *pdev);
-bool pkvm_iommu_has_registers(phys_addr_t phys);
-int pkvm_iommu_withhold(struct device *dev, phys_addr_t phys, size_t size);
+bool pkvm_iommu_has_registers(phys_addr_t phys, size_t size);
+u32 pkvm_iommu_virtio_id(const struct resource *window);
+int pkvm_iommu_withhold(const char *name, const struct fwnode_handle *fwnode, phys_addr_t phys,
+			size_t size);
 
 #endif /* __PKVM_IOMMU_H */

@@ -14,8 +14,8 @@
 struct pkvm_iommu_dev *pkvm_iommu_devs[PKVM_IOMMU_MAX];
 unsigned int pkvm_iommu_nr_devs;
 
-/* Devices whose registers EL2 takes; one for each range. */
-static struct device *withheld[PKVM_IOMMU_WITHHELD_MAX] __initdata;
+/* Firmware nodes of devices whose registers EL2 takes. */
+static const struct fwnode_handle *withheld[PKVM_IOMMU_WITHHELD_MAX] __initdata;
 static unsigned int nr_withheld __initdata;
 
 /**
@@ -57,19 +57,20 @@ struct pkvm_iommu_dev *pkvm_iommu_find_at(phys_addr_t phys)
 }
 
 /**
- * pkvm_iommu_has_registers() - check if an address is in the registers of an IOMMU
+ * pkvm_iommu_has_registers() - check if registers are within those of an IOMMU
  * @phys: physical address
+ * @size: bytes
  *
  * Context: any; device_initcall of drivers/, or later.
- * Return: true if it is in a page with registers of an IOMMU that EL2 has.
+ * Return: true if they are in pages with registers of an IOMMU that EL2 has.
  */
-bool pkvm_iommu_has_registers(phys_addr_t phys)
+bool pkvm_iommu_has_registers(phys_addr_t phys, size_t size)
 {
 	struct pkvm_iommu_dev *pdev;
 
 	for_each_pkvm_iommu_dev(pdev) {
 		if (phys >= ALIGN_DOWN(pdev->mmio, PAGE_SIZE) &&
-		    phys < PAGE_ALIGN(pdev->mmio + pdev->mmio_size))
+		    phys + size <= PAGE_ALIGN(pdev->mmio + pdev->mmio_size))
 			return true;
 	}
 
@@ -78,13 +79,14 @@ bool pkvm_iommu_has_registers(phys_addr_t phys)
 
 /**
  * pkvm_iommu_add_withheld() - remember a device whose registers EL2 takes
- * @dev: the device
+ * @fwnode: its firmware node
  *
- * Context: boot; after each success of PKVM_IOMMU_BOOT_WITHHOLD.
+ * Context: boot.
  */
-void __init pkvm_iommu_add_withheld(struct device *dev)
+void __init pkvm_iommu_add_withheld(const struct fwnode_handle *fwnode)
 {
-	withheld[nr_withheld++] = dev;
+	if (nr_withheld < ARRAY_SIZE(withheld))
+		withheld[nr_withheld++] = fwnode;
 }
 
 /**
@@ -99,7 +101,7 @@ bool __init pkvm_iommu_is_withheld(const struct fwnode_handle *fwnode)
 	unsigned int i;
 
 	for (i = 0; i < nr_withheld; i++) {
-		if (dev_fwnode(withheld[i]) == fwnode)
+		if (withheld[i] == fwnode)
 			return true;
 	}
 

@@ -15,18 +15,14 @@
  *
  * No locks. Nothing here is called after boot.
  */
-#include <linux/io.h>
 #include <linux/of.h>
 #include <linux/of_address.h>
 #include <linux/of_platform.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
 #include <uapi/linux/virtio_ids.h>
-#include <uapi/linux/virtio_mmio.h>
 
 #include "../pkvm.h"
-
-#define VIRTIO_MAGIC	0x74726976
 
 static const struct of_device_id virtio_of_match[] = {
 	{ .compatible = "virtio,mmio" },
@@ -36,15 +32,9 @@ static const struct of_device_id virtio_of_match[] = {
 /* Returns the virtio device id in the register window of a node, 0 if it is empty. */
 static u32 __init virtio_device_id(struct device_node *node)
 {
-	void __iomem *regs = of_iomap(node, 0);
-	u32 id = 0;
+	struct resource window;
 
-	if (regs && readl(regs + VIRTIO_MMIO_MAGIC_VALUE) == VIRTIO_MAGIC)
-		id = readl(regs + VIRTIO_MMIO_DEVICE_ID);
-	if (regs)
-		iounmap(regs);
-
-	return id;
+	return of_address_to_resource(node, 0, &window) ? 0 : pkvm_iommu_virtio_id(&window);
 }
 
 /* Returns the range of whole pages that contains a register window. */

@@ -47,26 +47,19 @@ static bool __init pmcg_writes_memory(struct resource *page0)
 
 static int __init withheld_probe(struct platform_device *platform)
 {
+	struct device *dev = &platform->dev;
 	struct resource *res;
-	int ret, i;
 
+	/* The second page of a monitor has counters only. */
 	res = platform_get_resource(platform, IORESOURCE_MEM, 0);
 	if (!res)
 		return -ENODEV;
 	if (is_pmcg(platform) && resource_size(res) > PMCG_CFGR &&
-	    !pkvm_iommu_has_registers(res->start) && !pmcg_writes_memory(res))
+	    !pkvm_iommu_has_registers(res->start, resource_size(res)) && !pmcg_writes_memory(res))
 		return -ENODEV;
 
-	for (i = 0; (res = platform_get_resource(platform, IORESOURCE_MEM, i)); i++) {
-		if (!resource_size(res))
-			continue;
-		ret = pkvm_iommu_withhold(&platform->dev, res->start, resource_size(res));
-		/* Without its first page, the device cannot be programmed. */
-		if (ret && ret != -EEXIST && !i)
-			return ret;
-	}
-
-	return 0;
+	return pkvm_iommu_withhold(dev_name(dev), dev_fwnode(dev), res->start,
+				   resource_size(res));
 }
 
 static const struct of_device_id withheld_of_match[] = {

@@ -402,10 +402,20 @@ device_tree() {
 	case $2 in
 	small-registers)	# an SMMUv3 without its second register page
 		fdtput -t x "$dt" /smmuv3@9050000 reg 0 9050000 0 10000 ;;
-	other-iommu)		# an IOMMU without a driver
+	other-iommu)		# an IOMMU without a driver, and a device behind it
 		fdtput -c "$dt" /unknown-iommu
 		fdtput -t s "$dt" /unknown-iommu compatible example,unknown
-		fdtput -t x "$dt" /unknown-iommu '#iommu-cells' 1 ;;
+		fdtput -t x "$dt" /unknown-iommu '#iommu-cells' 1
+		fdtput -t x "$dt" /unknown-iommu phandle 9001
+		fdtput -c "$dt" /display
+		fdtput -t s "$dt" /display compatible example,display
+		fdtput -t x "$dt" /display iommus 9001 0 ;;
+	disabled-iommu)		# an SMMUv3 that the firmware has disabled
+		fdtput -c "$dt" /iommu@b000000
+		fdtput -t s "$dt" /iommu@b000000 compatible arm,smmu-v3
+		fdtput -t s "$dt" /iommu@b000000 status disabled
+		fdtput -t x "$dt" /iommu@b000000 reg 0 b000000 0 20000
+		fdtput -t x "$dt" /iommu@b000000 '#iommu-cells' 1 ;;
 	pci-hole)		# no IOMMU in front of buses 8 and up
 		dt_phandle=$(fdtget -t x "$dt" /smmuv3@9050000 phandle)
 		fdtput -t x "$dt" /pcie@10000000 iommu-map 0 "$dt_phandle" 0 800 ;;
