@@ -19,7 +19,7 @@
 
 #include "core.h"
 
-static const struct acpi_table_iort *iort __initdata;
+static struct acpi_table_iort *iort __initdata;
 
 static const struct acpi_iort_node * __init iort_node(u32 offset)
 {
@@ -200,8 +200,7 @@ static void __init iort_report_root(const struct acpi_iort_node *node)
 static void __init iort_report_smmu(const char *kind, u64 base)
 {
 	if (!pkvm_iommu_find_at(base))
-		pkvm_iommu_hole("%s at 0x%llx is not the hypervisor's: devices behind it are not kept out",
-				kind, base);
+		pkvm_iommu_hole("%s at 0x%llx is not the hypervisor's", kind, base);
 }
 
 /* Accesses of firmware; the kernel learns of them only when a driver attaches the stream. */
@@ -213,7 +212,8 @@ static void __init iort_report_rmr(const struct acpi_iort_node *node)
 	for (i = 0; i < node->mapping_count; i++) {
 		pdev = iort_iommu(iort_mapping(node, i));
 		if (pdev)
-			dev_warn(pdev->dev, "pkvm_iommu: stream 0x%x has memory reserved by firmware; it is blocked until its device is attached\n",
+			dev_warn(pdev->dev,
+				 "pkvm_iommu: stream 0x%x has memory reserved by firmware; it is blocked until its device is attached\n",
 				 iort_mapping(node, i)->output_base);
 	}
 }
@@ -246,7 +246,7 @@ static void __init iort_report_component(const struct acpi_iort_node *node)
 	const char *path = iort_path(node, &size);
 
 	if (!iort_all_covered(node))
-		pkvm_iommu_hole("%.*s is behind no IOMMU of the hypervisor's", (int)size, path);
+		pkvm_iommu_hole("%.*s is behind no IOMMU", (int)size, path);
 }
 
 /* Check that IORT has a device of the namespace: report_iort() says if it is covered. */
@@ -326,7 +326,8 @@ static int __init report_device(struct device *dev, void *unused)
 	struct acpi_device *adev = to_acpi_device(dev);
 	struct acpi_buffer path = { ACPI_ALLOCATE_BUFFER, NULL };
 
-	if (!adev->status.present || adev->flags.enumeration_by_parent || acpi_get_dma_attr(adev) == DEV_DMA_NOT_SUPPORTED ||
+	if (!adev->status.present || adev->flags.enumeration_by_parent ||
+	    acpi_get_dma_attr(adev) == DEV_DMA_NOT_SUPPORTED ||
 	    !acpi_has_method(adev->handle, METHOD_NAME__CRS) || is_below_pci(adev) ||
 	    pkvm_iommu_is_withheld(acpi_fwnode_handle(adev)))
 		return 0;
@@ -368,12 +369,12 @@ static void __init report_viot(const struct acpi_table_viot *viot)
 			return;
 		}
 		if (node->type == ACPI_VIOT_NODE_VIRTIO_IOMMU_PCI)
-			pkvm_iommu_hole("virtio-iommu %04x:%02x:%02x.%u is not the hypervisor's: its registers are found by the host's PCI configuration",
+			pkvm_iommu_hole("virtio-iommu %04x:%02x:%02x.%u is not the hypervisor's",
 					pci->segment, PCI_BUS_NUM(pci->bdf), PCI_SLOT(pci->bdf),
 					PCI_FUNC(pci->bdf));
 		else if (node->type == ACPI_VIOT_NODE_VIRTIO_IOMMU_MMIO &&
 			 !pkvm_iommu_find_at(mmio->base_address))
-			pkvm_iommu_hole("virtio-iommu at 0x%llx is not the hypervisor's: devices behind it are not kept out",
+			pkvm_iommu_hole("virtio-iommu at 0x%llx is not the hypervisor's",
 					mmio->base_address);
 	}
 }
@@ -390,7 +391,7 @@ void __init pkvm_iommu_report_acpi_holes(void)
 	if (acpi_disabled)
 		return;
 	acpi_get_table(ACPI_SIG_IORT, 0, &table);
-	iort = (const struct acpi_table_iort *)table;
+	iort = (struct acpi_table_iort *)table;
 	if (iort && !iort_is_sound()) {
 		pkvm_iommu_hole("ACPI table IORT is broken");
 		iort = NULL;

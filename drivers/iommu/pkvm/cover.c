@@ -36,7 +36,7 @@ static unsigned int nr_holes;
 
 /**
  * pkvm_iommu_hole() - log a hole of the isolation, and count it
- * @format: names the device; no newline
+ * @format: names the device and what is wrong; no newline
  *
  * Context: boot; sleeps.
  */
@@ -78,7 +78,7 @@ void pkvm_iommu_show_holes(struct seq_file *s)
  * @first_bus: first bus number
  * @last_bus: last bus number; 0xff if it is more
  *
- * Names the first IDs, and counts the other ranges.
+ * Names the first range of them.
  *
  * Context: boot.
  */
@@ -101,12 +101,9 @@ void __init pkvm_iommu_rid_holes(const char *name, const unsigned long *covered,
 		first = start;
 		last = min(stop, end) - 1;
 	}
-	if (nr > 1)
-		pkvm_iommu_hole("%s: requester IDs 0x%lx to 0x%lx, and %u other ranges, are behind no IOMMU of the hypervisor's",
-				name, first, last, nr - 1);
-	else if (nr)
-		pkvm_iommu_hole("%s: requester IDs 0x%lx to 0x%lx are behind no IOMMU of the hypervisor's",
-				name, first, last);
+	if (nr)
+		pkvm_iommu_hole("%s: requester IDs 0x%lx to 0x%lx%s are behind no IOMMU",
+				name, first, last, nr > 1 ? ", and others," : "");
 }
 
 /**
@@ -256,8 +253,7 @@ static void __init of_report_iommu(struct device_node *iommu)
 	int i;
 
 	if (of_device_is_available(iommu)) {
-		pkvm_iommu_hole("%pOF is not the hypervisor's: devices behind it are not kept out",
-				iommu);
+		pkvm_iommu_hole("%pOF is not the hypervisor's", iommu);
 		return;
 	}
 	snprintf(name, sizeof(name), "%pOF, disabled,", iommu);
@@ -280,7 +276,7 @@ static void __init of_report_holes(void)
 		else if (of_is_pci(node))
 			of_report_host_bridge(node);
 		else if (of_is_master(node) && !of_is_covered(node))
-			pkvm_iommu_hole("%pOF is behind no IOMMU of the hypervisor's", node);
+			pkvm_iommu_hole("%pOF is behind no IOMMU", node);
 	}
 }
 

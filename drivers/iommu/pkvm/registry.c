@@ -15,8 +15,8 @@ struct pkvm_iommu_dev *pkvm_iommu_devs[PKVM_IOMMU_MAX];
 unsigned int pkvm_iommu_nr_devs;
 
 /* Firmware nodes of devices whose registers EL2 takes. */
-static const struct fwnode_handle *withheld[PKVM_IOMMU_WITHHELD_MAX] __initdata;
-static unsigned int nr_withheld __initdata;
+static const struct fwnode_handle *withheld[PKVM_IOMMU_WITHHELD_MAX];
+static unsigned int nr_withheld;
 
 /**
  * pkvm_iommu_find() - look up an IOMMU that EL2 has, by its firmware node

@@ -240,9 +240,9 @@ enum pkvm_iommu_boot_op {
  * DOC: PKVM_IOMMU_BOOT_SEAL
  *
  * Take over all registered IOMMUs and close the registry. EL2 builds the page table of
- * the identity domain, takes all registers from the host (of IOMMUs, and withheld), audits that the host
- * reaches nothing that EL2 maps, and makes every IOMMU block every stream. If that
- * succeeds, EL2 allows protected VMs.
+ * the identity domain, takes all registers from the host (of IOMMUs, and withheld), audits
+ * that the host reaches nothing that EL2 maps, and makes every IOMMU block every stream. If
+ * that succeeds, EL2 allows protected VMs.
  *
  * Arguments:
  *

@@ -2,6 +2,11 @@
 /* The executable specification, see spec.h: boot. */
 #include "spec-priv.h"
 
+static bool overlap(u64 base, u64 size, u64 other, u64 other_size)
+{
+	return size && base < other + other_size && base + size > other;
+}
+
 /* Find the errors of whole pages of registers that EL2 is to take. */
 static void cannot_take(struct spec *s, struct allowed *a, u64 base, u64 size)
 {
@@ -9,11 +14,9 @@ static void cannot_take(struct spec *s, struct allowed *a, u64 base, u64 size)
 	int i;
 
 	for (i = 0; i < s->nr_iommus; i++)
-		if_so(a, base < s->iommu[i].base + s->iommu[i].size &&
-			 base + size > s->iommu[i].base, EEXIST);
+		if_so(a, overlap(base, size, s->iommu[i].base, s->iommu[i].size), EEXIST);
 	for (i = 0; i < s->nr_withheld; i++)
-		if_so(a, size && base < s->withheld[i].base + s->withheld[i].size &&
-			 base + size > s->withheld[i].base, EEXIST);
+		if_so(a, overlap(base, size, s->withheld[i].base, s->withheld[i].size), EEXIST);
 	for (i = 0; i < s->nr_mem; i++)
 		if_so(a, pfn < s->mem[i].end && pfn + size / PAGE > s->mem[i].first, EPERM);
 }
