@@ -14,8 +14,8 @@ int boot(u64 *res, u64 op, u64 a1, u64 a2, u64 a3, u64 a4)
 }
 
 /*
- * Registers that no IOMMU has, or that one has, or memory; now and then more of them than
- * EL2 takes. Not registers of an IOMMU that is yet to be registered.
+ * Registers that no IOMMU has, or that one has, or memory. Not registers of an IOMMU that is
+ * yet to be registered.
  */
 static void withhold_noise(void)
 {
@@ -23,12 +23,10 @@ static void withhold_noise(void)
 				     ENV_RAM0_END, ENV_RAM1_END + ENV_PAGE, 0x7fff000000, ~0xfffULL,
 				     0x9050000, 0x9080fff };
 	bool all = spec.nr_iommus == config->nr + config->nr_virtio + config->tests;
-	u64 res[3], i;
+	u64 res[3];
 
 	boot(res, PKVM_IOMMU_BOOT_WITHHOLD, bases[below(COUNT(bases) - (all ? 0 : 2))],
 	     !below(8) ? 0 : below(8) || !all ? 1 + below(0x2000) : rnd() >> below(64), 0, 0);
-	for (i = below(32) ? 0 : PKVM_IOMMU_WITHHELD_MAX + 1; i; i--)
-		boot(res, PKVM_IOMMU_BOOT_WITHHOLD, 0x8000000 + i * ENV_PAGE, 8, 0, 0);
 }
 
 /* Check that the host has lost the registers that are withheld. */
@@ -53,7 +51,7 @@ static void boot_noise(void)
 		return;
 	switch (below(7)) {
 	case 0:
-		/* An unknown type, or an impossible range. */
+		/* An unknown type at an impossible range, or registers of an IOMMU once more. */
 		if (spec.state == SPEC_OPEN && !spec.nr_iommus) {
 			boot(res, PKVM_IOMMU_BOOT_REGISTER, 3 + (rnd() >> below(62)),
 			     bases[below(COUNT(bases))], 0x20000, 0);
@@ -159,6 +157,7 @@ bool boot_all(void)
 	if (config->expect == OFF)
 		flags |= PKVM_IOMMU_F_OFF;
 	boot(res, PKVM_IOMMU_BOOT_DONATE, PKVM_IOMMU_POOL, ENV_RAM0 / ENV_PAGE, 1, 0);
+	boot(res, PKVM_IOMMU_BOOT_REGISTER, 3 + (rnd() >> below(62)), 0x9050000, 0x20000, 0);
 	boot_noise();
 	for (id = 0; id < config->nr + config->nr_virtio + config->tests; id++) {
 		spec.refuses = config->expect == REFUSE;
@@ -194,8 +193,11 @@ bool boot_all(void)
 		if (config->virtio[id].lie == RESET_HANGS)
 			spec.timeouts |= 1ULL << (config->nr + id);
 	}
-	if (config->expect == TESTS)	/* one more than PKVM_IOMMU_MAX */
+	if (config->expect == TESTS) {	/* one more than there can be */
 		boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_TEST, 0, 0, 0);
+		for (i = 0; i <= PKVM_IOMMU_WITHHELD_MAX; i++)
+			boot(res, PKVM_IOMMU_BOOT_WITHHOLD, 0x8000000 + i * ENV_PAGE, 8, 0, 0);
+	}
 	/* Sometimes without a list. */
 	if (spec.nr_iommus && below(8)) {
 		/* If part of it cannot be shared, nothing is shared. */

@@ -176,7 +176,9 @@ void engine_walk(u64 nr_steps, bool up)
 		if (step == breaks)
 			act(&sync, res);
 		full = step == breaks && mostly_races && is_smmu(0);
-		if (!(full ? do_full_queue() : one_step())) {
+		/* The first command that is lost is often that of a detach, which waits by itself. */
+		if (!(full ? do_full_queue() :
+		      step == breaks && below(4) ? do_attach(false) : one_step())) {
 			aftermath();
 			return;
 		}
