@@ -137,12 +137,7 @@ static void __init iort_mark_segment(u32 segment, bool covers, unsigned long *co
 	}
 }
 
-/*
- * The last bus that a device below a root bus can be on. Firmware that makes IORT for the
- * machine as it is, QEMU's for instance, may leave out buses that nothing can be on: without
- * a bridge, whose buses the host can renumber, and without SR-IOV, whose functions can be on
- * the following buses, it is the root bus.
- */
+/* A bridge, whose buses the host can renumber, or SR-IOV, which can take the buses that follow. */
 static int __init extends_bus(struct pci_dev *dev, void *found)
 {
 	*(bool *)found |= dev->hdr_type != PCI_HEADER_TYPE_NORMAL ||
@@ -151,6 +146,10 @@ static int __init extends_bus(struct pci_dev *dev, void *found)
 	return *(bool *)found;
 }
 
+/*
+ * The last bus that a device below a root bus can be on. Firmware that makes IORT for the
+ * machine as it is, as QEMU does, may leave out buses that nothing can be on.
+ */
 static unsigned int __init last_bus(struct pci_bus *root)
 {
 	bool extends = false;
