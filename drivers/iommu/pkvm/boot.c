@@ -114,8 +114,10 @@ bool pkvm_iommu_enabled(void)
  */
 bool pkvm_iommu_allows_protected_vms(void)
 {
-	return isolation_established || policy == POLICY_OFF ||
-	       pkvm_iommu_test_allow_protected_vms();
+	if (policy == POLICY_OFF || pkvm_iommu_test_allow_protected_vms())
+		return true;
+
+	return isolation_established && (policy == POLICY_PARTIAL || !pkvm_iommu_nr_holes());
 }
 
 static int __init boot_hvc(struct pkvm_iommu_hvc *hvc)
@@ -375,7 +377,7 @@ static void __init report_failure(int ret, const u64 *res)
 void __init pkvm_iommu_finalize(void)
 {
 	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_BOOT_SEAL };
-	unsigned int holes;
+	bool refuse;
 	u64 rounds = 0;
 	int ret;
 
@@ -386,8 +388,9 @@ void __init pkvm_iommu_finalize(void)
 		return;
 	}
 
-	holes = pkvm_iommu_report_holes();
-	if (holes && policy == POLICY_STRICT)
+	pkvm_iommu_report_holes();
+	refuse = pkvm_iommu_nr_holes() && policy == POLICY_STRICT;
+	if (refuse)
 		hvc.args[0] = PKVM_IOMMU_F_PARTIAL;
 	if (pkvm_iommu_nr_devs)
 		share_run_lists();
@@ -412,10 +415,10 @@ void __init pkvm_iommu_finalize(void)
 		pr_info("%u IOMMU(s) are the hypervisor's: every stream is blocked until attached\n",
 			pkvm_iommu_nr_devs);
 
-	isolation_established = !ret && !hvc.args[0];
-	if (isolation_established && holes)
+	isolation_established = !ret;
+	if (!ret && pkvm_iommu_nr_holes() && !refuse)
 		pr_warn("partial: the devices named above can read and overwrite protected VMs\n");
-	else if (!ret && holes)
+	else if (!ret && refuse)
 		pr_err("protected VMs are refused; pkvm_iommu=partial would allow them, reached by the devices named above\n");
 	else if (ret)
 		pr_err("protected VMs are refused; pkvm_iommu=off would allow them, without DMA isolation\n");

@@ -132,7 +132,8 @@ bool pkvm_iommu_is_withheld(const struct fwnode_handle *fwnode);
 __printf(1, 2) void pkvm_iommu_hole(const char *format, ...);
 void pkvm_iommu_rid_holes(const char *name, const unsigned long *covered,
 			  unsigned int first_bus, unsigned int last_bus);
-unsigned int pkvm_iommu_report_holes(void);
+void pkvm_iommu_report_holes(void);
+unsigned int pkvm_iommu_nr_holes(void);
 #ifdef CONFIG_ACPI
 void pkvm_iommu_report_acpi_holes(void);
 #else

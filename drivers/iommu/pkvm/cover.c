@@ -14,9 +14,13 @@
  * IOMMUs that are disabled: they access memory for their queues, so EL2 takes their
  * registers.
  *
- * No locks: everything here is constant after boot.
+ * Some holes show later: a driver binds to a PCI device that has no IOMMU, for instance
+ * below a host bridge that appears after the boot. EL1 then allows no more protected VMs,
+ * if the policy is strict. EL2 cannot be told: it does not believe the host any more.
  *
- * Callers: boot.c; cover-acpi.c; debugfs.c.
+ * Locks: holes_mutex guards the record of holes.
+ *
+ * Callers: boot.c; cover-acpi.c; debugfs.c; the driver core, when a driver binds.
  */
 #define pr_fmt(fmt) "pkvm_iommu: " fmt
 
@@ -24,23 +28,25 @@
 #include <linux/io.h>
 #include <linux/of.h>
 #include <linux/of_address.h>
+#include <linux/pci.h>
 #include <uapi/linux/virtio_mmio.h>
 
 #include "core.h"
 
 #define VIRTIO_MAGIC	0x74726976
 
-/* Texts of the first holes, for debugfs. */
-static const char *holes[32];
+/* Number of holes, and texts of the first ones for debugfs. */
 static unsigned int nr_holes;
+static const char *holes[32];
+static DEFINE_MUTEX(holes_mutex);
 
 /**
  * pkvm_iommu_hole() - log a hole of the isolation, and count it
  * @format: names the device and what is wrong; no newline
  *
- * Context: boot; sleeps.
+ * Context: sleeps.
  */
-void __init pkvm_iommu_hole(const char *format, ...)
+void pkvm_iommu_hole(const char *format, ...)
 {
 	struct va_format vaf;
 	va_list args;
@@ -49,25 +55,40 @@ void __init pkvm_iommu_hole(const char *format, ...)
 	vaf.fmt = format;
 	vaf.va = &args;
 	pr_err("%pV\n", &vaf);
+	mutex_lock(&holes_mutex);
 	if (nr_holes < ARRAY_SIZE(holes))
 		holes[nr_holes] = kasprintf(GFP_KERNEL, "%pV", &vaf);
+	WRITE_ONCE(nr_holes, nr_holes + 1);
+	mutex_unlock(&holes_mutex);
 	va_end(args);
-	nr_holes++;
+}
+
+/**
+ * pkvm_iommu_nr_holes() - read the number of holes that were found
+ *
+ * Context: any.
+ * Return: their number until now.
+ */
+unsigned int pkvm_iommu_nr_holes(void)
+{
+	return READ_ONCE(nr_holes);
 }
 
 /**
  * pkvm_iommu_show_holes() - print the holes that were found
  * @s: the file
  *
- * Context: after boot.
+ * Context: sleeps.
  */
 void pkvm_iommu_show_holes(struct seq_file *s)
 {
 	unsigned int i;
 
+	mutex_lock(&holes_mutex);
 	seq_printf(s, "holes: %u\n", nr_holes);
 	for (i = 0; i < min(nr_holes, ARRAY_SIZE(holes)); i++)
 		seq_printf(s, "  %s\n", holes[i] ?: "(no memory for its name)");
+	mutex_unlock(&holes_mutex);
 }
 
 /**
@@ -280,16 +301,39 @@ static void __init of_report_holes(void)
 	}
 }
 
+/* The firmware knows no IOMMU for the device. Other drivers wait until theirs is there. */
+static void report_driver(struct device *dev)
+{
+	if (!dev_iommu_fwspec_get(dev))
+		pkvm_iommu_hole("%s has a driver, and is behind no IOMMU", dev_name(dev));
+}
+
+static int driver_bound(struct notifier_block *nb, unsigned long action, void *data)
+{
+	if (action == BUS_NOTIFY_BOUND_DRIVER)
+		report_driver(data);
+
+	return NOTIFY_OK;
+}
+
+static struct notifier_block bound_notifier = { .notifier_call = driver_bound };
+
 /**
- * pkvm_iommu_report_holes() - find and log all holes of the isolation
+ * pkvm_iommu_report_holes() - find and log all holes of the isolation, now and from now on
  *
  * Context: boot, when all IOMMUs are registered; sleeps.
- * Return: their number.
  */
-unsigned int __init pkvm_iommu_report_holes(void)
+void __init pkvm_iommu_report_holes(void)
 {
+	struct pci_dev *pdev = NULL;
+
 	of_report_holes();
 	pkvm_iommu_report_acpi_holes();
 
-	return nr_holes;
+	for_each_pci_dev(pdev) {
+		if (pdev->dev.driver)
+			report_driver(&pdev->dev);
+	}
+	if (IS_ENABLED(CONFIG_PCI))
+		bus_register_notifier(&pci_bus_type, &bound_notifier);
 }

@@ -34,6 +34,9 @@ TWO_SMMUS="-device arm-smmuv3,primary-bus=pcie.0,stage=nested,id=s0
 	-device pxb-pcie,id=pcie.1,bus_nr=16,bus=pcie.0
 	-device arm-smmuv3,primary-bus=pcie.1,stage=nested,id=s1
 	-device pcie-root-port,id=port1,bus=pcie.1,chassis=1"
+# Nine PCIe ports, whose buses are 1 to 9, and a device that has a driver on the last.
+BUSES="$(for n in 1 2 3 4 5 6 7 8 9; do echo "-device pcie-root-port,id=port$n,chassis=$n"; done)
+	-device qemu-xhci,bus=port9"
 # Boots by UEFI; QEMU then describes the machine by ACPI as well, which the kernel prefers.
 UEFI="-bios /usr/share/qemu-efi-aarch64/QEMU_EFI.fd"
 # Words on the console that fail a boot.
@@ -467,6 +470,7 @@ one_config() (
 	real)	devices=$(real_devices "$name") ;;
 	storm)	devices=$(storm_devices) ;;
 	nvme)	devices=$(nvme_devices "$SMP") ;;
+	buses)	devices=$BUSES ;;
 	esac
 	programs=$(trim "$8" | tr -d ' ')
 	limit=120
