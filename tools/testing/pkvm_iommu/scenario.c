@@ -199,6 +199,25 @@ void edge_of_reach(void)
 }
 
 /* More domains with something to flush than EL2 lists: the oldest is flushed. */
+/* Mapping goes on from a page that was flushed to one that waits for the next flush. */
+static void map_across_flushes(void)
+{
+	struct act a = { .kind = ACT_CALL,
+			 .a = { PKVM_IOMMU_MAP, new_domain(), 0x1000, 3,
+				PKVM_IOMMU_RUN(0x40700000, 2) } };
+	u64 res[3];
+
+	must(!fed(&a, res), "two pages are mapped");
+	must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], 0x1000, ENV_PAGE,
+		   PKVM_IOMMU_UNMAP_LAZY), "the first is unmapped");
+	must(!call(false, res, PKVM_IOMMU_FLUSH, a.a[1]), "and flushed");
+	must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], 0x2000, ENV_PAGE,
+		   PKVM_IOMMU_UNMAP_LAZY), "the second is unmapped");
+	must(!fed(&a, res) && res[1] == 2 * ENV_PAGE, "both are mapped again");
+	must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], 0x1000, 2 * ENV_PAGE, 0), "both go");
+	must(!call(false, res, PKVM_IOMMU_DOMAIN_FREE, a.a[1]), "the domain ends");
+}
+
 void many_lazy_domains(void)
 {
 	struct act a = { .kind = ACT_CALL,
@@ -206,6 +225,7 @@ void many_lazy_domains(void)
 	u64 ids[SPEC_DOMAINS], res[3], i, n;
 
 	many_lazy_runs();
+	map_across_flushes();
 	for (n = 0; n < SPEC_DOMAINS; n++) {
 		ids[n] = new_domain();
 		a.a[1] = ids[n];
