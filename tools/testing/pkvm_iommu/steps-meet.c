@@ -365,18 +365,30 @@ static bool meet_hole(const struct meeting *m)
 	return act_group(acts, 3) <= 0;
 }
 
-/* Domains are made at the same time, and a domain gets streams of two IOMMUs. */
+/*
+ * Domains are made at the same time, and a domain gets its first streams of two IOMMUs, both
+ * of which have to be told what is unmapped.
+ */
 static bool meet_users(struct meeting *m)
 {
-	unsigned int group = 1 + below(1 << 30), n, nr = 4 + below(4), room = 0;
-	u64 res[3], ids[SPEC_DOMAINS], iommus[2] = { m->iommu, below(config->nr + config->nr_virtio) };
+	unsigned int group = 1 + below(1 << 30), n, nr = below(2) ? 2 : 4 + below(4), room = 0;
+	unsigned int all = config->nr + config->nr_virtio ?: 1;
+	u64 res[3], ids[SPEC_DOMAINS];
+	u64 iommus[2] = { m->iommu, below(4) ? (m->iommu + 1) % all : below(all) };
 	const struct spec_domain *d;
 	struct act acts[MAX_RACE];
 
+	m->iommu = iommus[1];
+	if (!detach_all(m) ||
+	    call(false, res, PKVM_IOMMU_MAP, m->domain, m->iova, 3,
+		 PKVM_IOMMU_RUN(m->pfn * ENV_PAGE, 1), 0) > 0)
+		return false;
 	for (d = spec.domain; d < spec.domain + SPEC_DOMAINS; d++)
 		room += !d->id;
 	for (n = 0; n < nr; n++) {
-		if (n < 2 && room > 8)
+		if (nr == 2)
+			acts[n] = CALL(PKVM_IOMMU_ATTACH, iommus[n], m->sid, m->domain);
+		else if (n < 2 && room > 8)
 			acts[n] = CALL(PKVM_IOMMU_DOMAIN_ALLOC);
 		else
 			acts[n] = CALL(n / 2 % 2 ? PKVM_IOMMU_ATTACH : PKVM_IOMMU_DETACH,
@@ -388,6 +400,13 @@ static bool meet_users(struct meeting *m)
 		ids[n] = spec.domain[n].id;
 	if (act_group(acts, nr) > 0)
 		return false;
+	for (n = 0; n < 2; n++) {
+		if (is_virtio(iommus[n]) && !replay_all(iommus[n], m->domain, false))
+			return false;
+	}
+	if (call(false, res, PKVM_IOMMU_UNMAP, m->domain, m->iova, ENV_PAGE, 0) > 0)
+		return false;
+	check_all(true);
 	for (n = 0; n < SPEC_DOMAINS; n++) {
 		if (spec.domain[n].id && spec.domain[n].id != ids[n] &&
 		    call(false, res, PKVM_IOMMU_DOMAIN_FREE, spec.domain[n].id) > 0)
