@@ -36,7 +36,7 @@
 u64 (*pkvm_iommu_run_lists)[PKVM_IOMMU_LIST_RUNS] __ro_after_init;
 unsigned int pkvm_iommu_nr_run_lists __ro_after_init;
 
-/* What follows from devices that EL2 cannot isolate. */
+/* The answer to devices that EL2 cannot isolate. */
 static enum {
 	POLICY_STRICT,
 	POLICY_PARTIAL,

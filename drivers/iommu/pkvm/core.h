@@ -9,7 +9,7 @@
  * A file may call those below it, never those above:
  *
  *   frontend.c		the iommu_ops; brings the IOMMUs into service
- *   debugfs.c		what the layer does, for people
+ *   debugfs.c		state of the layer, for people
  *   fault.c		interrupts: reads faults from EL2 and reports them
  *   domain.c		paging domains: creates them; looks up, flushes and frees managed ones
  *   nested.c		nested domains, whose page tables are the kernel's

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the layer does, for people: /sys/kernel/debug/pkvm_iommu/
+ * State of the layer, for people: /sys/kernel/debug/pkvm_iommu/
  *
  *   status	are protected VMs isolated, and if not, why; holes; the pool
  *   iommus	the IOMMUs that EL2 has

@@ -431,7 +431,7 @@ const u64 *runs_of(struct spec *s, const u64 *args, u64 *nr)
 {
 	if (args[0] == PKVM_IOMMU_MAP_LIST) {
 		*nr = args[5];
-		return *nr <= PKVM_IOMMU_LIST_RUNS && *nr <= s->nr_runs &&
+		return s->nr_runs && *nr <= PKVM_IOMMU_LIST_RUNS && *nr <= s->nr_runs &&
 		       args[4] <= s->nr_runs - *nr ? s->runs + args[4] : NULL;
 	}
 	/* The first 0 ends them. */
