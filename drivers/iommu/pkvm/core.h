@@ -19,10 +19,11 @@
  *   boot.c		hands IOMMUs and memory to EL2; the command line
  *   cover.c		finds what can access memory and is behind no IOMMU of EL2's
  *   cover-acpi.c	the same, as far as ACPI tells
- *   registry.c		the IOMMUs that EL2 has
+ *   registry.c		the IOMMUs that EL2 has, and devices whose registers it takes
  *
- * cache.h is part of domain.c and batch.c. The init modules (init/) and test.c
- * call boot.c only; test-hooks.h says what calls test.c.
+ * cache.h is part of domain.c and batch.c. The init modules (init/) call what
+ * pkvm.h has, of boot.c and the files below it; test.c calls boot.c only;
+ * test-hooks.h says what calls test.c.
  *
  * Locks, in the order of taking them: the IOMMU core's group mutex,
  * pkvm_iommu_streams_mutex. Mapping and unmapping take none (batch.c).

@@ -20,7 +20,8 @@
  *
  * Locks: holes_mutex guards the record of holes.
  *
- * Callers: boot.c; cover-acpi.c; debugfs.c; the driver core, when a driver binds.
+ * Callers: boot.c; cover-acpi.c; debugfs.c; init/virtio.c; the driver core, when a
+ * driver binds.
  */
 #define pr_fmt(fmt) "pkvm_iommu: " fmt
 

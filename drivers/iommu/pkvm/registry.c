@@ -5,7 +5,7 @@
  * No locks: boot.c adds IOMMUs in initcalls, which run one after the other, and
  * everything here is constant when they are over.
  *
- * Callers: the other files of the core.
+ * Callers: the other files of the core; init modules.
  */
 #include <linux/property.h>
 
