@@ -499,12 +499,13 @@ enum pkvm_iommu_op {
 /**
  * DOC: PKVM_IOMMU_INFO
  *
- * Read a value about the layer or an IOMMU.
+ * Read a value about the layer, an IOMMU or a domain.
  *
  * Arguments:
  *
  *  - x2: &enum pkvm_iommu_info
- *  - x3: IOMMU id, for %PKVM_IOMMU_INFO_IDENTITY and %PKVM_IOMMU_INFO_NESTED
+ *  - x3: IOMMU id, for %PKVM_IOMMU_INFO_IDENTITY and %PKVM_IOMMU_INFO_NESTED; domain id, for
+ *    %PKVM_IOMMU_INFO_MAPPED
  *
  * Results:
  *
@@ -515,8 +516,12 @@ enum pkvm_iommu_op {
  *  - -ENODEV: the layer is not in service.
  *  - -EINVAL: x2 names no value.
  *  - -ENOENT: the value is of an IOMMU, and there is no such IOMMU.
+ *  - -ENXIO: the value is of a domain, and there is no such domain, or it is the identity
+ *    domain.
+ *  - -EOPNOTSUPP: the value is of a managed domain, and the domain is nested.
  *
- * Context: does not wait for IOMMUs. The values of the pool may be out of date on return.
+ * Context: does not wait for IOMMUs. The values of the pool and of a domain may be out of date
+ * on return.
  *
  * Example, devices reach 44 bits, and the streams of IOMMU 0 can use the identity domain::
  *
@@ -1112,6 +1117,7 @@ enum pkvm_iommu_fault_reason {
  * @PKVM_IOMMU_INFO_RUNS: runs for which the list of %PKVM_IOMMU_RUN_LIST has room; 0 without a list
  * @PKVM_IOMMU_INFO_NESTED: format of the page tables of nested domains, if streams of the IOMMU in
  *	x3 can be attached to these, else 0
+ * @PKVM_IOMMU_INFO_MAPPED: bytes that the managed domain in x3 maps
  */
 enum pkvm_iommu_info {
 	PKVM_IOMMU_INFO_POOL_FREE	= 0,
@@ -1121,6 +1127,7 @@ enum pkvm_iommu_info {
 	PKVM_IOMMU_INFO_IDENTITY	= 4,
 	PKVM_IOMMU_INFO_RUNS		= 5,
 	PKVM_IOMMU_INFO_NESTED		= 6,
+	PKVM_IOMMU_INFO_MAPPED		= 7,
 };
 
 #endif /* _UAPI_LINUX_PKVM_IOMMU_H */

@@ -240,9 +240,10 @@ bool do_unmap(void)
 
 bool do_lookup(void)
 {
-	u64 res[3];
+	u64 res[3], id = some_own_domain();
 
-	call(false, res, PKVM_IOMMU_LOOKUP, some_own_domain(), some_iova() + below(ENV_PAGE));
+	call(false, res, PKVM_IOMMU_LOOKUP, id, some_iova() + below(ENV_PAGE));
+	call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_MAPPED, id);
 
 	return true;
 }

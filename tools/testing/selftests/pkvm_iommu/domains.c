@@ -40,6 +40,7 @@ static void test_unknown_domain(uint64_t phys)
 		is(LOOKUP(d, X), -ENXIO, 0, 0, "LOOKUP");
 		is(FREE(d), -ENXIO, 0, 0, "DOMAIN_FREE");
 		is(FLUSH(d), -ENXIO, 0, 0, "FLUSH");
+		is(INFO_MAPPED(d), -ENXIO, 0, 0, "INFO_MAPPED");
 		is(CALL4(REPLAY, iommu, d, 0), -ENXIO, 0, 0, "REPLAY");
 		if (d != IDENTITY)
 			is(CALL4(ATTACH, iommu, edu.sid | 7, d), -ENXIO, 0, 0, "ATTACH");
@@ -143,11 +144,12 @@ static void test_map_arguments(uint64_t phys)
 /* Mapped already, also if only the end of a range is mapped. */
 static void test_exists(uint64_t phys)
 {
+	uint64_t mapped, before = INFO_MAPPED(a).x2;
 	struct td_res res;
-	uint64_t mapped;
 
 	if (!map_ok(a, X + PAGE, phys, PAGE, RW, "a page"))
 		return;
+	is(INFO_MAPPED(a), 0, before + PAGE, 0, "INFO of the bytes mapped");
 	is(MAP(a, X + PAGE, phys, PAGE, RW), -EEXIST, 0, 0, "MAP over it");
 	is(MAP(a, X + PAGE, phys_of((void *)other), PAGE, READ), -EEXIST, 0, 0,
 	   "MAP of another over it");
@@ -163,6 +165,7 @@ static void test_exists(uint64_t phys)
 	tap_ok(!unmap(a, X, 3 * PAGE, &mapped) && mapped == PAGE,
 	       "UNMAP across holes: x3 is what was mapped");
 	is(LOOKUP(a, X + PAGE), -ENOTCONN, 0, 0, "LOOKUP afterwards");
+	is(INFO_MAPPED(a), 0, before, 0, "INFO of the bytes mapped, afterwards");
 }
 
 /* The pages that -ENOMEM asks for are enough. */

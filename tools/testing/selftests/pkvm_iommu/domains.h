@@ -47,6 +47,7 @@ extern volatile uint32_t *window, *page, *other;
 	call(PKVM_IOMMU_UNMAP, d, iova, size, PKVM_IOMMU_UNMAP_LAZY, 0)
 #define FLUSH(d)		CALL4(FLUSH, d, 0, 0)
 #define LOOKUP(d, iova)		CALL4(LOOKUP, d, iova, 0)
+#define INFO_MAPPED(d)		td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_MAPPED, d, 0)
 #define FREE(d)			CALL4(DOMAIN_FREE, d, 0, 0)
 #define TOPUP(phys)		CALL4(TOPUP, (phys) / PAGE, 1, 0)
 

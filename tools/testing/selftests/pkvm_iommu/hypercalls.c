@@ -430,7 +430,7 @@ static void test_fault(void)
 static void test_info(void)
 {
 	static const uint64_t bad[] = {
-		PKVM_IOMMU_INFO_NESTED + 1, BIT(31), BIT(32), BIT(63), ALL_ONES,
+		PKVM_IOMMU_INFO_MAPPED + 1, BIT(31), BIT(32), BIT(63), ALL_ONES,
 	};
 	struct state s = state();
 	struct td_res res;
@@ -453,6 +453,8 @@ static void test_info(void)
 	REFUSE(INFO, PKVM_IOMMU_INFO_IDENTITY, ALL_ONES, 0, -ENOENT);
 	REFUSE(INFO, PKVM_IOMMU_INFO_NESTED, PKVM_IOMMU_MAX, 0, -ENOENT);
 	REFUSE(INFO, PKVM_IOMMU_INFO_NESTED, ALL_ONES, 0, -ENOENT);
+	REFUSE(INFO, PKVM_IOMMU_INFO_MAPPED, IDENTITY, 0, -ENXIO);
+	REFUSE(INFO, PKVM_IOMMU_INFO_MAPPED, ALL_ONES, 0, -ENXIO);
 	REFUSE(REPLAY, PKVM_IOMMU_MAX, 0, 0, -ENOENT);
 	REFUSE(REPLAY, 0, 0, 0, -ENXIO);
 	/* Arguments that an operation does not have are ignored. */

@@ -144,6 +144,7 @@ static void test_other_calls(void)
 	is(UNMAP(n.id, X, PAGE), -EOPNOTSUPP, 0, 0, "UNMAP");
 	is(UNMAP_LAZY(n.id, X, PAGE), -EOPNOTSUPP, 0, 0, "UNMAP, lazily");
 	is(LOOKUP(n.id, X), -EOPNOTSUPP, 0, 0, "LOOKUP");
+	is(INFO_MAPPED(n.id), -EOPNOTSUPP, 0, 0, "INFO_MAPPED");
 	is(FLUSH(n.id), -EOPNOTSUPP, 0, 0, "FLUSH");
 	is(CALL4(REPLAY, iommu, n.id, 0), -EOPNOTSUPP, 0, 0, "REPLAY");
 	unchanged(before, "calls for managed domains");

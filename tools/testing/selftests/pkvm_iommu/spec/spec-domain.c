@@ -699,6 +699,25 @@ const char *lookup(struct spec *s, const u64 *args, const u64 *res)
 	return res[2] ? "a second result" : NULL;
 }
 
+const char *info_mapped(struct spec *s, const u64 *args, const u64 *res)
+{
+	struct allowed a = {};
+	struct spec_domain *d = map_args(s, &a, args[2], 0, PAGE);
+	const char *wrong;
+	bool ok;
+
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (!ok)
+		return no_results(res);
+	/* Concurrent calls may have mapped and unmapped meanwhile. */
+	if (!s->race && res[1] != bytes_of(&d->is))
+		return "another size than what is mapped";
+
+	return res[2] ? "a second result" : NULL;
+}
+
 const char *replay_maps(struct spec *s, const u64 *args, const u64 *res)
 {
 	bool ok, exists = args[1] < (u64)s->nr_iommus, knows;

@@ -58,6 +58,7 @@ const char *domain_free(struct spec *s, const u64 *args, const u64 *res);
 const char *map(struct spec *s, const u64 *args, const u64 *res);
 const char *unmap(struct spec *s, const u64 *args, const u64 *res);
 const char *lookup(struct spec *s, const u64 *args, const u64 *res);
+const char *info_mapped(struct spec *s, const u64 *args, const u64 *res);
 const char *flush(struct spec *s, const u64 *args, const u64 *res);
 void attached(struct spec *s, int iommu, u64 domain, bool replay);
 bool may_know(struct spec *s, int iommu, u64 domain);

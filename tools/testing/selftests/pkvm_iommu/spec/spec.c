@@ -485,7 +485,9 @@ static const char *info(struct spec *s, const u64 *args, const u64 *res)
 	int i;
 	bool ok;
 
-	if_so(&a, args[1] > PKVM_IOMMU_INFO_NESTED, EINVAL);
+	if (args[1] == PKVM_IOMMU_INFO_MAPPED)
+		return info_mapped(s, args, res);
+	if_so(&a, args[1] > PKVM_IOMMU_INFO_MAPPED, EINVAL);
 	if_so(&a, of_iommu && args[2] >= (u64)s->nr_iommus, ENOENT);
 	wrong = judge(&a, res, &ok);
 	if (wrong)

@@ -150,6 +150,8 @@ static int call_info(struct kvm_cpu_context *ctxt, struct call_result *result)
 			return -ENOENT;
 		result->x2 = pkvm_iommu_nested_info(iommu);
 		return 0;
+	case PKVM_IOMMU_INFO_MAPPED:
+		return pkvm_iommu_mapped(id, &result->x2);
 	}
 
 	return -EINVAL;

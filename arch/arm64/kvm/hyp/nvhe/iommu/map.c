@@ -577,6 +577,28 @@ int pkvm_iommu_lookup(u64 domain_id, u64 iova, u64 *phys)
 }
 
 /**
+ * pkvm_iommu_mapped() - PKVM_IOMMU_INFO_MAPPED
+ * @domain_id: any value; domain
+ * @bytes: set to the bytes that are mapped
+ *
+ * Context: any.
+ * Return: 0, -ENXIO or -EOPNOTSUPP.
+ */
+int pkvm_iommu_mapped(u64 domain_id, u64 *bytes)
+{
+	int ret = 0;
+	struct pkvm_iommu_domain *domain = managed_domain_get(domain_id, &ret);
+
+	if (!domain)
+		return ret;
+
+	*bytes = atomic64_read(&domain->mapped);
+	pkvm_iommu_domain_put(domain);
+
+	return 0;
+}
+
+/**
  * pkvm_iommu_flush() - PKVM_IOMMU_FLUSH
  * @domain_id: any value; domain
  *
