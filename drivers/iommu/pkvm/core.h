@@ -40,6 +40,7 @@
 #include <linux/mutex.h>
 #include <linux/seq_file.h>
 #include <linux/types.h>
+#include <linux/xarray.h>
 
 #include "pkvm.h"
 
@@ -165,6 +166,7 @@ void pkvm_iommu_shrinker_init(void);
 
 /* stream.c */
 extern struct mutex pkvm_iommu_streams_mutex;
+extern struct xarray pkvm_iommu_domains;
 extern struct iommu_domain pkvm_iommu_identity_domain;
 extern struct iommu_domain pkvm_iommu_blocked_domain;
 int pkvm_iommu_attach(struct iommu_domain *domain, struct device *dev, struct iommu_domain *old);
@@ -217,15 +219,15 @@ void pkvm_iommu_request_irqs(struct pkvm_iommu_dev *pdev);
 /**
  * pkvm_iommu_read_info() - read a value that EL2 reports
  * @info: which value
- * @iommu: the IOMMU's id, for a value that an IOMMU has
+ * @id: the IOMMU's or domain's id, for a value that one of these has
  * @value: where to store it; unchanged on failure
  *
  * Context: any; once pKVM is finalised.
  * Return: 0; the errors of PKVM_IOMMU_INFO.
  */
-static inline int pkvm_iommu_read_info(enum pkvm_iommu_info info, u32 iommu, u64 *value)
+static inline int pkvm_iommu_read_info(enum pkvm_iommu_info info, u64 id, u64 *value)
 {
-	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_INFO, .args = { info, iommu } };
+	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_INFO, .args = { info, id } };
 	int ret = pkvm_iommu_hvc(&hvc);
 
 	if (!ret)

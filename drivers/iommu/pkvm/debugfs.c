@@ -5,16 +5,19 @@
  *   status	are protected VMs isolated, and if not, why; holes; the pool
  *   iommus	the IOMMUs that EL2 has
  *   streams	their streams, with devices, domains and the number of faults
+ *   domains	paging domains, with their kind, and what EL2 maps in managed ones
  *
  * For people only: the format may change. What EL2 knows is asked from EL2, each value by
  * one call of constant cost.
  *
- * Locks: pkvm_iommu_streams_mutex while the streams of an IOMMU are printed.
+ * Locks: pkvm_iommu_streams_mutex while the streams of an IOMMU are printed. A domain may
+ * come or go while domains are printed.
  *
  * Callers: frontend.c, once.
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
+#include <linux/sizes.h>
 
 #include "core.h"
 
@@ -64,6 +67,23 @@ static int streams_show(struct seq_file *s, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(streams);
 
+static int domains_show(struct seq_file *s, void *unused)
+{
+	unsigned long id;
+	void *kind;
+	u64 bytes;
+
+	xa_for_each(&pkvm_iommu_domains, id, kind) {
+		if (xa_to_value(kind) == PKVM_IOMMU_DOMAIN_NESTED)
+			seq_printf(s, "%lu: nested\n", id);
+		else if (!pkvm_iommu_read_info(PKVM_IOMMU_INFO_MAPPED, id, &bytes))
+			seq_printf(s, "%lu: managed, %llu KiB mapped\n", id, bytes / SZ_1K);
+	}
+
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(domains);
+
 /**
  * pkvm_iommu_debugfs_init() - make the files
  *
@@ -76,4 +96,5 @@ void __init pkvm_iommu_debugfs_init(void)
 	debugfs_create_file("status", 0400, dir, NULL, &status_fops);
 	debugfs_create_file("iommus", 0400, dir, NULL, &iommus_fops);
 	debugfs_create_file("streams", 0400, dir, NULL, &streams_fops);
+	debugfs_create_file("domains", 0400, dir, NULL, &domains_fops);
 }

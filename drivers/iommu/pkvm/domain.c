@@ -75,6 +75,7 @@ static void pkvm_iommu_domain_free(struct iommu_domain *domain)
 	int ret;
 
 	pkvm_iommu_batch_cancel_all(paging);
+	xa_erase(&pkvm_iommu_domains, paging->id);
 	ret = call_domain_free(paging);
 	/* The last user left something mapped. */
 	if (ret == -EBUSY) {
@@ -131,6 +132,7 @@ struct iommu_domain *pkvm_iommu_domain_alloc(struct device *dev)
 		return ERR_PTR(ret);
 	}
 	paging->id = hvc.res[0];
+	xa_store(&pkvm_iommu_domains, paging->id, xa_mk_value(PKVM_IOMMU_DOMAIN_MANAGED), GFP_KERNEL);
 	paging->domain.ops = &paging_ops;
 	paging->domain.pgsize_bitmap = SZ_4K | SZ_2M;
 	paging->domain.geometry.aperture_end = DMA_BIT_MASK(address_bits);

@@ -117,6 +117,7 @@ static void nested_free(struct iommu_domain *domain)
 		.args	= { paging->id },
 	};
 
+	xa_erase(&pkvm_iommu_domains, paging->id);
 	/* As long as EL2 has the domain, IOMMUs may walk the tables. */
 	if (WARN_ON(pkvm_iommu_hvc(&hvc)))
 		return;
@@ -218,6 +219,7 @@ struct iommu_domain *pkvm_iommu_nested_alloc(struct pkvm_iommu_dev *pdev)
 		return ERR_PTR(ret);
 	}
 	paging->id = hvc.res[0];
+	xa_store(&pkvm_iommu_domains, paging->id, xa_mk_value(PKVM_IOMMU_DOMAIN_NESTED), GFP_KERNEL);
 	paging->domain.ops = &nested_ops;
 	paging->domain.pgsize_bitmap = cfg.pgsize_bitmap;
 	paging->domain.geometry.aperture_end = DMA_BIT_MASK(cfg.ias);

@@ -27,6 +27,9 @@
 /* Guards all streams of all IOMMUs, see the top of this file. */
 DEFINE_MUTEX(pkvm_iommu_streams_mutex);
 
+/* For people: paging domains, by id; a value is their kind. */
+DEFINE_XARRAY(pkvm_iommu_domains);
+
 static u64 domain_id(struct iommu_domain *domain)
 {
 	return domain == &pkvm_iommu_identity_domain ? PKVM_IOMMU_DOMAIN_IDENTITY :
@@ -380,16 +383,14 @@ void pkvm_iommu_release_device(struct device *dev)
 	kfree(master);
 }
 
-static void show_domain(struct seq_file *s, struct pkvm_iommu_dev *pdev,
-			struct pkvm_iommu_stream *stream)
+static void show_domain(struct seq_file *s, const struct pkvm_iommu_stream *stream)
 {
 	if (!stream->attached)
 		seq_puts(s, "blocked");
 	else if (stream->domain == &pkvm_iommu_identity_domain)
 		seq_puts(s, "identity");
 	else
-		seq_printf(s, "%s domain %#llx", pdev->nested ? "nested" : "managed",
-			   to_paging(stream->domain)->id);
+		seq_printf(s, "domain %llu", to_paging(stream->domain)->id);
 }
 
 /**
@@ -407,7 +408,7 @@ void pkvm_iommu_show_streams(struct seq_file *s, struct pkvm_iommu_dev *pdev)
 	mutex_lock(&pkvm_iommu_streams_mutex);
 	xa_for_each(&pdev->streams, sid, stream) {
 		seq_printf(s, "%u: stream %#lx, %s, ", pdev->id, sid, dev_name(stream->dev));
-		show_domain(s, pdev, stream);
+		show_domain(s, stream);
 		seq_printf(s, ", %lu faults\n", stream->faults);
 	}
 	mutex_unlock(&pkvm_iommu_streams_mutex);
