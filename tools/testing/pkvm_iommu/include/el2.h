@@ -151,6 +151,11 @@ extern unsigned long hyp_nr_cpus;
 	*(volatile typeof(x) *)&(x) = (val);				\
 	env_store((const void *)&(x));					\
 })
+/* <asm/kvm_hypevents.h> */
+#define trace_pkvm_iommu_call(op, args, ret, x2, x3)	do {} while (0)
+#define trace_pkvm_iommu_invalidate(tag, addr, size)	do {} while (0)
+#define trace_pkvm_iommu_revoke(phys, size)		do {} while (0)
+
 #undef READ_ONCE
 #define READ_ONCE(x)		(*(const volatile typeof(x) *)&(x))
 

@@ -6,7 +6,8 @@
 #
 # With VARIANT=el2-debug, a second kernel, build/Image-el2-debug: CONFIG_NVHE_EL2_DEBUG
 # makes EL2 check more, and test itself at boot. It starts from the objects of the first
-# kernel, so that only the differences are compiled.
+# kernel, so that only the differences are compiled. VARIANT=trace adds CONFIG_FTRACE, with
+# which EL2 has trace events; almost all objects differ.
 
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -23,13 +24,14 @@ FRAGMENT=$TOOLS/kernel.config
 variant() {
 	case $VARIANT in
 	"")		return ;;
-	el2-debug)	options=CONFIG_NVHE_EL2_DEBUG=y ;;
+	el2-debug)	options="CONFIG_NVHE_EL2_DEBUG=y" ;;
+	trace)		options="CONFIG_NVHE_EL2_DEBUG=y CONFIG_FTRACE=y" ;;
 	*)		die "no kernel variant is named $VARIANT" ;;
 	esac
 	[ -d "$OBJ-$VARIANT" ] || cp -a "$OBJ" "$OBJ-$VARIANT"
 	OBJ=$OBJ-$VARIANT
 	FRAGMENT=$OBJ/fragment
-	{ cat "$TOOLS/kernel.config"; echo "$options"; } >"$FRAGMENT"
+	{ cat "$TOOLS/kernel.config"; echo "$options" | tr ' ' '\n'; } >"$FRAGMENT"
 }
 
 kmake() {

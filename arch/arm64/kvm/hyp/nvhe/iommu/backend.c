@@ -13,6 +13,7 @@
  * pkvm_iommu_lost_command().
  */
 #include <asm/kvm_hyp.h>
+#include <asm/kvm_hypevents.h>
 #include <asm/pkvm_iommu.h>
 
 #include <nvhe/mem_protect.h>
@@ -162,6 +163,7 @@ void pkvm_iommu_invalidate(const struct pkvm_iommu_domain *domain, hyp_spinlock_
 	struct pkvm_iommu *iommu;
 	bool lost;
 
+	trace_pkvm_iommu_invalidate(domain->tag, addr, size);
 	for_each_iommu_in(iommu, iommus) {
 		if (!iommu->ops->wait) {
 			invalidate_now(iommu, domain, held, addr, size, leaf);

@@ -9,6 +9,7 @@
  * the host cannot change them during the call.
  */
 #include <asm/kvm_hyp.h>
+#include <asm/kvm_hypevents.h>
 
 #include <nvhe/trap_handler.h>
 
@@ -355,5 +356,6 @@ void handle___pkvm_iommu_call(struct kvm_cpu_context *host_ctxt)
 		ret = -ENODEV;
 	else
 		ret = call(op, host_ctxt, &result);
+	trace_pkvm_iommu_call(op, &cpu_reg(host_ctxt, 2), ret, result.x2, result.x3);
 	put_result(host_ctxt, ret, &result);
 }

@@ -19,6 +19,8 @@
  *
  * host_mmu.lock guards everything here.
  */
+#include <asm/kvm_hyp.h>
+#include <asm/kvm_hypevents.h>
 #include <asm/kvm_mmu.h>
 #include <asm/kvm_pkvm.h>
 
@@ -208,6 +210,7 @@ void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable)
 		pkvm_iommu_pins_open(phys, end - phys);
 		return;
 	}
+	trace_pkvm_iommu_revoke(phys, end - phys);
 	/* The caller has asked pkvm_iommu_check_pins(), which has closed the range. */
 	BUG_ON(pkvm_iommu_closed != phys);
 	/*
