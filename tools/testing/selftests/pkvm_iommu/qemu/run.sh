@@ -55,6 +55,15 @@ guest() {
 		$EDU $3 $EDU_LAST
 }
 
+# With one CPU, time passes by instructions, and at once where the guest waits: the
+# transfers of edu take 100 ms each. Several CPUs have to run at the same time.
+clock() {
+	case "$SMP $1" in
+	*-icount* | [!1]*)	;;
+	*)			echo "-icount shift=2,sleep=off" ;;
+	esac
+}
+
 # boot NAME 'qemu args' 'append' TIMEOUT: console to logs/NAME.console, the
 # programs' output to logs/NAME.tap, messages of QEMU to logs/NAME.qemu.
 # Returns QEMU's status, 124 if it had to be killed.
@@ -68,7 +77,7 @@ boot() {
 		-dfilter 0x1000000000..0xfffffffffffff"
 	guest "$4" "file:$LOGS/$1.console" "-device virtio-serial-pci
 		-chardev file,id=res,path=$LOGS/$1.raw
-		-device virtconsole,chardev=res $b_log $2" "$3${COVERAGE:+ nokaslr}" \
+		-device virtconsole,chardev=res $b_log $(clock "$2") $2" "$3${COVERAGE:+ nokaslr}" \
 		</dev/null >"$LOGS/$1.qemu" 2>&1 || b_rc=$?
 	touch "$LOGS/$1.console" "$LOGS/$1.raw"
 	tr -d '\r' <"$LOGS/$1.raw" >"$LOGS/$1.tap"
@@ -504,6 +513,7 @@ one_config() (
 		image=*)	IMAGE=$ROOT/build/Image-${o#*=}
 				loud_row "$name: its kernel builds" \
 					env VARIANT="${o#*=}" "$TOOLS/build.sh" || continue ;;
+		nightly)	;;
 		uefi)		devices="$UEFI $devices" ;;
 		iort=*)		devices="$UEFI $devices"
 				INITRD=$(acpi_table "$name" "${o#*=}") ;;
@@ -580,10 +590,11 @@ test_rows() {
 	: >"$LOGS/others"
 	while read -r line; do
 		conf=$(trim "${line%%|*}")
-		[ $# -eq 0 ] || case " $* " in
-		*" $conf "*)	;;
-		*)		continue ;;
-		esac
+		if [ $# -eq 0 ]; then
+			case "$line " in *" nightly "*) continue ;; esac
+		else
+			case " $* " in *" $conf "*) ;; *) continue ;; esac
+		fi
 		case $(echo "$line" | cut -d '|' -f 4) in
 		*[2-9]*)	echo "$line" >>"$LOGS/others" ;;
 		*)		echo "$line" >>"$LOGS/singles" ;;
