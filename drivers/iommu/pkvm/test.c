@@ -12,6 +12,7 @@
  * Callers: boot.c and fault reporting, through test-hooks.h; userspace, through
  * the device.
  */
+#include <linux/arm-smccc.h>
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/ktime.h>
@@ -28,6 +29,7 @@
 #include <asm/sections.h>
 
 #include <uapi/linux/pkvm_iommu_test.h>
+#include <uapi/linux/psci.h>
 
 #include "core.h"
 #include "test-hooks.h"
@@ -52,6 +54,21 @@ static u64 boot_call_start __ro_after_init, boot_call_ns __ro_after_init;
 static struct pkvm_iommu_test_faults fault_log;
 static DEFINE_SPINLOCK(fault_log_lock);
 
+/* EL2 denies it, or the firmware does not know it. It must not take place here. */
+static int test_suspend(u64 *ret)
+{
+	struct arm_smccc_res res;
+
+	arm_smccc_smc(PSCI_1_0_FN_PSCI_FEATURES, PSCI_1_0_FN64_SYSTEM_SUSPEND, 0, 0, 0, 0, 0, 0,
+		      &res);
+	if ((int)res.a0 != PSCI_RET_NOT_SUPPORTED)
+		return -EBUSY;
+	arm_smccc_smc(PSCI_1_0_FN64_SYSTEM_SUSPEND, 0, 0, 0, 0, 0, 0, 0, &res);
+	*ret = res.a0;
+
+	return 0;
+}
+
 static int test_call(struct pkvm_iommu_test_call *call)
 {
 	static const u32 functions[] = {
@@ -67,6 +84,8 @@ static int test_call(struct pkvm_iommu_test_call *call)
 
 	if (!pkvm_iommu_hyp_present())
 		return -ENODEV;
+	if (call->fn == PKVM_IOMMU_TEST_FN_SUSPEND)
+		return test_suspend(call->res);
 	if (call->fn >= ARRAY_SIZE(functions))
 		return -EINVAL;
 

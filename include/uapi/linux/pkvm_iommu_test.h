@@ -53,6 +53,8 @@
  *	such state or step, or the table has nothing for the two. -EINVAL: x5 or x6 is not an
  *	aligned range of memory. -ENODEV: the layer is not in service. -EPERM: the page is not the
  *	host's alone.
+ * @PKVM_IOMMU_TEST_RESUME: set up the IOMMUs that have lost their registers, as EL2 does when a
+ *	CPU comes back from power-off. Does not return if one of them does not respond.
  *
  * An operation that does not exist returns -EOPNOTSUPP.
  */
@@ -65,6 +67,7 @@ enum pkvm_iommu_test_op {
 	PKVM_IOMMU_TEST_DONATE		= 5,
 	PKVM_IOMMU_TEST_WRITE_REG	= 6,
 	PKVM_IOMMU_TEST_SELFTEST	= 7,
+	PKVM_IOMMU_TEST_RESUME		= 8,
 };
 
 /* Pages that PKVM_IOMMU_TEST_SELFTEST needs for the tables of a VM. */
@@ -186,7 +189,8 @@ enum pkvm_iommu_selftest_failure {
  * Through this device root plays a hostile host kernel. Its ioctls:
  *
  *  - %PKVM_IOMMU_TEST_CALL: make a hypercall. -ENODEV: there is no hypervisor. -EINVAL: unknown
- *    function. An error of the hypercall itself is in its results.
+ *    function. -EBUSY: the firmware would suspend the system. An error of the hypercall itself
+ *    is in its results.
  *  - %PKVM_IOMMU_TEST_FAULTS: read the number of faults, and the last one.
  *  - %PKVM_IOMMU_TEST_RANGE: find out where EL2's memory is. -ENOENT: there is no such range.
  *  - %PKVM_IOMMU_TEST_ALLOC: allocate a zeroed page. -ENOMEM: there is none.
@@ -203,6 +207,7 @@ enum pkvm_iommu_selftest_failure {
 #define PKVM_IOMMU_TEST_FN_CALL		1	/* __pkvm_iommu_call */
 #define PKVM_IOMMU_TEST_FN_SHARE_HYP	2	/* __pkvm_host_share_hyp(pfn) */
 #define PKVM_IOMMU_TEST_FN_UNSHARE_HYP	3	/* __pkvm_host_unshare_hyp(pfn) */
+#define PKVM_IOMMU_TEST_FN_SUSPEND	4	/* SYSTEM_SUSPEND; x0: result of PSCI */
 
 /**
  * struct pkvm_iommu_test_call - a hypercall with any registers

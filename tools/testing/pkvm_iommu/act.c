@@ -209,6 +209,10 @@ void act_words(const struct act *a, char *to, size_t size)
 	case ACT_SYNC:
 		snprintf(to, size, "IOMMU 0 %s", a->a[0] ? "is lost from here on" : "works again");
 		break;
+	case ACT_RESUME:
+		snprintf(to, size, "power returns: SMMUs %#llx were off, dead: %llu",
+			 (unsigned long long)a->a[0], (unsigned long long)a->a[1]);
+		break;
 	}
 }
 
@@ -568,6 +572,43 @@ static int act_event(const struct act *a, const char *words)
 	return 0;
 }
 
+/* The other CPUs are off, or wait in EL2. Devices are not programmed before EL2 returns. */
+static int act_resume(const struct act *a, const char *words)
+{
+	bool denied = config->nr_virtio || config->tests;
+	int i;
+
+	/* What the host asks before. EL2 sets up the others nevertheless. */
+	if (env_can_suspend() != !(spec.state == SPEC_SEALED && denied))
+		fail("SYSTEM_SUSPEND is %s", denied ? "permitted" : "denied");
+	for (i = 0; i < config->nr; i++) {
+		if (!(a->a[0] >> i & 1) || spec.iommu[i].dead)
+			continue;
+		smmu_reset(i, a->a[1]);
+		spec.iommu[i].nr_faults = 0;
+		spec.iommu[i].errors = 0;
+		spec.iommu[i].loss = false;
+		may_stop |= a->a[1];
+	}
+	if (!env_resume()) {
+		stopped(words);
+		if (!strcmp(env_bug_func, "BRK"))
+			fail("the host runs, to report a panic");
+		return STOPPED;
+	}
+	note("%s", words);
+	if (a->a[0] && a->a[1])
+		fail("the host runs, and an SMMU is not set up");
+	env_no_locks();
+	/* After a lost command, what the calls have changed is not known. */
+	for (i = 0; i < config->nr && ended; i++)
+		smmu_check_enabled(i);
+	if (!ended)
+		check_all(true);
+
+	return 0;
+}
+
 static void keep(const struct act *a)
 {
 	if (record && a->kind != ACT_BOOT && record->on && record->nr < MAX_ACTS)
@@ -614,6 +655,8 @@ int act(const struct act *a, u64 *res)
 			vdev_break(0, a->a[0]);
 		may_stop = true;
 		break;
+	case ACT_RESUME:
+		return act_resume(a, words);
 	}
 	note("%s", words);
 

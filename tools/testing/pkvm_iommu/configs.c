@@ -72,6 +72,27 @@ const struct config configs[] = {
 	{ .name = "fetch-errors", .ia = 36, .nr = 1, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44,
 		.fetch_errors = 20, .latency = 2 } } },
+	{ .name = "suspend", .ia = 36, .nr = 2, .suspends = true, .scenario = suspend_resume,
+	  .smmu = {
+		{ AT(0x9050000), .two_level = true, .sid_bits = 16, .cmdq_bits = 6,
+		  .evtq_bits = 2, .s1 = true, .s2 = true, .coherent = true, .oas = 44,
+		  .hyp = true, .ats = true, .msi = true },
+		{ AT(0x9070000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44,
+		  .ril = true, .latency = 2 } } },
+	{ .name = "suspend-s1", .ia = 36, .nr = 1, .suspends = true, .scenario = suspend_resume,
+	  .smmu = { { AT(0x9050000), SMALL, .s1 = true, .oas = 36, .fetch_errors = 20 } } },
+	{ .name = "suspend-virtio", .ia = 36, .nr = 1, .nr_virtio = 1, .suspends = true, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44 } },
+	  .virtio = { { VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16 } } },
+	{ .name = "suspend-dead", .ia = 36, .nr = 2, .expect = TIMEOUT, .suspends = true, .smmu = {
+		{ AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44, .dead_sync = true },
+		{ AT(0x9070000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "suspend-lost", .ia = 36, .nr = 2, .scenario = resume_after_loss, .smmu = {
+		{ AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 },
+		{ AT(0x9070000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "resume-fails", .ia = 36, .nr = 2, .scenario = resume_fails, .smmu = {
+		{ AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 },
+		{ AT(0x9070000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
 	{ .name = "dead-gbpa", .ia = 36, .nr = 2, .expect = TIMEOUT, .smmu = {
 		{ AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44, .dead_gbpa = true },
 		{ AT(0x9070000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },

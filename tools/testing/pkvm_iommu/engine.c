@@ -161,6 +161,8 @@ void engine_walk(u64 nr_steps, bool up)
 		record->on = true;
 	if (config->scenario)
 		config->scenario();
+	if (ended)
+		return;
 	if (config->expect == LOST) {
 		breaks = below(nr_steps / 2);
 		if (!is_smmu(0))

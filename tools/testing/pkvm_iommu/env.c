@@ -84,6 +84,11 @@ void env_brk(void)
 	stop(true, "BRK");
 }
 
+void env_halt(void)
+{
+	stop(true, "a loop without an end");
+}
+
 void env_bug(const char *func, const char *file, int line)
 {
 	stop(false, func);
@@ -868,6 +873,26 @@ bool env_protected_vms(void)
 bool env_in_service(void)
 {
 	return pkvm_iommu_in_service();
+}
+
+bool env_can_suspend(void)
+{
+	return pkvm_iommu_can_suspend();
+}
+
+bool env_resume(void)
+{
+	this_cpu->stoppable = true;
+	this_cpu->taken = 0;
+	this_cpu->relaxed = 0;
+	if (setjmp(this_cpu->stop)) {
+		next_cpu();
+		return false;
+	}
+	pkvm_iommu_resume();
+	this_cpu->stoppable = false;
+
+	return true;
 }
 
 bool env_hvc(bool boot, const u64 *args, u64 *res)

@@ -55,6 +55,7 @@ enum env_rmw { ENV_XCHG, ENV_ADD, ENV_OR, ENV_AND, ENV_XOR, ENV_CMPXCHG };
 
 /* Called by the EL2 sources. */
 void env_brk(void) __attribute__((noreturn));	/* the BRK that ends EL2 after a lost command */
+void env_halt(void) __attribute__((noreturn));	/* EL2 never returns to the host */
 void env_bug(const char *func, const char *file, int line) __attribute__((noreturn));
 void env_store(const void *addr);
 void env_dmb(enum env_scope scope);
@@ -108,8 +109,11 @@ bool env_in_service(void);
 #define ENV_ARGS	17
 /* A hypercall: @args x1 to x17; @res x1 to x3. True unless EL2 stopped. */
 bool env_hvc(bool boot, const uint64_t *args, uint64_t *res);
+/* A CPU comes from power-off. True unless EL2 stopped. */
+bool env_resume(void);
+bool env_can_suspend(void);			/* EL2 permits SYSTEM_SUSPEND */
 /*
- * Set by env_hvc() and env_page_op() if EL2 stopped: true if it ended after a lost
+ * Set by env_hvc(), env_resume() and env_page_op() if EL2 stopped: true if it ended after a lost
  * command, or waits for a lock of a CPU that did. If the CPUs run one at a time, the
  * next call is made on another CPU.
  */

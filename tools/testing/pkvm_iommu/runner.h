@@ -28,6 +28,7 @@ struct config {
 	u64 flags;
 	struct smmu_config smmu[3];
 	struct vdev_config virtio[2];
+	bool suspends;			/* CPUs and SMMUs go off and come back during the walk */
 	int why;
 	void (*scenario)(void);		/* steps to do before the walk, or NULL */
 };
@@ -47,6 +48,7 @@ enum act_kind {
 	ACT_EVENT,		/* IOMMU, stream, event, reason, has address, address, write */
 	ACT_GERROR,		/* IOMMU, bits */
 	ACT_SYNC,		/* IOMMU 0 loses commands from here on: bool, or enum vdev_lie */
+	ACT_RESUME,		/* mask of SMMUs that were off, enum smmu_dead of these */
 };
 
 #define ARGS	ENV_ARGS
@@ -137,6 +139,9 @@ void replay_in_between(void);
 void many_domains(void);
 void edge_of_reach(void);
 void far_apart(void);
+void suspend_resume(void);
+void resume_after_loss(void);
+void resume_fails(void);
 
 /* args.c */
 #define WALK_DOMAINS	8	/* domains that the walk has at most */
@@ -174,6 +179,7 @@ bool do_race(void);
 bool do_meet(void);
 bool do_full_queue(void);
 bool do_lazies(void);
+bool do_resume(void);
 /* Give @n pages to the pool. Returns 1; 0 if the host has none; -1 if EL2 has stopped. */
 int give_pages(u64 n);
 

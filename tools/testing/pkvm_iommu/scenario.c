@@ -325,3 +325,119 @@ void replay_in_between(void)
 	while (call(false, res, PKVM_IOMMU_DOMAIN_FREE, id) == -EAGAIN)
 		;
 }
+
+static int resume(u64 mask, u64 dead)
+{
+	struct act a = { .kind = ACT_RESUME, .chance = noise(), .a = { mask, dead } };
+	u64 res[3];
+
+	return act(&a, res);
+}
+
+static void attach_to(u64 iommu, u64 sid, u64 id)
+{
+	struct act a = { .kind = ACT_CALL, .a = { PKVM_IOMMU_ATTACH, iommu, sid, id } };
+	u64 res[3];
+
+	must(!fed(&a, res), "a stream is attached");
+}
+
+/* Events of a stream: until the queue is full, and one more. */
+static void many_events(u64 iommu)
+{
+	struct act a = { .kind = ACT_EVENT, .chance = noise(),
+			 .a = { iommu, 1, 0x12, PKVM_IOMMU_FAULT_PERMISSION, true, 0x5000, true } };
+	u64 res[3];
+	int n;
+
+	for (n = smmu_events(iommu); n >= 0; n--)
+		act(&a, res);
+}
+
+static void take_faults(u64 iommu)
+{
+	u64 res[3];
+
+	while (!call(false, res, PKVM_IOMMU_FAULT, iommu))
+		;
+}
+
+/*
+ * SMMUs lose their registers, each by itself and all at once: with events that the host
+ * has not taken, lazily unmapped pages, streams in each kind of domain, and each value of
+ * the queue's index. EL2 leaves those alone that work.
+ */
+void suspend_resume(void)
+{
+	struct act a = { .kind = ACT_CALL, .a = { PKVM_IOMMU_MAP, new_domain(), 0x1000, 3 } };
+	u64 res[3], n, i, all = (1 << config->nr) - 1, first, second;
+
+	must(give_pages(32) == 1, "pages for the pool");
+	first = second = host_page();
+	while (second == first)
+		second = host_page();
+	a.a[4] = PKVM_IOMMU_RUN(first * ENV_PAGE, 1);
+	a.a[5] = PKVM_IOMMU_RUN(second * ENV_PAGE, 1);
+	must(!fed(&a, res), "two pages are mapped");
+	for (i = 0; i < (u64)config->nr; i++) {
+		attach_to(i, 1, a.a[1]);
+		attach_to(i, 2, PKVM_IOMMU_DOMAIN_IDENTITY);
+		many_events(i);
+	}
+	must(!resume(0, SMMU_LIVES), "nothing was off");
+	for (i = 0; i < (u64)config->nr; i++)
+		take_faults(i);
+	/* The commands of a turn are fewer than the queue has room for. */
+	for (n = 0; n < 100; n++) {
+		must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], 0x1000, ENV_PAGE,
+			   PKVM_IOMMU_UNMAP_LAZY), "the first page is unmapped");
+		for (i = 0; i < (u64)config->nr; i++)
+			many_events(i);
+		must(!resume(n % 4 ? 1 << n % config->nr : n % 3 ? all : 0, SMMU_LIVES),
+		     "EL2 sets them up");
+		for (i = 0; i < (u64)config->nr; i++) {
+			many_events(i);
+			take_faults(i);
+		}
+		must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], 0x2000, ENV_PAGE, 0),
+		     "the second page is unmapped");
+		check_all(true);
+		must(!call(false, res, PKVM_IOMMU_TOPUP, second, 1), "and given away");
+		must(!call(false, res, PKVM_IOMMU_FLUSH, a.a[1]), "the first one is flushed");
+		while (*spec_page(&spec, second) != SPEC_HOST)
+			must(!call(false, res, PKVM_IOMMU_RECLAIM), "it comes back");
+		must(!fed(&a, res), "both are mapped again");
+	}
+	for (i = 0; i < (u64)config->nr; i++)
+		must(!call(false, res, PKVM_IOMMU_DETACH, i, 1, a.a[1]), "a stream is detached");
+	unmap_all(a.a[1], 0x4000);
+	must(!call(false, res, PKVM_IOMMU_DOMAIN_FREE, a.a[1]), "the domain ends");
+}
+
+/* A hostile host goes on after a lost command: it does not run without the IOMMUs. */
+void resume_after_loss(void)
+{
+	struct act sync = { .kind = ACT_SYNC, .chance = noise(), .a = { true } };
+	u64 res[3];
+	int n;
+
+	attach_to(0, 1, PKVM_IOMMU_DOMAIN_IDENTITY);
+	act(&sync, res);
+	for (n = 0; !ended; n++) {
+		must(n < 100, "a command is lost");
+		if (call(false, res, PKVM_IOMMU_DETACH, 0, 1, PKVM_IOMMU_DOMAIN_IDENTITY) <= 0)
+			call(false, res, PKVM_IOMMU_ATTACH, 0, 1, PKVM_IOMMU_DOMAIN_IDENTITY);
+	}
+	must(!resume(3, SMMU_LIVES), "EL2 sets them up");
+	must(call(false, res, PKVM_IOMMU_DETACH, 0, 1, PKVM_IOMMU_DOMAIN_IDENTITY) == STOPPED,
+	     "and calls end as before");
+}
+
+/* An SMMU does not come back. The host does not run on this CPU again, nor on another one. */
+void resume_fails(void)
+{
+	attach_to(0, 1, PKVM_IOMMU_DOMAIN_IDENTITY);
+	must(!resume(3, SMMU_LIVES), "EL2 sets them up");
+	must(resume(below(2) ? 1 : 2, SMMU_DEAD_GBPA + below(4)) == STOPPED, "EL2 does not return");
+	must(resume(0, SMMU_LIVES) == STOPPED, "nor does it on another CPU");
+}

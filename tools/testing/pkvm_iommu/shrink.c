@@ -23,7 +23,7 @@
 
 static const char *const kinds[] = {
 	[ACT_CALL] = "call", [ACT_PAGE] = "page", [ACT_DMA] = "dma", [ACT_EVENT] = "event",
-	[ACT_GERROR] = "gerror", [ACT_SYNC] = "sync",
+	[ACT_GERROR] = "gerror", [ACT_SYNC] = "sync", [ACT_RESUME] = "resume",
 };
 
 void record_init(void)

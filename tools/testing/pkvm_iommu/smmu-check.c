@@ -341,6 +341,8 @@ void smmu_check_enabled(int id)
 		fail("smmu %d: caches from before boot are not invalidated", id);
 	if (s->nr_pending)
 		fail("smmu %d: commands without CMD_SYNC", id);
+	if (REG(s, IRQ_CTRLACK) != (BIT(0) | BIT(2)))
+		fail("smmu %d: no interrupts of events and errors", id);
 	if (!(REG(s, CR2) & BIT(2)))
 		fail("smmu %d: takes part in the CPUs' TLB broadcasts", id);
 	if (!(REG(s, CR2) & BIT(1)))

@@ -206,8 +206,10 @@ static u64 reg_read(struct smmu *s, u32 reg)
 			u64 old = REG(s, CR0ACK);
 
 			REG(s, CR0ACK) = REG(s, CR0);
-			if (~old & REG(s, CR0) & CR0_SMMUEN)
+			if (~old & REG(s, CR0) & CR0_SMMUEN) {
 				set_strtab(s);
+				judge_all(s);
+			}
 		}
 		break;
 	case IRQ_CTRLACK:
@@ -375,6 +377,37 @@ void smmu_break_sync(int id, bool broken)
 {
 	smmus[id].c.dead_sync = false;
 	smmus[id].dying = broken ? 1 + smmu_random(8) : 0;
+}
+
+/*
+ * Registers whose value after a reset is unknown are random, and GBPA lets everything pass.
+ * Nothing is said of the caches (3.11): they may have what they had, and more.
+ */
+void smmu_reset(int id, enum smmu_dead dead)
+{
+	static const u32 unknown[] = {
+		CR1, CR2, GERROR_IRQ_CFG0, STRTAB_BASE, STRTAB_BASE_CFG, CMDQ_BASE, CMDQ_PROD,
+		CMDQ_CONS, EVTQ_BASE, EVTQ_IRQ_CFG0, EVTQ_PROD, EVTQ_CONS,
+	};
+	struct smmu *s = &smmus[id];
+	unsigned int i;
+
+	REG(s, CR0) = REG(s, CR0ACK) = 0;
+	REG(s, GBPA) = 0;
+	REG(s, IRQ_CTRL) = REG(s, IRQ_CTRLACK) = 0;
+	REG(s, GERROR) = REG(s, GERRORN) = 0;
+	for (i = 0; i < COUNT(unknown); i++)
+		REG(s, unknown[i]) = smmu_random(~0ULL) & (is_wide(unknown[i]) ? ~0ULL : ~0U);
+	memset(s->wait, 0, sizeof(s->wait));
+	s->nr_pending = 0;
+	s->cmd_error = false;
+	s->dying = 0;
+	s->boot_config = s->boot_tlb = true;
+	s->boot_el2 = s->c.hyp;
+	s->c.dead_gbpa = dead == SMMU_DEAD_GBPA;
+	s->c.dead_cr0 = dead == SMMU_DEAD_CR0;
+	s->c.dead_irq = dead == SMMU_DEAD_IRQ;
+	s->c.dead_sync = dead == SMMU_DEAD_SYNC;
 }
 
 void smmu_mmio_taken(u64 base, u64 size)

@@ -180,10 +180,19 @@ static bool do_strange(void)
 	return act(&a, res) <= 0;
 }
 
+/* Unless an IOMMU loses commands: EL2 would stop, which resume_fails() is for. */
+bool do_resume(void)
+{
+	struct act a = { .kind = ACT_RESUME, .chance = noise(), .a = { below(1 << config->nr) } };
+	u64 res[3];
+
+	return may_stop || act(&a, res) <= 0;
+}
+
 static bool do_test(void)
 {
 	static const u64 others[] = { PKVM_IOMMU_TEST_GUEST_PGD, PKVM_IOMMU_TEST_UNMAP_DEV,
-				      PKVM_IOMMU_TEST_SELFTEST, PKVM_IOMMU_TEST_SELFTEST + 1,
+				      PKVM_IOMMU_TEST_SELFTEST, PKVM_IOMMU_TEST_RESUME + 1,
 				      PKVM_IOMMU_TEST_WRITE_REG };
 	u64 res[3], iommu = some_iommu();
 
@@ -214,6 +223,8 @@ bool mostly_races;
 
 bool one_step(void)
 {
+	if (config->suspends && !below(50))
+		return do_resume();
 	if (mostly_races && below(2))
 		return do_race();
 

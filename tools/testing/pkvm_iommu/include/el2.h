@@ -365,6 +365,9 @@ static inline u64 rol64(u64 word, unsigned int shift)
 #define isb()			do { } while (0)
 #undef cpu_relax
 #define cpu_relax()		env_relax()
+/* Only in a loop without an end: the host does not run again on this CPU. */
+#undef wfe
+#define wfe()			env_halt()
 #undef array_index_nospec
 #define array_index_nospec(i, n)	((i) < (n) ? (i) : 0)
 

@@ -599,6 +599,9 @@ static const char *test(struct spec *s, const u64 *args, const u64 *res)
 		if_so(&a, page && *page == SPEC_HOST && spec_pinned(s, args[2]), EBUSY);
 		value = 0;
 		break;
+	case PKVM_IOMMU_TEST_RESUME:
+		value = 0;
+		break;
 	case PKVM_IOMMU_TEST_WRITE_REG:
 		if_so(&a, true, ENOENT);	/* no registers there */
 		break;

@@ -19,9 +19,13 @@ void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable);
 int pkvm_iommu_check_pins(phys_addr_t phys, u64 size);
 bool pkvm_iommu_next_mmio(u64 addr, u64 *start, u64 *end);
 
-/* State of the layer, called from pkvm.c and psci-relay.c */
+/* State of the layer, called from pkvm.c */
 int pkvm_iommu_check_isolation(void);
 bool pkvm_iommu_in_service(void);
+
+/* Power-off of CPUs and of the system, called from psci-relay.c */
+bool pkvm_iommu_can_suspend(void);
+void pkvm_iommu_resume(void);
 
 /* Hypercalls, called from hyp-main.c */
 void handle___pkvm_iommu_boot(struct kvm_cpu_context *host_ctxt);
@@ -52,9 +56,13 @@ static inline int pkvm_iommu_check_isolation(void)
 	return 0;
 }
 
-static inline bool pkvm_iommu_in_service(void)
+static inline bool pkvm_iommu_can_suspend(void)
 {
-	return false;
+	return true;
+}
+
+static inline void pkvm_iommu_resume(void)
+{
 }
 
 #endif /* CONFIG_PKVM_IOMMU */

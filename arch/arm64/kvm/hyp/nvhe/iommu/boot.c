@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Boot: REGISTER, DONATE, SEAL.
+ * Boot: REGISTER, DONATE, SEAL. And what has to be done again after a power-off.
  *
  * The host is trusted until pKVM drops its privileges, and makes these calls from one
  * thread. PKVM_IOMMU_BOOT_SEAL closes the registry. Protected VMs are allowed if all
@@ -446,4 +446,56 @@ int pkvm_iommu_check_isolation(void)
 bool pkvm_iommu_in_service(void)
 {
 	return iommu_state == IOMMU_SEALED;
+}
+
+/**
+ * pkvm_iommu_can_suspend() - check whether EL2 can set up all IOMMUs after a power-off
+ *
+ * Context: any.
+ * Return: false if an IOMMU would come back as passing everything.
+ */
+bool pkvm_iommu_can_suspend(void)
+{
+	struct pkvm_iommu *iommu;
+
+	if (!pkvm_iommu_in_service())
+		return true;
+	for_each_pkvm_iommu(iommu) {
+		if (!iommu->dead && !iommu->ops->resume)
+			return false;
+	}
+
+	return true;
+}
+
+/**
+ * pkvm_iommu_resume() - set up the IOMMUs that have lost their registers
+ *
+ * Every CPU that comes from power-off makes this call before the host runs on it. IOMMUs
+ * have been off only if all CPUs have, so each CPU finds them working, or is the first.
+ * Nothing depends on how the host turned the CPU off.
+ *
+ * Does not return if an IOMMU does not respond: it may pass everything, so the host must
+ * not run again. It would, to report a panic, so this ends neither by pkvm_iommu_die() nor
+ * by pkvm_iommu_lock(), which does if a command was lost earlier. The other CPUs wait for
+ * the lock when they come back.
+ *
+ * Context: interrupts masked; no lock is held; takes the lock of each IOMMU.
+ */
+void pkvm_iommu_resume(void)
+{
+	struct pkvm_iommu *iommu;
+
+	if (!pkvm_iommu_in_service())
+		return;
+	for_each_pkvm_iommu(iommu) {
+		if (iommu->dead || !iommu->ops->resume)
+			continue;
+		hyp_spin_lock(&iommu->lock);
+		if (!iommu->ops->resume(iommu)) {
+			for (;;)
+				wfe();
+		}
+		hyp_spin_unlock(&iommu->lock);
+	}
 }

@@ -78,6 +78,9 @@ int pkvm_iommu_test(const u64 *args, u64 *res, u64 *res2)
 		return test_write_reg(args[1], args[2], args[3]);
 	case PKVM_IOMMU_TEST_SELFTEST:
 		return pkvm_iommu_selftest(args, res, res2);
+	case PKVM_IOMMU_TEST_RESUME:
+		pkvm_iommu_resume();
+		return 0;
 	}
 
 	return -EOPNOTSUPP;

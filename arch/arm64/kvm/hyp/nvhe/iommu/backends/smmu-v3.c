@@ -62,6 +62,7 @@
  * @ats: IDR0.ATS: translated transactions exist and must be checked
  * @msi: IDR0.MSI: the SMMU can write interrupts to memory
  * @ril: IDR3.RIL: a command can invalidate a range
+ * @el2: IDR0.HYP: translations can be tagged as EL2's
  * @attr_ovr: IDR1.ATTR_TYPES_OVR: STEs must select the incoming attributes
  * @cmdq: command queue, a page
  * @cmdq_bits: log2 of the entries of @cmdq
@@ -78,6 +79,7 @@ struct hyp_smmu {
 	bool			ats;
 	bool			msi;
 	bool			ril;
+	bool			el2;
 	bool			attr_ovr;
 	__le64			*cmdq;
 	u8			cmdq_bits;
@@ -313,6 +315,7 @@ static int smmu_probe(struct pkvm_iommu *iommu, u64 *why)
 		.ats		= idr0 & IDR0_ATS,
 		.msi		= idr0 & IDR0_MSI,
 		.ril		= smmu_read(iommu, ARM_SMMU_IDR3) & IDR3_RIL,
+		.el2		= idr0 & IDR0_HYP,
 		.attr_ovr	= idr1 & IDR1_ATTR_TYPES_OVR,
 		.cmdq_bits	= min_t(u32, CMDQ_BITS, FIELD_GET(IDR1_CMDQS, idr1)),
 		.evtq_bits	= min_t(u32, EVTQ_BITS, FIELD_GET(IDR1_EVTQS, idr1)),
@@ -415,9 +418,12 @@ static bool smmu_enable(struct pkvm_iommu *iommu, u32 cr0)
 	return smmu_wait(iommu, ARM_SMMU_CR0ACK, cr0, cr0);
 }
 
+/* Set everything but the enables. Both queues are empty then, and unread events are lost. */
 static void smmu_set_tables(struct pkvm_iommu *iommu)
 {
 	struct hyp_smmu *smmu = to_smmu(iommu);
+	/* It goes on from where it was: a ticket from before is that of completed commands. */
+	u32 index = smmu->cmdq_prod & (BIT(smmu->cmdq_bits + 1) - 1);
 	u32 sh = pkvm_iommu_coherent(iommu) ? ARM_SMMU_SH_ISH : ARM_SMMU_SH_OSH;
 	u32 c = pkvm_iommu_coherent(iommu) ? CR1_CACHE_WB : CR1_CACHE_NC;
 	u32 fmt = smmu->two_level ? STRTAB_BASE_CFG_FMT_2LVL : STRTAB_BASE_CFG_FMT_LINEAR;
@@ -439,12 +445,13 @@ static void smmu_set_tables(struct pkvm_iommu *iommu)
 	smmu_publish(iommu, smmu->evtq, SZ_4K);
 	smmu_write64(iommu, hyp_virt_to_phys(smmu->cmdq) | Q_BASE_RWA | smmu->cmdq_bits,
 		     ARM_SMMU_CMDQ_BASE);
-	smmu_write(iommu, 0, ARM_SMMU_CMDQ_PROD);
-	smmu_write(iommu, 0, ARM_SMMU_CMDQ_CONS);
+	smmu_write(iommu, index, ARM_SMMU_CMDQ_PROD);
+	smmu_write(iommu, index, ARM_SMMU_CMDQ_CONS);
 	smmu_write64(iommu, hyp_virt_to_phys(smmu->evtq) | Q_BASE_RWA | smmu->evtq_bits,
 		     ARM_SMMU_EVTQ_BASE);
 	smmu_write(iommu, 0, SMMU_PAGE1 + ARM_SMMU_EVTQ_PROD);
 	smmu_write(iommu, 0, SMMU_PAGE1 + ARM_SMMU_EVTQ_CONS);
+	smmu->evtq_cons = 0;
 }
 
 static int smmu_init(struct pkvm_iommu *iommu, u64 *why)
@@ -465,7 +472,7 @@ static int smmu_init(struct pkvm_iommu *iommu, u64 *why)
 		return -ETIMEDOUT;
 
 	if (!smmu_try_cmd(iommu, arm_smmu_make_cmd_cfgi_all()) ||
-	    (smmu_read(iommu, ARM_SMMU_IDR0) & IDR0_HYP &&
+	    (to_smmu(iommu)->el2 &&
 	     !smmu_try_cmd(iommu, arm_smmu_make_cmd_op(CMDQ_OP_TLBI_EL2_ALL))) ||
 	    !smmu_try_cmd(iommu, arm_smmu_make_cmd_op(CMDQ_OP_TLBI_NSNH_ALL)))
 		return -ETIMEDOUT;
@@ -479,6 +486,17 @@ static int smmu_init(struct pkvm_iommu *iommu, u64 *why)
 	*why = PKVM_IOMMU_REFUSE_NONE;
 
 	return 0;
+}
+
+/*
+ * A reset clears CR0 and CR0ACK (6.3.9, 6.3.10), and leaves GBPA to the implementation
+ * (6.3.13). The tables in memory are as they were, so attached streams go on.
+ */
+static bool smmu_resume(struct pkvm_iommu *iommu)
+{
+	u64 why;
+
+	return smmu_read(iommu, ARM_SMMU_CR0ACK) & CR0_SMMUEN || !smmu_init(iommu, &why);
 }
 
 static __le64 *smmu_l1_desc(struct pkvm_iommu *iommu, u32 sid)
@@ -754,6 +772,7 @@ PKVM_IOMMU_BACKEND(smmu_v3) = {
 	.probe		= smmu_probe,
 	.alloc		= smmu_alloc,
 	.init		= smmu_init,
+	.resume		= smmu_resume,
 	.domain_init	= smmu_domain_init,
 	.stream_prepare	= smmu_stream_prepare,
 	.stream_set	= smmu_stream_set,
