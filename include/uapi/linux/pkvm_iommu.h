@@ -783,7 +783,7 @@ enum pkvm_iommu_op {
 /**
  * DOC: PKVM_IOMMU_LOOKUP
  *
- * Translate an I/O virtual address.
+ * Translate an I/O virtual address, and tell how far the translations behind it follow.
  *
  * Arguments:
  *
@@ -793,6 +793,14 @@ enum pkvm_iommu_op {
  * Results:
  *
  *  - x2: on success, the physical address
+ *  - x3: on success, the bytes from the address on that are mapped without a gap, to
+ *    physical addresses that follow x2. EL2 counts to the end of a page or block; at most to
+ *    the next I/O virtual address that is a multiple of 2 MiB, and not beyond a change of
+ *    permissions or attributes. Where an IOMMU has no page tables, it does not count beyond
+ *    a piece that %PKVM_IOMMU_MAP or %PKVM_IOMMU_MAP_LIST has made of a run either.
+ *
+ * If other calls map or unmap behind the page or block of the address meanwhile, x3 may count
+ * some of these pages as they were before, and others as they were afterwards.
  *
  * Errors:
  *
@@ -804,9 +812,11 @@ enum pkvm_iommu_op {
  *
  * Context: does not wait for IOMMUs.
  *
- * Example::
+ * Example, three pages that are mapped to three that follow each other, and one to another::
  *
- *	LOOKUP(3, 0x100804) -> 0, x2 = 0x8a000804
+ *	MAP(3, 0x100000, READ, RUN(0x8a000000, 3), RUN(0x8b000000, 1), 0) -> 0, x2 = 0x4000
+ *	LOOKUP(3, 0x100804) -> 0, x2 = 0x8a000804, x3 = 0x27fc
+ *	LOOKUP(3, 0x103000) -> 0, x2 = 0x8b000000, x3 = 0x1000
  */
 
 /**

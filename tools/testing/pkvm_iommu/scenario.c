@@ -198,6 +198,57 @@ void edge_of_reach(void)
 	must(!call(false, res, PKVM_IOMMU_TOPUP, reach / ENV_PAGE - 1, 1), "the last is taken");
 }
 
+/* MMIO, which the host always owns; memory may have been given away during boot. */
+#define DEVICE		0x80000000ULL
+
+static void unmap_all(u64 id, u64 size)
+{
+	u64 res[3], i;
+
+	for (i = 0; i < size; i += res[1])
+		must(!call(false, res, PKVM_IOMMU_UNMAP, id, i, size - i, 0) && res[1], "all go");
+}
+
+static void map_run(u64 id, u64 iova, u64 phys, u64 pages)
+{
+	struct act a = { .kind = ACT_CALL, .a = { PKVM_IOMMU_MAP, id, 0, 3 } };
+	u64 res[3], n;
+
+	for (n = 0; n < pages; n += res[1] / ENV_PAGE) {
+		a.a[2] = iova + n * ENV_PAGE;
+		a.a[4] = PKVM_IOMMU_RUN(phys + n * ENV_PAGE, pages - n);
+		must(!fed(&a, res) && res[1], "a run is mapped");
+	}
+}
+
+static void look_up(u64 id, u64 iova, u64 phys, u64 size)
+{
+	u64 res[3];
+
+	must(!call(false, res, PKVM_IOMMU_LOOKUP, id, iova) && res[1] == phys && res[2] == size,
+	     "a run is found");
+}
+
+/* The runs that LOOKUP finds: from within a page, to a gap, a table's end, a block's end. */
+static void find_runs(void)
+{
+	const u64 table = 1 << 21, pages = 3 * ENV_PAGE;
+	u64 id = new_domain(), res[3];
+
+	map_run(id, table - pages, DEVICE, 5);
+	map_run(id, table + 2 * ENV_PAGE, DEVICE + 8 * ENV_PAGE, 2);
+	look_up(id, table - pages + 0x123, DEVICE + 0x123, pages - 0x123);
+	look_up(id, table - 1, DEVICE + pages - 1, 1);
+	look_up(id, table, DEVICE + pages, 2 * ENV_PAGE);
+	look_up(id, table + 2 * ENV_PAGE, DEVICE + 8 * ENV_PAGE, 2 * ENV_PAGE);
+	map_run(id, 2 * table, DEVICE, 512);
+	look_up(id, 2 * table + pages + 8, DEVICE + pages + 8, table - pages - 8);
+	must(call(false, res, PKVM_IOMMU_LOOKUP, id, 3 * table) == -ENOTCONN, "nothing behind");
+	unmap_all(id, 3 * table);
+	while (call(false, res, PKVM_IOMMU_DOMAIN_FREE, id) == -EAGAIN)
+		;
+}
+
 /* More domains with something to flush than EL2 lists: the oldest is flushed. */
 /* Mapping goes on from a page that was flushed to one that waits for the next flush. */
 static void map_across_flushes(void)
@@ -224,6 +275,7 @@ void many_lazy_domains(void)
 			 .a = { PKVM_IOMMU_MAP, 0, 0x1000, 3, PKVM_IOMMU_RUN(0x40700000, 1) } };
 	u64 ids[SPEC_DOMAINS], res[3], i, n;
 
+	find_runs();
 	many_lazy_runs();
 	map_across_flushes();
 	for (n = 0; n < SPEC_DOMAINS; n++) {
@@ -249,9 +301,6 @@ void many_lazy_domains(void)
 	}
 }
 
-/* MMIO, which the host always owns; memory may have been given away during boot. */
-#define DEVICE		0x80000000ULL
-
 /* Runs of one page each that are not adjacent, from @iova on. */
 static void map_pages(u64 id, u64 iova, u64 pages)
 {
@@ -267,14 +316,6 @@ static void map_pages(u64 id, u64 iova, u64 pages)
 	}
 }
 
-static void unmap_all(u64 id, u64 size)
-{
-	u64 res[3], i;
-
-	for (i = 0; i < size; i += res[1])
-		must(!call(false, res, PKVM_IOMMU_UNMAP, id, i, size - i, 0) && res[1], "all go");
-}
-
 /*
  * A replay whose position has become the middle of a block: mappings behind the block
  * must not be skipped. And a replay during which the stream is detached and attached
@@ -288,6 +329,7 @@ void replay_in_between(void)
 	u64 id = new_domain(), res[3], n;
 	struct act at_once[3];
 
+	find_runs();
 	attach.a[3] = block.a[1] = id;
 	map_pages(id, 0, 200);
 	must(!fed(&attach, res) && res[1] == 1, "a stream is attached and asks for a replay");

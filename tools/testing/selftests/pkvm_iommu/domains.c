@@ -160,7 +160,8 @@ static void test_exists(uint64_t phys)
 	if (res.x2)
 		unmap_ok(a, X, res.x2, "that");
 	res = LOOKUP(a, X + PAGE + 0x123);
-	tap_ok(!res.err && res.x2 == phys + 0x123, "LOOKUP still finds the page");
+	tap_ok(!res.err && res.x2 == phys + 0x123 && res.x3 == PAGE - 0x123,
+	       "LOOKUP still finds the page, and nothing behind it");
 	/* A hole in front and behind. */
 	tap_ok(!unmap(a, X, 3 * PAGE, &mapped) && mapped == PAGE,
 	       "UNMAP across holes: x3 is what was mapped");

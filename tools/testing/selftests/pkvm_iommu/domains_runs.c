@@ -43,14 +43,14 @@ void test_runs(void)
 		res = td_map_runs(b, at, RW, runs);
 	}
 	is(res, 0, 3 * PAGE, 0, "MAP of runs across the end of a table");
-	is(LOOKUP(b, at + 2 * PAGE), 0, p, 0, "LOOKUP of the last");
+	is(LOOKUP(b, at + 2 * PAGE), 0, p, PAGE, "LOOKUP of the last");
 	is(UNMAP(b, at, 3 * PAGE), 0, 3 * PAGE, 3 * PAGE, "UNMAP of them");
 
 	/* Runs before the refused one stay mapped; nothing behind it is mapped. */
 	if (tap_ok(elsewhere && !TOPUP(elsewhere).err, "a page that is EL2's")) {
 		runs[1] = PKVM_IOMMU_RUN(elsewhere, 1);
 		is(td_map_runs(b, Y, RW, runs), -EPERM, PAGE, 0, "MAP with it in the middle");
-		is(LOOKUP(b, Y), 0, p, 0, "LOOKUP of the run before it");
+		is(LOOKUP(b, Y), 0, p, PAGE, "LOOKUP of the run before it");
 		is(LOOKUP(b, Y + PAGE), -ENOTCONN, 0, 0, "LOOKUP of its place");
 		is(LOOKUP(b, Y + 2 * PAGE), -ENOTCONN, 0, 0, "LOOKUP of the run behind it");
 		is(UNMAP(b, Y, 3 * PAGE), 0, 3 * PAGE, PAGE, "UNMAP of that");
@@ -265,7 +265,7 @@ void test_room_for_blocks(uint8_t *huge)
 	/* A table that is not empty stays. */
 	map_ok(a, at + 7 * PAGE, phys, PAGE, RW, "a page again");
 	is(MAP(a, at, phys, BLOCK, RW), -EEXIST, 0, 0, "MAP of a block over it");
-	is(LOOKUP(a, at + 7 * PAGE), 0, phys, 0, "LOOKUP of it");
+	is(LOOKUP(a, at + 7 * PAGE), 0, phys, PAGE, "LOOKUP of it");
 	tap_ok(!unmap(a, at, BLOCK, &mapped) && mapped == PAGE, "UNMAP finds just that");
 	can_donate(phys, true, "of the block afterwards");
 }

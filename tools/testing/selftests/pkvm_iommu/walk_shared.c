@@ -85,7 +85,7 @@ static void try_lookup(struct walker *w, uint64_t iova)
 	uint64_t res[3];
 
 	if (!try(w, res, args, errors) &&
-	    (res[1] < shared_phys || res[1] >= shared_phys + PAGES * PAGE))
+	    (res[1] < shared_phys || res[1] + res[2] > shared_phys + PAGES * PAGE || !res[2]))
 		wrong(w, "a mapping leads elsewhere");
 }
 

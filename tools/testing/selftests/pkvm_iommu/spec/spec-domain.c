@@ -677,6 +677,39 @@ const char *invalidate(struct spec *s, const u64 *args, const u64 *res)
 	return wrong ? wrong : no_results(res);
 }
 
+/*
+ * Check the size of the run that LOOKUP found. Entries can be the same for other permissions
+ * than those that were asked for, so a run may go on where these change.
+ */
+static const char *lookup_size(struct spec *s, u64 id, u64 iova, u64 phys, u64 size)
+{
+	u64 end = (iova | ((1 << 21) - 1)) + 1, prot = 0, pos, next;
+	const struct spec_domain *d = domain_of(s, id);
+	const struct spec_map *m;
+	bool must = true, memory = false;
+
+	if (!size || size > end - iova || (iova + size) % PAGE)
+		return "an impossible size";
+	/* Others may map and unmap behind the page. */
+	if (race_may_use(s, id))
+		return NULL;
+	for (pos = iova; pos < end; pos = next) {
+		next = pos / PAGE * PAGE + PAGE;
+		m = map_at(&d->is, pos);
+		if (!m || pos - m->iova + m->phys != phys + pos - iova)
+			break;
+		if (pos > iova)
+			must &= m->prot == prot && !spec_page(s, (phys + pos - iova) / PAGE) != memory &&
+				!(d->is.runs && m->iova == pos);
+		prot = m->prot;
+		memory = spec_page(s, (phys + pos - iova) / PAGE);
+		if (must && next > iova + size)
+			return "less than what is mapped there";
+	}
+
+	return iova + size > pos ? "more than what is mapped there" : NULL;
+}
+
 const char *lookup(struct spec *s, const u64 *args, const u64 *res)
 {
 	u64 iova = args[2], page = iova / PAGE * PAGE;
@@ -696,7 +729,7 @@ const char *lookup(struct spec *s, const u64 *args, const u64 *res)
 	if (res[1] != iova - m->iova + m->phys)
 		return "another address than what was mapped";
 
-	return res[2] ? "a second result" : NULL;
+	return lookup_size(s, args[1], iova, res[1], res[2]);
 }
 
 const char *info_mapped(struct spec *s, const u64 *args, const u64 *res)

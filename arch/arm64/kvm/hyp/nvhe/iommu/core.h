@@ -353,8 +353,8 @@ int pkvm_iommu_map_list(u64 domain_id, u64 iova, u64 flags, u64 first, u64 nr,
 			struct pkvm_iommu_progress *progress);
 int pkvm_iommu_unmap(u64 domain_id, u64 iova, u64 size, u64 flags,
 		     struct pkvm_iommu_progress *progress);
-int pkvm_iommu_lookup(u64 domain_id, u64 iova, u64 *phys);
 int pkvm_iommu_mapped(u64 domain_id, u64 *bytes);
+int pkvm_iommu_lookup(u64 domain_id, u64 iova, u64 *phys, u64 *len);
 int pkvm_iommu_flush(u64 domain_id);
 int pkvm_iommu_replay(u64 id, u64 domain_id, bool *more);
 

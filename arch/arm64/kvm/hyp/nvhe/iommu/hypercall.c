@@ -235,7 +235,7 @@ static int call_lookup(struct kvm_cpu_context *ctxt, struct call_result *result)
 	DECLARE_REG(u64, domain_id, ctxt, 2);
 	DECLARE_REG(u64, iova, ctxt, 3);
 
-	return pkvm_iommu_lookup(domain_id, iova, &result->x2);
+	return pkvm_iommu_lookup(domain_id, iova, &result->x2, &result->x3);
 }
 
 static int call_flush(struct kvm_cpu_context *ctxt, struct call_result *result)

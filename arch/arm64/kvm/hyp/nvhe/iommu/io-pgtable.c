@@ -477,7 +477,8 @@ int pkvm_iommu_pgtable_prot(struct io_pgtable_ops *ops, u64 iova)
  *
  * Looks at one table only, so that the work is bounded.
  *
- * Context: the caller owns the addresses, see range.c.
+ * Context: the caller owns the addresses, see range.c. LOOKUP owns the first page only:
+ * what it reads of the others may have changed on return.
  * Return: number of runs; 0 if @iova is not mapped.
  */
 int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,

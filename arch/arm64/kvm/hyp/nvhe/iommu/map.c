@@ -550,11 +550,15 @@ int pkvm_iommu_unmap(u64 domain_id, u64 iova, u64 size, u64 flags,
  * @domain_id: any value; domain
  * @iova: any value; I/O virtual address
  * @phys: set to the physical address that it maps to
+ * @len: set to the bytes from there on that are mapped without a gap
+ *
+ * Reads the rest of the last-level table as well. Other CPUs may change these entries
+ * meanwhile, but cannot remove the table: for that they would have to own this address, too.
  *
  * Context: owns the address.
  * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
  */
-int pkvm_iommu_lookup(u64 domain_id, u64 iova, u64 *phys)
+int pkvm_iommu_lookup(u64 domain_id, u64 iova, u64 *phys, u64 *len)
 {
 	struct pkvm_iommu_domain *domain;
 	struct pkvm_iommu_run run;
@@ -566,10 +570,12 @@ int pkvm_iommu_lookup(u64 domain_id, u64 iova, u64 *phys)
 		return ret;
 
 	range = pkvm_iommu_range_lock(domain, iova, PAGE_SIZE);
-	if (pkvm_iommu_pgtable_read(domain->ops, iova, 1, &run, 1))
+	if (pkvm_iommu_pgtable_read(domain->ops, iova, SZ_2M, &run, 1)) {
 		*phys = run.phys;
-	else
+		*len = run.len;
+	} else {
 		ret = -ENOTCONN;
+	}
 	pkvm_iommu_range_unlock(domain, range);
 	pkvm_iommu_domain_put(domain);
 
