@@ -428,8 +428,11 @@ static noinline int map_unqueued(struct pkvm_paging_domain *paging, unsigned lon
 
 	batch_start(&single, paging, iova, run, prot, gfp);
 	ret = batch_send(&single);
-	if (ret)
+	if (ret) {
 		pkvm_iommu_unmap_range(paging, iova, single.iova - iova, 0);
+		/* The lookup of another user may have found it. */
+		found_forget(paging, iova, single.iova - iova);
+	}
 
 	return ret;
 }

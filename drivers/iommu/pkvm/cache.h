@@ -25,6 +25,18 @@
  * IOMMU API do not look up, map and unmap the same page at the same time. A
  * range is removed before EL2 unmaps it.
  *
+ * The run that PKVM_IOMMU_LOOKUP found last can reach into ranges of other users of the
+ * domain, which unmap them at any time:
+ *
+ *	lookup				unmap
+ *	found.size = 1, locked		EL2 clears entries
+ *	smp_mb()			smp_mb()
+ *	EL2 reads entries		read found.size
+ *
+ * Either EL2 finds that an entry is cleared, or the unmap finds that there may be a run. It
+ * then waits for the lock, and drops the run if it has what was unmapped. As long as nobody
+ * looks up, unmaps only read @size, so CPUs share its cache line.
+ *
  * Inline, because these are on the path of every map and unmap. Callers: batch.c
  * and domain.c.
  */
@@ -33,9 +45,11 @@
 
 #include <linux/bitfield.h>
 #include <linux/build_bug.h>
+#include <linux/cleanup.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/pfn.h>
+#include <linux/spinlock.h>
 
 #include "core.h"
 
@@ -108,6 +122,21 @@ static inline void cache_forget(struct pkvm_paging_domain *paging, u64 iova, siz
 	first = min_t(size_t, n, paging->cache + PKVM_IOMMU_CACHE_SLOTS - slot);
 	cache_clear(slot, first);
 	cache_clear(paging->cache, n - first);
+}
+
+/* A range was unmapped: forget a run that has some of it. */
+static inline void found_forget(struct pkvm_paging_domain *paging, u64 iova, u64 size)
+{
+	struct pkvm_iommu_found *found = &paging->found;
+
+	/* Pairs with found_lookup(), see the top of this file. */
+	smp_mb();
+	if (!READ_ONCE(found->size))
+		return;
+
+	guard(raw_spinlock_irqsave)(&found->lock);
+	if (iova - found->iova < found->size || found->iova - iova < size)
+		WRITE_ONCE(found->size, 0);
 }
 
 #endif /* __PKVM_IOMMU_CACHE_H */

@@ -26,7 +26,8 @@
  * test-hooks.h says what calls test.c.
  *
  * Locks, in the order of taking them: the IOMMU core's group mutex,
- * pkvm_iommu_streams_mutex. Mapping and unmapping take none (batch.c).
+ * pkvm_iommu_streams_mutex. Mapping and unmapping for the DMA API take none (batch.c);
+ * lookups and unmapping of other users take pkvm_iommu_found::lock, a leaf (domain.c).
  */
 #ifndef __PKVM_IOMMU_CORE_H
 #define __PKVM_IOMMU_CORE_H
@@ -39,6 +40,7 @@
 #include <linux/minmax.h>
 #include <linux/mutex.h>
 #include <linux/seq_file.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
 
@@ -92,11 +94,26 @@ struct pkvm_iommu_master {
 #define PKVM_IOMMU_CACHE_SLOTS	BIT(PKVM_IOMMU_CACHE_BITS)
 
 /**
+ * struct pkvm_iommu_found - the run of translations that PKVM_IOMMU_LOOKUP found last
+ * @lock: guards the others; a leaf, taken in any context
+ * @iova: first I/O virtual address
+ * @phys: physical address that it maps to
+ * @size: in bytes; 0 if there is no run. Changed with @lock held, read without it
+ */
+struct pkvm_iommu_found {
+	raw_spinlock_t	lock;
+	u64		iova;
+	u64		phys;
+	u64		size;
+};
+
+/**
  * struct pkvm_paging_domain - a domain with mappings of its own
  * @domain: the IOMMU core's part
  * @id: EL2's id of the domain; constant
  * @cache: managed: recent translations, PKVM_IOMMU_CACHE_SLOTS of them, see cache.h
  * @pgtable: nested: its page table
+ * @found: managed, not for the DMA API: see cache.h
  */
 struct pkvm_paging_domain {
 	struct iommu_domain	domain;
@@ -105,6 +122,7 @@ struct pkvm_paging_domain {
 		u64			*cache;
 		struct io_pgtable_ops	*pgtable;
 	};
+	struct pkvm_iommu_found	found;
 };
 
 static inline struct pkvm_paging_domain *to_paging(struct iommu_domain *domain)

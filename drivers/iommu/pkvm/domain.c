@@ -5,15 +5,23 @@
  * EL2 has the page tables of a managed domain; it checks every mapping, and pins the memory.
  * Such a domain can be attached to the streams of any IOMMU. nested.c has the other kind.
  *
- * No locks: the IOMMU core keeps a domain until its last user is gone, and its
- * users do not map and unmap the same range at the same time.
+ * The IOMMU core keeps a domain until its last user is gone, and its users do not look up,
+ * map and unmap the same range at the same time.
+ *
+ * The DMA API looks up the first page of what it unmaps, which the cache of cache.h has.
+ * VFIO and iommufd look up page after page, to find the memory to unpin. So a domain of
+ * theirs remembers the run that EL2 found last, see cache.h, and a hypercall serves as many
+ * pages as follow each other in memory. Domains for the DMA API do without, see
+ * paging_attach().
  *
  * Callers: the IOMMU core, through pkvm_iommu_domain_alloc() in the iommu_ops of
  * frontend.c and through the operations of a domain.
  */
+#include <linux/cleanup.h>
 #include <linux/dma-mapping.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 
 #include "cache.h"
 #include "core.h"
@@ -28,23 +36,66 @@ static void pkvm_iommu_flush_iotlb_all(struct iommu_domain *domain)
 	WARN_ON(pkvm_iommu_hvc(&hvc));
 }
 
-static phys_addr_t pkvm_iommu_iova_to_phys(struct iommu_domain *domain, dma_addr_t iova)
+/* Have EL2 translate an address. Returns 0 if it is not mapped; else sets @size. */
+static phys_addr_t call_lookup(struct pkvm_paging_domain *paging, dma_addr_t iova, u64 *size)
 {
-	struct pkvm_paging_domain *paging = to_paging(domain);
 	struct pkvm_iommu_hvc hvc = {
 		.op	= PKVM_IOMMU_LOOKUP,
 		.args	= { paging->id, iova },
 	};
+
+	if (pkvm_iommu_hvc(&hvc))
+		return 0;
+	*size = hvc.res[1];
+
+	return hvc.res[0];
+}
+
+static phys_addr_t dma_iova_to_phys(struct iommu_domain *domain, dma_addr_t iova)
+{
+	struct pkvm_paging_domain *paging = to_paging(domain);
+	phys_addr_t phys = cache_lookup(paging, iova);
+	u64 size;
+
+	return phys ?: pkvm_iommu_batch_lookup(paging, iova) ?: call_lookup(paging, iova, &size);
+}
+
+/* Translate an address by the run that was found last, or find another one. */
+static phys_addr_t found_lookup(struct pkvm_paging_domain *paging, dma_addr_t iova)
+{
+	struct pkvm_iommu_found *found = &paging->found;
+	u64 size = 0;
+
+	guard(raw_spinlock_irqsave)(&found->lock);
+	if (iova - found->iova < found->size)
+		return found->phys + (iova - found->iova);
+
+	WRITE_ONCE(found->size, 1);
+	/* Pairs with found_forget(). */
+	smp_mb();
+	found->iova = iova;
+	found->phys = call_lookup(paging, iova, &size);
+	WRITE_ONCE(found->size, size);
+
+	return found->phys;
+}
+
+static phys_addr_t paging_iova_to_phys(struct iommu_domain *domain, dma_addr_t iova)
+{
+	struct pkvm_paging_domain *paging = to_paging(domain);
 	phys_addr_t phys = cache_lookup(paging, iova);
 
-	if (phys)
-		return phys;
+	return phys ?: pkvm_iommu_batch_lookup(paging, iova) ?: found_lookup(paging, iova);
+}
 
-	phys = pkvm_iommu_batch_lookup(paging, iova);
-	if (!phys && !pkvm_iommu_hvc(&hvc))
-		phys = hvc.res[0];
+static size_t paging_unmap_pages(struct iommu_domain *domain, unsigned long iova, size_t pgsize,
+				 size_t pgcount, struct iommu_iotlb_gather *gather)
+{
+	size_t size = pkvm_iommu_unmap_pages(domain, iova, pgsize, pgcount, gather);
 
-	return phys;
+	found_forget(to_paging(domain), iova, size);
+
+	return size;
 }
 
 static void paging_free(struct pkvm_paging_domain *paging)
@@ -87,13 +138,38 @@ static void pkvm_iommu_domain_free(struct iommu_domain *domain)
 	pkvm_iommu_reclaim(ULONG_MAX);
 }
 
-static const struct iommu_domain_ops paging_ops = {
+/* For the DMA API, where each instruction counts. */
+static const struct iommu_domain_ops dma_domain_ops = {
 	.attach_dev		= pkvm_iommu_attach,
 	.map_pages		= pkvm_iommu_map_pages,
 	.unmap_pages		= pkvm_iommu_unmap_pages,
 	.flush_iotlb_all	= pkvm_iommu_flush_iotlb_all,
 	.iotlb_sync_map		= pkvm_iommu_iotlb_sync_map,
-	.iova_to_phys		= pkvm_iommu_iova_to_phys,
+	.iova_to_phys		= dma_iova_to_phys,
+	.free			= pkvm_iommu_domain_free,
+};
+
+/*
+ * The type of a domain is not known when it is allocated. The DMA API uses a domain only
+ * after the first attach, so no other operation is under way.
+ */
+static int paging_attach(struct iommu_domain *domain, struct device *dev,
+			 struct iommu_domain *old)
+{
+	if (iommu_is_dma_domain(domain))
+		domain->ops = &dma_domain_ops;
+
+	return pkvm_iommu_attach(domain, dev, old);
+}
+
+/* For VFIO, iommufd, and drivers that map by themselves. */
+static const struct iommu_domain_ops paging_ops = {
+	.attach_dev		= paging_attach,
+	.map_pages		= pkvm_iommu_map_pages,
+	.unmap_pages		= paging_unmap_pages,
+	.flush_iotlb_all	= pkvm_iommu_flush_iotlb_all,
+	.iotlb_sync_map		= pkvm_iommu_iotlb_sync_map,
+	.iova_to_phys		= paging_iova_to_phys,
 	.free			= pkvm_iommu_domain_free,
 };
 
@@ -133,6 +209,7 @@ struct iommu_domain *pkvm_iommu_domain_alloc(struct device *dev)
 	}
 	paging->id = hvc.res[0];
 	xa_store(&pkvm_iommu_domains, paging->id, xa_mk_value(PKVM_IOMMU_DOMAIN_MANAGED), GFP_KERNEL);
+	raw_spin_lock_init(&paging->found.lock);
 	paging->domain.ops = &paging_ops;
 	paging->domain.pgsize_bitmap = SZ_4K | SZ_2M;
 	paging->domain.geometry.aperture_end = DMA_BIT_MASK(address_bits);

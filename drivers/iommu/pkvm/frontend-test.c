@@ -311,6 +311,48 @@ static void queue_interrupted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, iommu_unmap(priv->domain, IOVA, 2 * PAGE_SIZE), 2 * PAGE_SIZE);
 }
 
+/* One lookup serves the pages that follow, until they are unmapped. */
+static void lookup_run(struct kunit *test)
+{
+	struct frontend_test *priv = test->priv;
+	struct pkvm_iommu_found *found = &to_paging(priv->domain)->found;
+	phys_addr_t phys, other = page_to_phys(priv->page);
+	struct page *pages = alloc_pages(GFP_KERNEL, 2);
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	phys = page_to_phys(pages);
+	KUNIT_EXPECT_EQ(test, 0, iommu_map(priv->domain, IOVA, phys, 4 * PAGE_SIZE, PROT,
+					   GFP_KERNEL));
+	for (i = 0; i < 4; i++)
+		KUNIT_EXPECT_EQ(test, iommu_iova_to_phys(priv->domain, IOVA + i * PAGE_SIZE + 8),
+				phys + i * PAGE_SIZE + 8);
+	if (!pkvm_iommu_prefers_nested()) {
+		/* The cache has the first page. */
+		KUNIT_EXPECT_EQ(test, found->iova, IOVA + PAGE_SIZE + 8);
+		KUNIT_EXPECT_EQ(test, found->size, 3 * PAGE_SIZE - 8);
+	}
+
+	/* Before the run, and within it. */
+	KUNIT_EXPECT_EQ(test, iommu_unmap(priv->domain, IOVA, PAGE_SIZE), PAGE_SIZE);
+	if (!pkvm_iommu_prefers_nested())
+		KUNIT_EXPECT_NE(test, found->size, 0);
+	KUNIT_EXPECT_EQ(test, iommu_unmap(priv->domain, IOVA + 2 * PAGE_SIZE, PAGE_SIZE),
+			PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, iommu_iova_to_phys(priv->domain, IOVA + 2 * PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, 0, iommu_map(priv->domain, IOVA + 2 * PAGE_SIZE, other, PAGE_SIZE,
+					   PROT, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, iommu_iova_to_phys(priv->domain, IOVA + 2 * PAGE_SIZE), other);
+	KUNIT_EXPECT_EQ(test, iommu_iova_to_phys(priv->domain, IOVA + PAGE_SIZE),
+			phys + PAGE_SIZE);
+
+	/* A range that begins before the run and ends behind it. */
+	KUNIT_EXPECT_EQ(test, iommu_unmap(priv->domain, IOVA, 4 * PAGE_SIZE), 4 * PAGE_SIZE);
+	for (i = 0; i < 4; i++)
+		KUNIT_EXPECT_EQ(test, iommu_iova_to_phys(priv->domain, IOVA + i * PAGE_SIZE), 0);
+	__free_pages(pages, 2);
+}
+
 static void translation_cache(struct kunit *test)
 {
 	static const u64 iovas[] = { 0, PAGE_SIZE, SZ_2M, BIT_ULL(46), BIT_ULL(48) - PAGE_SIZE };
@@ -366,6 +408,7 @@ static struct kunit_case frontend_test_cases[] = {
 	KUNIT_CASE(queue_and_cancel),
 	KUNIT_CASE(queue_over_older),
 	KUNIT_CASE(queue_interrupted),
+	KUNIT_CASE(lookup_run),
 	KUNIT_CASE(translation_cache),
 	{}
 };
