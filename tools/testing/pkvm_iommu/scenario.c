@@ -249,6 +249,45 @@ static void find_runs(void)
 		;
 }
 
+/* Make tables that are empty, at multiples of @step; the last level has @nr of them. */
+static void empty_tables(u64 id, u64 nr, u64 step)
+{
+	u64 res[3], i;
+
+	for (i = 0; i < nr; i++)
+		map_run(id, i * step, DEVICE, 1);
+	for (i = 0; i < nr; i++)
+		must(!call(false, res, PKVM_IOMMU_UNMAP, id, i * step, ENV_PAGE, 0), "it goes");
+}
+
+/* One call looks at 2048 entries at most, also where these are empty, and clears few tables. */
+static void bounded_work(void)
+{
+	struct act a = { .kind = ACT_CALL,
+			 .a = { PKVM_IOMMU_MAP, new_domain(), 0, 3,
+				PKVM_IOMMU_RUN(DEVICE, 7 * 512),
+				PKVM_IOMMU_RUN(DEVICE + (7 << 21), 7 * 512) } };
+	u64 res[3], calls;
+
+	/* Each block takes the place of a table of 512 entries. */
+	empty_tables(a.a[1], 14, 1 << 21);
+	must(!fed(&a, res) && res[1] && res[1] <= 4 << 21, "a MAP stops after a few tables");
+	unmap_all(a.a[1], 14 << 21);
+
+	/* Tables of 512 entries, of which one is used. */
+	empty_tables(a.a[1], 12, 1 << 30);
+	for (calls = 0; call(false, res, PKVM_IOMMU_DOMAIN_FREE, a.a[1]) == -EAGAIN; calls++)
+		;
+	must(calls >= 3, "a FREE stops after 2048 entries");
+
+	/* Many tables, to which the entries of one lead. */
+	a.a[1] = new_domain();
+	empty_tables(a.a[1], 128, 1 << 21);
+	for (calls = 0; call(false, res, PKVM_IOMMU_DOMAIN_FREE, a.a[1]) == -EAGAIN; calls++)
+		;
+	must(calls >= 2, "a FREE stops after a few tables");
+}
+
 /* More domains with something to flush than EL2 lists: the oldest is flushed. */
 /* Mapping goes on from a page that was flushed to one that waits for the next flush. */
 static void map_across_flushes(void)
@@ -276,6 +315,7 @@ void many_lazy_domains(void)
 	u64 ids[SPEC_DOMAINS], res[3], i, n;
 
 	find_runs();
+	bounded_work();
 	many_lazy_runs();
 	map_across_flushes();
 	for (n = 0; n < SPEC_DOMAINS; n++) {

@@ -375,11 +375,14 @@ void *pkvm_iommu_pgtable_prune(struct io_pgtable_ops *ops, u64 iova, u64 stale)
 	return table;
 }
 
+/* The pool clears the pages that it gets: that is the work of about so many entries. */
+#define FREE_ENTRIES	32
+
 /**
  * pkvm_iommu_pgtable_drain() - free the tables of an empty page table, but for the root
  * @ops: the page table, in which nothing is mapped, and which no IOMMU walks
  * @iova: I/O virtual address, 0 at first, from which on tables are left; set anew
- * @max: entries to look at
+ * @max: entries to look at. A table that is freed counts as FREE_ENTRIES more
  *
  * Context: nobody else uses the page table. Any lock but the pool's may be held.
  * Return: true if all are freed; false if @max is reached.
@@ -392,11 +395,13 @@ bool pkvm_iommu_pgtable_drain(struct io_pgtable_ops *ops, u64 *iova, int max)
 	int lvl, last;
 
 	while (*iova < end) {
-		if (!max--)
+		if (max-- <= 0)
 			return false;
 		ptep = pgtable_walk(data, *iova, ARM_LPAE_MAX_LEVELS - 2, &lvl, &pte);
-		if (iopte_type(pte) == ARM_LPAE_PTE_TYPE_TABLE)
+		if (iopte_type(pte) == ARM_LPAE_PTE_TYPE_TABLE) {
 			pkvm_iommu_free_page(hyp_phys_to_virt(pte & ARM_LPAE_PTE_ADDR_MASK));
+			max -= FREE_ENTRIES;
+		}
 		WRITE_ONCE(*ptep, 0);
 		*iova = ALIGN_DOWN(*iova, ARM_LPAE_BLOCK_SIZE(lvl, data)) +
 			ARM_LPAE_BLOCK_SIZE(lvl, data);

@@ -172,9 +172,9 @@ static int runs_read(const u64 *list, int nr, u64 *runs, u64 *size)
 /*
  * Find out if a block entry may fit at @iova; other CPUs may change that until it is
  * written. An empty table in its place is removed: the mappings that it had are gone, and
- * the table has stayed.
+ * the table has stayed. Its entries are added to *@entries, those that were looked at.
  */
-static bool block_fits(struct pkvm_iommu_domain *domain, u64 iova)
+static bool block_fits(struct pkvm_iommu_domain *domain, u64 iova, u64 *entries)
 {
 	u64 range = pkvm_iommu_range_lock(domain, iova, SZ_2M);
 	struct pkvm_iommu_run run;
@@ -195,6 +195,7 @@ static bool block_fits(struct pkvm_iommu_domain *domain, u64 iova)
 	/* IOMMUs may have cached the address of the table. */
 	pkvm_iommu_flush_domain(domain, NULL);
 	pkvm_iommu_free_page(table);
+	*entries += SZ_2M >> PAGE_SHIFT;
 
 	return true;
 }
@@ -229,7 +230,7 @@ static int runs_split(struct pkvm_iommu_domain *domain, u64 iova, const u64 *run
 			map->prot = is_memory ? prot : mmio_prot;
 
 			if (map->size == SZ_2M && IS_ALIGNED(phys, SZ_2M) &&
-			    block_fits(domain, iova))
+			    block_fits(domain, iova, &entries))
 				map->shift = PMD_SHIFT;
 
 			iova += map->size;
