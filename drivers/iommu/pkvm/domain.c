@@ -88,14 +88,30 @@ static phys_addr_t paging_iova_to_phys(struct iommu_domain *domain, dma_addr_t i
 	return phys ?: pkvm_iommu_batch_lookup(paging, iova) ?: found_lookup(paging, iova);
 }
 
+/*
+ * The first call of a gather waits for the IOMMUs itself, so that an unmap in one piece takes
+ * one hypercall. It marks the gather as queued: the calls that follow are lazy, and set
+ * @pgsize. One flush then waits for all of them: VFIO unpins what it has unmapped only after
+ * iommu_iotlb_sync().
+ */
 static size_t paging_unmap_pages(struct iommu_domain *domain, unsigned long iova, size_t pgsize,
 				 size_t pgcount, struct iommu_iotlb_gather *gather)
 {
-	size_t size = pkvm_iommu_unmap_pages(domain, iova, pgsize, pgcount, gather);
+	size_t size;
 
+	if (gather->queued)
+		gather->pgsize = pgsize;
+	size = pkvm_iommu_unmap_pages(domain, iova, pgsize, pgcount, gather);
+	gather->queued = true;
 	found_forget(to_paging(domain), iova, size);
 
 	return size;
+}
+
+static void paging_iotlb_sync(struct iommu_domain *domain, struct iommu_iotlb_gather *gather)
+{
+	if (gather->pgsize)
+		pkvm_iommu_flush_iotlb_all(domain);
 }
 
 static void paging_free(struct pkvm_paging_domain *paging)
@@ -168,6 +184,7 @@ static const struct iommu_domain_ops paging_ops = {
 	.map_pages		= pkvm_iommu_map_pages,
 	.unmap_pages		= paging_unmap_pages,
 	.flush_iotlb_all	= pkvm_iommu_flush_iotlb_all,
+	.iotlb_sync		= paging_iotlb_sync,
 	.iotlb_sync_map		= pkvm_iommu_iotlb_sync_map,
 	.iova_to_phys		= paging_iova_to_phys,
 	.free			= pkvm_iommu_domain_free,
