@@ -225,7 +225,8 @@ struct iommu_domain *pkvm_iommu_domain_alloc(struct device *dev)
 		return ERR_PTR(ret);
 	}
 	paging->id = hvc.res[0];
-	xa_store(&pkvm_iommu_domains, paging->id, xa_mk_value(PKVM_IOMMU_DOMAIN_MANAGED), GFP_KERNEL);
+	xa_store(&pkvm_iommu_domains, paging->id, xa_mk_value(PKVM_IOMMU_DOMAIN_MANAGED),
+		 GFP_KERNEL);
 	raw_spin_lock_init(&paging->found.lock);
 	paging->domain.ops = &paging_ops;
 	paging->domain.pgsize_bitmap = SZ_4K | SZ_2M;

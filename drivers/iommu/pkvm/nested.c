@@ -219,7 +219,8 @@ struct iommu_domain *pkvm_iommu_nested_alloc(struct pkvm_iommu_dev *pdev)
 		return ERR_PTR(ret);
 	}
 	paging->id = hvc.res[0];
-	xa_store(&pkvm_iommu_domains, paging->id, xa_mk_value(PKVM_IOMMU_DOMAIN_NESTED), GFP_KERNEL);
+	xa_store(&pkvm_iommu_domains, paging->id, xa_mk_value(PKVM_IOMMU_DOMAIN_NESTED),
+		 GFP_KERNEL);
 	paging->domain.ops = &nested_ops;
 	paging->domain.pgsize_bitmap = cfg.pgsize_bitmap;
 	paging->domain.geometry.aperture_end = DMA_BIT_MASK(cfg.ias);
