@@ -578,7 +578,7 @@ static int act_resume(const struct act *a, const char *words)
 	bool denied = config->nr_virtio || config->tests;
 	int i;
 
-	/* What the host asks before. EL2 sets up the others nevertheless. */
+	/* The host asks first. EL2 sets up the other IOMMUs whatever the answer is. */
 	if (env_can_suspend() != !(spec.state == SPEC_SEALED && denied))
 		fail("SYSTEM_SUSPEND is %s", denied ? "permitted" : "denied");
 	for (i = 0; i < config->nr; i++) {
