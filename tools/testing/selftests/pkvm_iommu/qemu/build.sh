@@ -5,10 +5,10 @@
 # checkout. The configuration is allnoconfig plus kernel.config.
 #
 # With VARIANT=el2-debug, a second kernel, build/Image-el2-debug: CONFIG_NVHE_EL2_DEBUG
-# makes EL2 check more, and test itself at boot; CONFIG_HOTPLUG_CPU lets CPUs come back from
-# power-off. It starts from the objects of the first kernel, so that only the differences
-# are compiled. VARIANT=trace adds CONFIG_FTRACE, with which EL2 has trace events; almost all
-# objects differ.
+# makes EL2 check more, and test itself at boot. It starts from the objects of the first
+# kernel, so that only the differences are compiled. VARIANT=nightly adds CONFIG_FTRACE, with
+# which EL2 has trace events, and CONFIG_HOTPLUG_CPU, so that CPUs come back from power-off;
+# almost all objects differ.
 
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -25,8 +25,8 @@ FRAGMENT=$TOOLS/kernel.config
 variant() {
 	case $VARIANT in
 	"")		return ;;
-	el2-debug)	options="CONFIG_NVHE_EL2_DEBUG=y CONFIG_HOTPLUG_CPU=y" ;;
-	trace)		options="CONFIG_NVHE_EL2_DEBUG=y CONFIG_FTRACE=y" ;;
+	el2-debug)	options="CONFIG_NVHE_EL2_DEBUG=y" ;;
+	nightly)	options="CONFIG_NVHE_EL2_DEBUG=y CONFIG_FTRACE=y CONFIG_HOTPLUG_CPU=y" ;;
 	*)		die "no kernel variant is named $VARIANT" ;;
 	esac
 	[ -d "$OBJ-$VARIANT" ] || cp -a "$OBJ" "$OBJ-$VARIANT"
