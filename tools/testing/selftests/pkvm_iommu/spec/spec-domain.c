@@ -686,7 +686,7 @@ static const char *lookup_size(struct spec *s, u64 id, u64 iova, u64 phys, u64 s
 	u64 end = (iova | ((1 << 21) - 1)) + 1, prot = 0, pos, next;
 	const struct spec_domain *d = domain_of(s, id);
 	const struct spec_map *m;
-	bool must = true, memory = false;
+	bool must = true, memory = false, is_memory;
 
 	if (!size || size > end - iova || (iova + size) % PAGE)
 		return "an impossible size";
@@ -698,11 +698,12 @@ static const char *lookup_size(struct spec *s, u64 id, u64 iova, u64 phys, u64 s
 		m = map_at(&d->is, pos);
 		if (!m || pos - m->iova + m->phys != phys + pos - iova)
 			break;
+		is_memory = spec_page(s, (phys + pos - iova) / PAGE);
 		if (pos > iova)
-			must &= m->prot == prot && !spec_page(s, (phys + pos - iova) / PAGE) != memory &&
+			must &= m->prot == prot && is_memory == memory &&
 				!(d->is.runs && m->iova == pos);
 		prot = m->prot;
-		memory = spec_page(s, (phys + pos - iova) / PAGE);
+		memory = is_memory;
 		if (must && next > iova + size)
 			return "less than what is mapped there";
 	}
