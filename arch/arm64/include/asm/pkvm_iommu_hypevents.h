@@ -41,57 +41,45 @@ static inline const char *__pkvm_iommu_op_name(u64 op)
 
 #ifdef CONFIG_PKVM_IOMMU
 HYP_EVENT(pkvm_iommu_call,
-	HE_PROTO(u64 op, const u64 *args, int ret, u64 x2, u64 x3),
-	HE_STRUCT(
-		he_field(u64, op)
-		he_field(u64, arg0)
-		he_field(u64, arg1)
-		he_field(u64, arg2)
-		he_field(u64, arg3)
-		he_field(u64, x2)
-		he_field(u64, x3)
-		he_field(int, ret)
-	),
-	HE_ASSIGN(
-		__entry->op = op;
-		__entry->arg0 = args[0];
-		__entry->arg1 = args[1];
-		__entry->arg2 = args[2];
-		__entry->arg3 = args[3];
-		__entry->x2 = x2;
-		__entry->x3 = x3;
-		__entry->ret = ret;
-	),
-	HE_PRINTK("op=%s args=%#llx,%#llx,%#llx,%#llx ret=%d x2=%#llx x3=%#llx",
-		  __pkvm_iommu_op_name(__entry->op), __entry->arg0, __entry->arg1,
-		  __entry->arg2, __entry->arg3, __entry->ret, __entry->x2, __entry->x3)
+	  HE_PROTO(u64 op, const u64 *args, int ret, u64 x2, u64 x3),
+	  HE_STRUCT(he_field(u64, op)
+		    he_field(u64, arg0)
+		    he_field(u64, arg1)
+		    he_field(u64, arg2)
+		    he_field(u64, arg3)
+		    he_field(u64, x2)
+		    he_field(u64, x3)
+		    he_field(int, ret)),
+	  HE_ASSIGN(__entry->op = op;
+		    __entry->arg0 = args[0];
+		    __entry->arg1 = args[1];
+		    __entry->arg2 = args[2];
+		    __entry->arg3 = args[3];
+		    __entry->x2 = x2;
+		    __entry->x3 = x3;
+		    __entry->ret = ret;),
+	  HE_PRINTK("op=%s args=%#llx,%#llx,%#llx,%#llx ret=%d x2=%#llx x3=%#llx",
+		    __pkvm_iommu_op_name(__entry->op), __entry->arg0, __entry->arg1,
+		    __entry->arg2, __entry->arg3, __entry->ret, __entry->x2, __entry->x3)
 );
 
 HYP_EVENT(pkvm_iommu_invalidate,
-	HE_PROTO(u16 tag, u64 addr, u64 size),
-	HE_STRUCT(
-		he_field(u64, addr)
-		he_field(u64, size)
-		he_field(u16, tag)
-	),
-	HE_ASSIGN(
-		__entry->addr = addr;
-		__entry->size = size;
-		__entry->tag = tag;
-	),
-	HE_PRINTK("tag=%u addr=%#llx size=%#llx", __entry->tag, __entry->addr, __entry->size)
+	  HE_PROTO(u16 tag, u64 addr, u64 size),
+	  HE_STRUCT(he_field(u64, addr)
+		    he_field(u64, size)
+		    he_field(u16, tag)),
+	  HE_ASSIGN(__entry->addr = addr;
+		    __entry->size = size;
+		    __entry->tag = tag;),
+	  HE_PRINTK("tag=%u addr=%#llx size=%#llx", __entry->tag, __entry->addr, __entry->size)
 );
 
 HYP_EVENT(pkvm_iommu_revoke,
-	HE_PROTO(u64 phys, u64 size),
-	HE_STRUCT(
-		he_field(u64, phys)
-		he_field(u64, size)
-	),
-	HE_ASSIGN(
-		__entry->phys = phys;
-		__entry->size = size;
-	),
-	HE_PRINTK("phys=%#llx size=%#llx", __entry->phys, __entry->size)
+	  HE_PROTO(u64 phys, u64 size),
+	  HE_STRUCT(he_field(u64, phys)
+		    he_field(u64, size)),
+	  HE_ASSIGN(__entry->phys = phys;
+		    __entry->size = size;),
+	  HE_PRINTK("phys=%#llx size=%#llx", __entry->phys, __entry->size)
 );
 #endif
