@@ -206,10 +206,10 @@ static bool block_fits(struct pkvm_iommu_domain *domain, u64 iova, u64 *entries)
  * room for one. Returns the number of mappings, which may not cover all runs.
  */
 static int runs_split(struct pkvm_iommu_domain *domain, u64 iova, const u64 *runs, int nr,
-		      int prot, struct pkvm_iommu_mapping *maps)
+		      int prot, struct pkvm_iommu_mapping *maps, u64 *entries)
 {
 	const int mmio_prot = (prot & ~IOMMU_CACHE) | IOMMU_MMIO;
-	u64 phys, len, start = 0, end = 0, entries = 0;
+	u64 phys, len, start = 0, end = 0;
 	struct pkvm_iommu_mapping *map = maps;
 	bool is_memory = false;
 	int i;
@@ -218,7 +218,7 @@ static int runs_split(struct pkvm_iommu_domain *domain, u64 iova, const u64 *run
 		phys = runs[i] & ~PKVM_IOMMU_RUN_PAGES;
 		len = (runs[i] & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
 		for (; len; map++) {
-			if (map == maps + MAP_MAX || entries >= PKVM_IOMMU_MAX_ENTRIES)
+			if (map == maps + MAP_MAX || *entries >= PKVM_IOMMU_MAX_ENTRIES)
 				return map - maps;
 			if (phys < start || phys >= end)
 				is_memory = pkvm_iommu_region(phys, &start, &end);
@@ -230,13 +230,13 @@ static int runs_split(struct pkvm_iommu_domain *domain, u64 iova, const u64 *run
 			map->prot = is_memory ? prot : mmio_prot;
 
 			if (map->size == SZ_2M && IS_ALIGNED(phys, SZ_2M) &&
-			    block_fits(domain, iova, &entries))
+			    block_fits(domain, iova, entries))
 				map->shift = PMD_SHIFT;
 
 			iova += map->size;
 			phys += map->size;
 			len -= map->size;
-			entries += map->size >> map->shift;
+			*entries += map->size >> map->shift;
 		}
 	}
 
@@ -328,14 +328,14 @@ static int maps_write(struct pkvm_iommu_domain *domain, const struct pkvm_iommu_
 
 /* Map @nr runs, as many as one call may; adds to @progress. */
 static int runs_map(struct pkvm_iommu_domain *domain, u64 iova, u64 flags, const u64 *runs,
-		    int nr, struct pkvm_iommu_progress *progress)
+		    int nr, u64 *entries, struct pkvm_iommu_progress *progress)
 {
 	struct pkvm_iommu_mapping maps[MAP_MAX] __uninitialized;
 	int pinned, done = 0, err = 0, ret;
 	bool again = false;
 	u64 flushed = 0;
 
-	nr = runs_split(domain, iova, runs, nr, to_prot(flags), maps);
+	nr = runs_split(domain, iova, runs, nr, to_prot(flags), maps, entries);
 	pinned = maps_pin(maps, nr, &ret);
 
 	while (pinned) {
@@ -380,7 +380,7 @@ static int runs_map(struct pkvm_iommu_domain *domain, u64 iova, u64 flags, const
 int pkvm_iommu_map(u64 domain_id, u64 iova, u64 flags, const u64 *runs, u64 nr,
 		   struct pkvm_iommu_progress *progress)
 {
-	u64 end, size, limit = pkvm_iommu_limit();
+	u64 end, size, entries = 0, limit = pkvm_iommu_limit();
 	u64 copy[MAP_MAX] __uninitialized;
 	struct pkvm_iommu_domain *domain;
 	int n, ret = 0;
@@ -400,12 +400,12 @@ int pkvm_iommu_map(u64 domain_id, u64 iova, u64 flags, const u64 *runs, u64 nr,
 		if (ret)
 			break;
 		end = progress->done + size;
-		ret = runs_map(domain, iova + progress->done, flags, copy, n, progress);
+		ret = runs_map(domain, iova + progress->done, flags, copy, n, &entries, progress);
 		runs += n;
 		nr -= n;
 		/* An IOMMU without page tables gets MAP_MAX mappings per call. */
 	} while (nr && !ret && progress->done == end &&
-		 end < PKVM_IOMMU_MAX_ENTRIES << PAGE_SHIFT && pkvm_iommu_geometry.all_walk);
+		 entries < PKVM_IOMMU_MAX_ENTRIES && pkvm_iommu_geometry.all_walk);
 	pkvm_iommu_domain_put(domain);
 
 	return ret;
