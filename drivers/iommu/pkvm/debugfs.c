@@ -72,11 +72,19 @@ static int domains_show(struct seq_file *s, void *unused)
 	unsigned long id;
 	void *kind;
 	u64 bytes;
+	int ret;
 
 	xa_for_each(&pkvm_iommu_domains, id, kind) {
-		if (xa_to_value(kind) == PKVM_IOMMU_DOMAIN_NESTED)
+		if (xa_to_value(kind) == PKVM_IOMMU_DOMAIN_NESTED) {
 			seq_printf(s, "%lu: nested\n", id);
-		else if (!pkvm_iommu_read_info(PKVM_IOMMU_INFO_MAPPED, id, &bytes))
+			continue;
+		}
+		/* EL2 frees no domain that is in use: keep it in the list meanwhile. */
+		xa_lock(&pkvm_iommu_domains);
+		ret = xa_load(&pkvm_iommu_domains, id) != kind ? -ENXIO :
+		      pkvm_iommu_read_info(PKVM_IOMMU_INFO_MAPPED, id, &bytes);
+		xa_unlock(&pkvm_iommu_domains);
+		if (!ret)
 			seq_printf(s, "%lu: managed, %llu KiB mapped\n", id, bytes / SZ_1K);
 	}
 

@@ -172,8 +172,8 @@ static const struct iommu_domain_ops dma_domain_ops = {
 static int paging_attach(struct iommu_domain *domain, struct device *dev,
 			 struct iommu_domain *old)
 {
-	if (iommu_is_dma_domain(domain))
-		domain->ops = &dma_domain_ops;
+	if (iommu_is_dma_domain(domain) && domain->ops != &dma_domain_ops)
+		WRITE_ONCE(domain->ops, &dma_domain_ops);
 
 	return pkvm_iommu_attach(domain, dev, old);
 }
