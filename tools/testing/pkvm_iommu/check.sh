@@ -59,12 +59,38 @@ skip() {
 
 build() { make -s -C "$HERE" TREE="$TREE" "$@"; }
 
+# walk_all PROGRAM NAME-PREFIX ARGS...: start a walk of each configuration that is read from
+# stdin, one on each CPU at a time, and print their rows in order.
+walk_all() {
+	wa_prog=$1
+	wa_prefix=$2
+	shift 2
+	wa_configs=$(cat)
+	rm -f "$O"/rc.*
+	echo "$wa_configs" | SEED=$SEED O=$O PROG=$wa_prog PREFIX=$wa_prefix ARGS=$* \
+		xargs -P "$(nproc)" -I {} sh -c 'rc=0
+			"$O/$PROG" --config {} --seed "$SEED" --save "$O/$PREFIX{}.trace" $ARGS \
+				>"$O/out.{}" 2>&1 || rc=$?
+			echo $rc >"$O/rc.tmp.{}"
+			mv "$O/rc.tmp.{}" "$O/rc.{}"' &
+	for wa_config in $wa_configs; do
+		row "$wa_prefix$wa_config" walk_result "$wa_config"
+	done
+	wait
+}
+
+walk_result() {
+	while [ ! -e "$O/rc.$1" ]; do
+		sleep 0.1
+	done
+	cat "$O/out.$1"
+	return "$(cat "$O/rc.$1")"
+}
+
 # Mainly races, which switch CPUs before each access to memory: see access.c.
 races() {
-	for config in two-level slow-queue noncoherent-s1 mixed-coherency lost-sync virtio-lost; do
-		row "races-$config" "$O/walk-race" --races --config "$config" --seed "$SEED" \
-			--steps $((STEPS / 6)) --save "$O/races-$config.trace"
-	done
+	printf '%s\n' two-level slow-queue noncoherent-s1 mixed-coherency lost-sync virtio-lost >"$O/races"
+	walk_all walk-race races- --races --steps $((STEPS / 6)) <"$O/races"
 }
 
 # Calls per minute of the optimised build, one process on each CPU. Without a target,
@@ -131,10 +157,8 @@ echo "# seed $SEED, $STEPS steps for each configuration, ${CC:-cc}"
 row "build" build O="$O" ${CC:+CC="$CC"} "$O/walk-san" "$O/virtio-san"
 if [ $failed -eq 0 ]; then
 	row "virtio-iommu, alone" "$O/virtio-san"
-	for config in $("$O/walk-san" --list); do
-		row "$config" "$O/walk-san" --config "$config" --seed "$SEED" --steps "$STEPS" \
-			--save "$O/$config.trace"
-	done
+	"$O/walk-san" --list >"$O/configs"
+	walk_all walk-san "" --steps "$STEPS" <"$O/configs"
 	row "races-build" build O="$O" ${CC:+CC="$CC"} "$O/walk-race"
 	[ $failed -gt 0 ] || races
 	row "throughput" throughput
