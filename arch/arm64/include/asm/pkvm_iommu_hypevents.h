@@ -5,7 +5,8 @@
  * CONFIG_NVHE_EL2_TRACING; without it they cost nothing.
  *
  *   pkvm_iommu_call		a call of the host, with its answer
- *   pkvm_iommu_invalidate	IOMMUs drop translations of a domain, or all if size is 0
+ *   pkvm_iommu_invalidate	IOMMUs with streams of a domain drop translations of it, or all
+ *				if size is 0
  *   pkvm_iommu_revoke		devices lose memory, because its owner changes
  *
  * They hold what the host passes and gets, and its own physical addresses.

@@ -37,8 +37,8 @@
  *	pool_lock
  *
  * The lock of the domain table is held by itself, or with that of the pool inside it.
- * MAP, UNMAP and LOOKUP own the addresses that they work on. UNMAP, and MAP where something
- * was unmapped just before, take the lock of each queue in turn afterwards. MAP takes
+ * MAP, UNMAP and LOOKUP own the addresses that they work on, LOOKUP only the page that it
+ * translates. UNMAP, and MAP where something was unmapped just before, take the lock of each queue in turn afterwards. MAP takes
  * host_mmu.lock before it refuses a page. While a CPU waits for an SMMU, it owns no
  * addresses, so that pkvm_iommu_lost_command() has none to give back, and holds no
  * lock but host_mmu.lock, in a revocation, or the SMMU's own, in ATTACH and DETACH; and that
