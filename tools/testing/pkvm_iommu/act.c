@@ -210,8 +210,9 @@ void act_words(const struct act *a, char *to, size_t size)
 		snprintf(to, size, "IOMMU 0 %s", a->a[0] ? "is lost from here on" : "works again");
 		break;
 	case ACT_RESUME:
-		snprintf(to, size, "power returns: SMMUs %#llx were off, dead: %llu",
-			 (unsigned long long)a->a[0], (unsigned long long)a->a[1]);
+		snprintf(to, size, "power returns: SMMUs %#llx were off, of these dead: %#llx, how: %llu",
+			 (unsigned long long)a->a[0], (unsigned long long)a->a[2],
+			 (unsigned long long)a->a[1]);
 		break;
 	}
 }
@@ -584,7 +585,7 @@ static int act_resume(const struct act *a, const char *words)
 	for (i = 0; i < config->nr; i++) {
 		if (!(a->a[0] >> i & 1) || spec.iommu[i].dead)
 			continue;
-		smmu_reset(i, a->a[1]);
+		smmu_reset(i, a->a[2] >> i & 1 ? a->a[1] : SMMU_LIVES);
 		spec.iommu[i].nr_faults = 0;
 		spec.iommu[i].errors = 0;
 		spec.iommu[i].loss = false;
@@ -594,10 +595,15 @@ static int act_resume(const struct act *a, const char *words)
 		stopped(words);
 		if (!strcmp(env_bug_func, "BRK"))
 			fail("the host runs, to report a panic");
+		/* Devices behind the others do not wait. */
+		for (i = 0; i < config->nr; i++) {
+			if (!(a->a[2] >> i & 1) && a->a[0] >> i & 1 && !spec.iommu[i].dead)
+				smmu_check_enabled(i);
+		}
 		return STOPPED;
 	}
 	note("%s", words);
-	if (a->a[0] && a->a[1])
+	if (a->a[0] & a->a[2] && a->a[1])
 		fail("the host runs, and an SMMU is not set up");
 	env_no_locks();
 	/* After a lost command, what the calls have changed is not known. */

@@ -187,13 +187,12 @@ struct pkvm_iommu_mapping {
  * @init: during boot. Take over the hardware in any state, so that it blocks every
  *	stream and caches no older translation. Returns 0, or a negative errno with
  *	enum pkvm_iommu_refusal in *@why.
- * @resume: if the hardware has lost its registers, do @init again, but the streams that are
- *	attached stay attached to their domains. Keeps devices out until then, by registers,
- *	before it does anything else. Fault records that the core has not taken, and the
- *	commands of invalidations that it no longer waits for, may be lost; a ticket from
- *	before counts as completed. Does nothing if the hardware works: then other CPUs use
- *	it. Optional; without it, EL2 denies to suspend the system. Returns false if the
- *	hardware does not respond.
+ * @lost: check whether the hardware has lost its registers, for instance in a power-off. The
+ *	core then calls @init again, with the lock of the IOMMU held: the streams that are
+ *	attached stay attached to their domains. Fault records that the core has not taken,
+ *	and the commands of invalidations that it no longer waits for, may be lost; a ticket
+ *	from before counts as completed. Called without a lock, on several CPUs at once.
+ *	Optional; without it, EL2 denies to suspend the system.
  * @domain_init: fill in pkvm_iommu_domain::hw before the first attach; optional
  * @stream_prepare: allocate everything that @stream_set needs for @sid; optional.
  *	Returns 0, or -ENOMEM with no change that a device could notice.
@@ -216,7 +215,7 @@ struct pkvm_iommu_mapping {
  *	of the calls of @invalidate. Returns false if the hardware is late.
  * @fault: take the oldest fault record. Returns false if there is none.
  *
- * Context: the core calls @resume, @stream_prepare and all later operations with
+ * Context: the core calls @stream_prepare and all later operations with
  * pkvm_iommu::lock held and interrupts masked. With @wait, it calls @invalidate and
  * @wait with and without that lock, on several CPUs at once. The host cannot change any
  * argument during the call.
@@ -226,7 +225,7 @@ struct pkvm_iommu_ops {
 	int (*probe)(struct pkvm_iommu *iommu, u64 *why);
 	int (*alloc)(struct pkvm_iommu *iommu);
 	int (*init)(struct pkvm_iommu *iommu, u64 *why);
-	bool (*resume)(struct pkvm_iommu *iommu);
+	bool (*lost)(struct pkvm_iommu *iommu);
 	void (*domain_init)(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain);
 	int (*stream_prepare)(struct pkvm_iommu *iommu, u32 sid);
 	int (*stream_set)(struct pkvm_iommu *iommu, u32 sid,

@@ -461,41 +461,52 @@ bool pkvm_iommu_can_suspend(void)
 	if (!pkvm_iommu_in_service())
 		return true;
 	for_each_pkvm_iommu(iommu) {
-		if (!iommu->dead && !iommu->ops->resume)
+		if (!iommu->dead && !iommu->ops->lost)
 			return false;
 	}
 
 	return true;
 }
 
+static bool resume_one(struct pkvm_iommu *iommu)
+{
+	bool good;
+	u64 why;
+
+	if (iommu->dead || !iommu->ops->lost || !iommu->ops->lost(iommu))
+		return true;
+	hyp_spin_lock(&iommu->lock);
+	/* Another CPU may have set it up meanwhile. */
+	good = !iommu->ops->lost(iommu) || !iommu->ops->init(iommu, &why);
+	hyp_spin_unlock(&iommu->lock);
+
+	return good;
+}
+
 /**
  * pkvm_iommu_resume() - set up the IOMMUs that have lost their registers
  *
- * Every CPU that comes from power-off makes this call before the host runs on it. IOMMUs
- * have been off only if all CPUs have, so each CPU finds them working, or is the first.
- * Nothing depends on how the host turned the CPU off.
+ * Every CPU makes this call when it comes from power-off, and when the firmware returns
+ * instead, before the host runs on it. IOMMUs have been off only if all CPUs have, so each
+ * CPU finds them working, or is the first. Nothing depends on how the host turned the CPU off.
  *
  * Does not return if an IOMMU does not respond: it may pass everything, so the host must
  * not run again. It would, to report a panic, so this ends neither by pkvm_iommu_die() nor
- * by pkvm_iommu_lock(), which does if a command was lost earlier. The other CPUs wait for
- * the lock when they come back.
+ * by pkvm_iommu_lock(), which does if a command was lost earlier. The other IOMMUs are set
+ * up first. Another CPU that comes back tries again.
  *
- * Context: interrupts masked; no lock is held; takes the lock of each IOMMU.
+ * Context: interrupts masked; no lock is held; takes the lock of each IOMMU that has lost its
+ * registers.
  */
 void pkvm_iommu_resume(void)
 {
 	struct pkvm_iommu *iommu;
+	bool good = true;
 
 	if (!pkvm_iommu_in_service())
 		return;
-	for_each_pkvm_iommu(iommu) {
-		if (iommu->dead || !iommu->ops->resume)
-			continue;
-		hyp_spin_lock(&iommu->lock);
-		if (!iommu->ops->resume(iommu)) {
-			for (;;)
-				wfe();
-		}
-		hyp_spin_unlock(&iommu->lock);
-	}
+	for_each_pkvm_iommu(iommu)
+		good &= resume_one(iommu);
+	while (!good)
+		wfe();
 }

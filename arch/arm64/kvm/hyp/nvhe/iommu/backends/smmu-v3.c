@@ -490,13 +490,11 @@ static int smmu_init(struct pkvm_iommu *iommu, u64 *why)
 
 /*
  * A reset clears CR0 and CR0ACK (6.3.9, 6.3.10), and leaves GBPA to the implementation
- * (6.3.13). The tables in memory are as they were, so attached streams go on.
+ * (6.3.13). Where nothing answers, a read may have all bits set; bit 31 is reserved.
  */
-static bool smmu_resume(struct pkvm_iommu *iommu)
+static bool smmu_lost(struct pkvm_iommu *iommu)
 {
-	u64 why;
-
-	return smmu_read(iommu, ARM_SMMU_CR0ACK) & CR0_SMMUEN || !smmu_init(iommu, &why);
+	return (smmu_read(iommu, ARM_SMMU_CR0ACK) & (CR0_SMMUEN | BIT(31))) != CR0_SMMUEN;
 }
 
 static __le64 *smmu_l1_desc(struct pkvm_iommu *iommu, u32 sid)
@@ -772,7 +770,7 @@ PKVM_IOMMU_BACKEND(smmu_v3) = {
 	.probe		= smmu_probe,
 	.alloc		= smmu_alloc,
 	.init		= smmu_init,
-	.resume		= smmu_resume,
+	.lost		= smmu_lost,
 	.domain_init	= smmu_domain_init,
 	.stream_prepare	= smmu_stream_prepare,
 	.stream_set	= smmu_stream_set,
