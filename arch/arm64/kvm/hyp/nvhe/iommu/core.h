@@ -38,12 +38,12 @@
  *
  * The lock of the domain table is held by itself, or with that of the pool inside it.
  * MAP, UNMAP and LOOKUP own the addresses that they work on, LOOKUP only the page that it
- * translates. UNMAP, and MAP where something was unmapped just before, take the lock of each queue in turn afterwards. MAP takes
- * host_mmu.lock before it refuses a page. While a CPU waits for an SMMU, it owns no
- * addresses, so that pkvm_iommu_lost_command() has none to give back, and holds no
- * lock but host_mmu.lock, in a revocation, or the SMMU's own, in ATTACH and DETACH; and that
- * of the queue if it is full of commands of other CPUs. An IOMMU without page tables has to
- * have what the page table has: where there is one, MAP and UNMAP take the domain's lock
+ * translates. UNMAP, and MAP where something was unmapped just before, take the lock of each
+ * queue in turn afterwards. MAP takes host_mmu.lock before it refuses a page. While a CPU waits
+ * for an SMMU, it owns no addresses, so that pkvm_iommu_lost_command() has none to give back,
+ * and holds no lock but host_mmu.lock, in a revocation, or the SMMU's own, in ATTACH and DETACH;
+ * and that of the queue if it is full of commands of other CPUs. An IOMMU without page tables
+ * has to have what the page table has: where there is one, MAP and UNMAP take the domain's lock
  * for all addresses, and wait with it held.
  */
 #ifndef __PKVM_IOMMU_CORE_H__
