@@ -210,7 +210,7 @@ void act_words(const struct act *a, char *to, size_t size)
 		snprintf(to, size, "IOMMU 0 %s", a->a[0] ? "is lost from here on" : "works again");
 		break;
 	case ACT_RESUME:
-		snprintf(to, size, "power returns: SMMUs %#llx were off, of these dead: %#llx, how: %llu",
+		snprintf(to, size, "SMMUs %#llx come from power-off, of these dead: %#llx, how: %llu",
 			 (unsigned long long)a->a[0], (unsigned long long)a->a[2],
 			 (unsigned long long)a->a[1]);
 		break;

@@ -702,6 +702,11 @@ int __pkvm_host_donate_hyp_mmio(phys_addr_t phys, u64 size)
 	return pa == phys + size ? 0 : -EPERM;
 }
 
+/* EL2 runs from here on. True, a second time, if it stops. */
+#define el2_stops()								\
+	(this_cpu->stoppable = true, this_cpu->taken = 0, this_cpu->relaxed = 0,	\
+	 setjmp(this_cpu->stop))
+
 /* The other transitions of page ownership, and those that take nothing from the host. */
 int env_page_op(enum env_op op, u64 pfn)
 {
@@ -721,10 +726,7 @@ int env_page_op(enum env_op op, u64 pfn)
 	};
 	volatile int ret = -EPERM;
 
-	this_cpu->stoppable = true;
-	this_cpu->taken = 0;
-	this_cpu->relaxed = 0;
-	if (setjmp(this_cpu->stop)) {
+	if (el2_stops()) {
 		next_cpu();
 		return -EIO;
 	}
@@ -882,10 +884,7 @@ bool env_can_suspend(void)
 
 bool env_resume(void)
 {
-	this_cpu->stoppable = true;
-	this_cpu->taken = 0;
-	this_cpu->relaxed = 0;
-	if (setjmp(this_cpu->stop)) {
+	if (el2_stops()) {
 		next_cpu();
 		return false;
 	}
@@ -903,10 +902,7 @@ bool env_hvc(bool boot, const u64 *args, u64 *res)
 	memset(&ctxt, 0xa5, sizeof(ctxt));
 	for (i = 0; i < ENV_ARGS; i++)
 		ctxt.regs.regs[1 + i] = args[i];
-	this_cpu->stoppable = true;
-	this_cpu->taken = 0;
-	this_cpu->relaxed = 0;
-	if (setjmp(this_cpu->stop)) {
+	if (el2_stops()) {
 		next_cpu();
 		return false;
 	}

@@ -48,7 +48,7 @@ enum act_kind {
 	ACT_EVENT,		/* IOMMU, stream, event, reason, has address, address, write */
 	ACT_GERROR,		/* IOMMU, bits */
 	ACT_SYNC,		/* IOMMU 0 loses commands from here on: bool, or enum vdev_lie */
-	ACT_RESUME,		/* mask of SMMUs that were off, enum smmu_dead of those in a mask */
+	ACT_RESUME,		/* SMMUs that were off, enum smmu_dead of some, mask of these */
 };
 
 #define ARGS	ENV_ARGS

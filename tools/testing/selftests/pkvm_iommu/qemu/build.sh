@@ -25,7 +25,7 @@ FRAGMENT=$TOOLS/kernel.config
 variant() {
 	case $VARIANT in
 	"")		return ;;
-	el2-debug)	options="CONFIG_NVHE_EL2_DEBUG=y" ;;
+	el2-debug)	options=CONFIG_NVHE_EL2_DEBUG=y ;;
 	nightly)	options="CONFIG_NVHE_EL2_DEBUG=y CONFIG_FTRACE=y CONFIG_HOTPLUG_CPU=y" ;;
 	*)		die "no kernel variant is named $VARIANT" ;;
 	esac

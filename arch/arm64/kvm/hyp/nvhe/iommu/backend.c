@@ -199,6 +199,7 @@ void pkvm_iommu_invalidate_one(struct pkvm_iommu *iommu, const struct pkvm_iommu
 	u64 ticket;
 
 	hyp_assert_lock_held(&iommu->lock);
+	trace_pkvm_iommu_invalidate(domain->tag, 0, 0);
 	/* stream_set has dropped the stream's configuration; that of others has not changed. */
 	ticket = iommu->ops->invalidate(iommu, domain, 0, 0, true);
 	if (iommu->ops->wait && !iommu->ops->wait(iommu, ticket))
