@@ -260,6 +260,28 @@ static void empty_tables(u64 id, u64 nr, u64 step)
 		must(!call(false, res, PKVM_IOMMU_UNMAP, id, i * step, ENV_PAGE, 0), "it goes");
 }
 
+/*
+ * A list of which the first 16 runs, as many as EL2 checks at a time, have less than 2048
+ * entries, and the next 16 as well. No run crosses the end of a table, which would split it.
+ */
+static void bounded_list(void)
+{
+	static const u64 pages[] = { 1, 1, 1, 512, 72, 72, 73, 73, 73, 73, 73 };
+	struct act a = { .kind = ACT_CALL,
+			 .a = { PKVM_IOMMU_MAP_LIST, new_domain(), (1 << 21) - 3 * ENV_PAGE, 3, 0, 32 } };
+	u64 res[3];
+	int i;
+
+	must(spec.nr_runs >= 32 && ARGS == 6 + 11, "the list has room");
+	for (i = 0; i < 11; i++)
+		a.a[6 + i] = PKVM_IOMMU_RUN(DEVICE + ENV_PAGE, pages[i]);
+	must(!fed(&a, res) && res[1] > 1600 * ENV_PAGE && res[1] < (2048 + 512) * ENV_PAGE,
+	     "a MAP_LIST stops after 2048 entries");
+	unmap_all(a.a[1], 16 << 21);
+	while (call(false, res, PKVM_IOMMU_DOMAIN_FREE, a.a[1]) == -EAGAIN)
+		;
+}
+
 /* One call looks at 2048 entries at most, also where these are empty, and clears few tables. */
 static void bounded_work(void)
 {
@@ -315,6 +337,7 @@ void many_lazy_domains(void)
 	u64 ids[SPEC_DOMAINS], res[3], i, n;
 
 	find_runs();
+	bounded_list();
 	bounded_work();
 	many_lazy_runs();
 	map_across_flushes();
