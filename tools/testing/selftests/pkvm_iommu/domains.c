@@ -450,35 +450,15 @@ static void test_dying(uint64_t phys)
 	is(FREE(b), -ENXIO, 0, 0, "DOMAIN_FREE of B again");
 }
 
-/* Find the IOMMU of edu, and the domain that edu is attached to. */
-static bool find_iommu(void)
-{
-	if (!td_take_stream(edu.sid, &iommu, &home))
-		return false;
-	identity = td_has_identity(iommu);
-	return identity == (home == IDENTITY) && !attach(home).err;
-}
-
 int main(int argc, char **argv)
 {
-	uint8_t *mem, *huge;
+	uint8_t *huge;
 	uint64_t phys;
 
 	stage1 = argc > 1 && !strcmp(argv[1], "stage1");
-	if (td_open() || edu_open(&edu))
-		tap_bail("no /dev/pkvm_iommu_test, or no edu device");
-	mem = phys_alloc(3);
+	begin();
 	huge = huge_alloc();
-	if (!mem || !phys_of(mem))
-		tap_bail("no memory, or no pagemap");
-	window = (volatile uint32_t *)mem;
-	page = (volatile uint32_t *)(mem + PAGE);
-	other = (volatile uint32_t *)(mem + 2 * PAGE);
 	phys = phys_of((void *)page);
-	if (td_info(PKVM_IOMMU_INFO_LIMIT, &limit) || !find_iommu())
-		tap_bail("not in service, or edu is not in identity, though it exists");
-	limit = BIT(limit);
-	control("at the start");
 
 	a = domain_alloc();
 	b = domain_alloc();

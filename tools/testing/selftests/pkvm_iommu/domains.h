@@ -93,6 +93,7 @@ void dma_store(uint64_t iova, volatile uint32_t *mem, uint32_t data, int expect,
 void dma_writes(uint64_t iova, volatile uint32_t *mem, int expect, const char *name);
 void dma(uint64_t iova, volatile uint32_t *mem, int expect, const char *name);
 void control(const char *when);
+void begin(void);
 
 /* The tests of the other files. */
 void test_small(uint8_t *huge);

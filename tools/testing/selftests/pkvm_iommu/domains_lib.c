@@ -401,3 +401,27 @@ void control(const char *when)
 		edu_store(&edu, phys_of((void *)page) + 4, 4);
 	tap_ok(page[1] == data, "DMA works %s", when);
 }
+
+/* Open the devices, and attach edu to where it is. */
+void begin(void)
+{
+	uint8_t *mem;
+
+	if (td_open() || edu_open(&edu))
+		tap_bail("no /dev/pkvm_iommu_test, or no edu device");
+	mem = phys_alloc(3);
+	if (!mem || !phys_of(mem))
+		tap_bail("no memory, or no pagemap");
+	window = (volatile uint32_t *)mem;
+	page = (volatile uint32_t *)(mem + PAGE);
+	other = (volatile uint32_t *)(mem + 2 * PAGE);
+	if (td_info(PKVM_IOMMU_INFO_LIMIT, &limit) || !td_take_stream(edu.sid, &iommu, &home))
+		tap_bail("not in service, or edu is behind no IOMMU");
+	limit = BIT(limit);
+	identity = td_has_identity(iommu);
+	if (identity != (home == IDENTITY))
+		tap_bail("edu is not in identity, though it exists");
+	if (attach(home).err)
+		tap_bail("edu cannot be attached to where it was");
+	control("at the start");
+}

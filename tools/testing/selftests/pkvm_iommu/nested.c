@@ -566,26 +566,12 @@ static void test_none(void)
 
 int main(int argc, char **argv)
 {
-	uint8_t *mem, *huge;
+	uint8_t *huge;
 	uint64_t before;
 
-	if (td_open() || edu_open(&edu))
-		tap_bail("no /dev/pkvm_iommu_test, or no edu device");
-	mem = phys_alloc(3);
-	if (!mem || !phys_of(mem))
-		tap_bail("no memory, or no pagemap");
-	window = (volatile uint32_t *)mem;
-	page = (volatile uint32_t *)(mem + PAGE);
-	other = (volatile uint32_t *)(mem + 2 * PAGE);
+	begin();
 	page_phys = phys_of((void *)page);
 	other_phys = phys_of((void *)other);
-	if (td_info(PKVM_IOMMU_INFO_LIMIT, &limit) || !td_take_stream(edu.sid, &iommu, &home))
-		tap_bail("not in service, or edu is behind no IOMMU");
-	identity = td_has_identity(iommu);
-	if (attach(home).err)
-		tap_bail("edu cannot be attached to where it was");
-	limit = BIT(limit);
-	control("at the start");
 	if (argc > 1 && !strcmp(argv[1], "none")) {
 		test_none();
 		return tap_done();

@@ -234,29 +234,14 @@ int main(int argc, char **argv)
 	const char *mode = argc > 1 ? argv[1] : "";
 	struct pkvm_iommu_test_range r;
 	struct td_res res;
-	uint8_t *mem;
 
 	hotplug = !strcmp(mode, "hotplug");
-	if (td_open() || edu_open(&edu))
-		tap_bail("no /dev/pkvm_iommu_test, or no edu device");
-	mem = phys_alloc(3);
-	if (!mem || !phys_of(mem))
-		tap_bail("no memory, or no pagemap");
-	window = (volatile uint32_t *)mem;
-	page = (volatile uint32_t *)(mem + PAGE);
-	other = (volatile uint32_t *)(mem + 2 * PAGE);
+	begin();
 	page_phys = phys_of((void *)page);
 	other_phys = phys_of((void *)other);
 	if (!td_range(PKVM_IOMMU_TEST_RANGE_HYP_TEXT, 0, &r))
 		tap_bail("EL2 has no code");
 	foreign = r.address & ~(PAGE - 1);
-	if (td_info(PKVM_IOMMU_INFO_LIMIT, &limit) || !td_take_stream(edu.sid, &iommu, &home))
-		tap_bail("not in service, or edu is behind no IOMMU");
-	limit = BIT(limit);
-	identity = td_has_identity(iommu);
-	if (attach(home).err)
-		tap_bail("edu cannot be attached to where it was");
-	control("at the start");
 	if (!strcmp(mode, "denied")) {
 		test_suspend(DENIED);
 		return tap_done();
