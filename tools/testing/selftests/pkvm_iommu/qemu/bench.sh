@@ -325,6 +325,7 @@ count_lines() {
 }
 
 report() {
+	CPU=max			# the figures of pkvm-iommu-cost.rst
 	SMP=1			# for boot; icount has no use for more CPUs
 	ICOUNT="-icount shift=4,sleep=off"
 	measure off 1G pkvm_iommu=off

@@ -17,7 +17,7 @@
 
 QEMU=${QEMU:-qemu-system-aarch64}
 MACHINE=${MACHINE:-virt,virtualization=on,gic-version=3,iommu=smmuv3}
-CPU=${CPU:-max}
+CPU=${CPU:-neoverse-n1}
 SMP=${SMP:-1}
 MEM=${MEM:-512M}
 # All groups in the identity domain, which an attacker with root would choose.
