@@ -11,6 +11,7 @@
 #define __ARM64_KVM_NVHE_IOMMU_BACKEND_H__
 
 #include <linux/atomic.h>
+#include <linux/cache.h>
 #include <linux/io-pgtable.h>
 #include <linux/types.h>
 
@@ -111,7 +112,6 @@ struct pkvm_iommu_fault {
  * struct pkvm_iommu - an IOMMU in the registry
  * @id: index in the registry
  * @ops: its backend
- * @mmio_phys: physical address of the registers, page aligned
  * @mmio_size: bytes of registers, whole pages
  * @mmio: EL2's mapping of the registers
  * @flags: PKVM_IOMMU_F_*
@@ -129,12 +129,12 @@ struct pkvm_iommu_fault {
  * @lock: guards @streams, and the backend's state but for queues with a lock of their own
  * @streams: root of the radix tree of streams, see stream.c
  *
- * @id to @dead do not change after PKVM_IOMMU_BOOT_SEAL.
+ * @id to @dead do not change after PKVM_IOMMU_BOOT_SEAL. Each IOMMU is in cache lines of its
+ * own, because CPUs write @lock while others read @ops of the next IOMMU.
  */
 struct pkvm_iommu {
 	u32				id;
 	const struct pkvm_iommu_ops	*ops;
-	phys_addr_t			mmio_phys;
 	size_t				mmio_size;
 	void __iomem			*mmio;
 	u64				flags;
@@ -150,7 +150,7 @@ struct pkvm_iommu {
 
 	hyp_spinlock_t			lock;
 	void				*streams;
-};
+} ____cacheline_aligned_in_smp;
 
 static inline bool pkvm_iommu_coherent(const struct pkvm_iommu *iommu)
 {

@@ -103,7 +103,6 @@ int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,
 	*iommu = (struct pkvm_iommu) {
 		.id		= pkvm_iommu_nr,
 		.ops		= ops,
-		.mmio_phys	= phys,
 		.mmio_size	= size,
 		.mmio		= (void __iomem *)va + (base - phys),
 		.flags		= flags,
@@ -122,6 +121,7 @@ int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,
 	pkvm_iommu_oas = min(pkvm_iommu_oas, iommu->oas);
 	result->id = iommu->id;
 	result->mem_size = iommu->mem_size;
+	pkvm_iommu_mmios[pkvm_iommu_nr_mmios++] = (struct pkvm_iommu_mmio) { phys, size, iommu->id };
 	pkvm_iommu_nr++;
 
 	return 0;
@@ -143,13 +143,15 @@ int pkvm_iommu_withhold(u64 base, u64 size)
 		return -EBUSY;
 	if (!size)
 		return -EINVAL;
-	if (pkvm_iommu_nr_withheld == PKVM_IOMMU_WITHHELD_MAX)
+	/* Each IOMMU has one of the entries. */
+	if (pkvm_iommu_nr_mmios - pkvm_iommu_nr == PKVM_IOMMU_WITHHELD_MAX)
 		return -ENOSPC;
 	ret = check_registers(&base, &size);
 	if (ret)
 		return ret;
 
-	pkvm_iommu_withheld[pkvm_iommu_nr_withheld++] = (struct pkvm_iommu_mmio) { base, size };
+	pkvm_iommu_mmios[pkvm_iommu_nr_mmios++] =
+		(struct pkvm_iommu_mmio) { base, size, PKVM_IOMMU_MAX };
 
 	return 0;
 }
@@ -283,39 +285,23 @@ static int seal_open(struct pkvm_iommu_boot_result *result)
 	return ret;
 }
 
-static int seal_take_mmio(u64 phys, u64 size, u64 id, struct pkvm_iommu_boot_result *result)
-{
-	int ret = size ? __pkvm_host_donate_hyp_mmio(phys, size) : 0;
-
-	if (ret) {
-		result->why = PKVM_IOMMU_REFUSE_MMIO;
-		result->id = id;
-	}
-
-	/* The host's stage 2 lacks memory, not our pool. */
-	return ret == -ENOMEM ? -EIO : ret;
-}
-
 /*
  * Take the registers of every IOMMU, and those withheld, from the host. Then audit all
  * mappings of EL2.
  */
 static int seal_take(struct pkvm_iommu_boot_result *result)
 {
-	struct pkvm_iommu *iommu;
-	unsigned int i;
+	const struct pkvm_iommu_mmio *mmio;
 	int ret;
 
-	for_each_pkvm_iommu(iommu) {
-		ret = seal_take_mmio(iommu->mmio_phys, iommu->mmio_size, iommu->id, result);
-		if (ret)
-			return ret;
-	}
-	for (i = 0; i < pkvm_iommu_nr_withheld; i++) {
-		ret = seal_take_mmio(pkvm_iommu_withheld[i].phys, pkvm_iommu_withheld[i].size,
-				     pkvm_iommu_nr, result);
-		if (ret)
-			return ret;
+	for_each_pkvm_iommu_mmio(mmio) {
+		ret = mmio->size ? __pkvm_host_donate_hyp_mmio(mmio->phys, mmio->size) : 0;
+		if (ret) {
+			result->why = PKVM_IOMMU_REFUSE_MMIO;
+			result->id = min(mmio->id, pkvm_iommu_nr);
+			/* The host's stage 2 lacks memory, not our pool. */
+			return ret == -ENOMEM ? -EIO : ret;
+		}
 	}
 
 	hyp_spin_lock(&host_mmu.lock);

@@ -80,18 +80,23 @@ extern struct pkvm_iommu_geometry pkvm_iommu_geometry;
 /**
  * struct pkvm_iommu_mmio - registers that are EL2's
  * @phys: physical address, page aligned
- * @size: bytes, whole pages
+ * @size: bytes, whole pages; 0 for an IOMMU without registers
+ * @id: IOMMU that has the registers; PKVM_IOMMU_MAX if they are withheld
  */
 struct pkvm_iommu_mmio {
 	u64	phys;
 	u64	size;
+	u32	id;
 };
 
-extern struct pkvm_iommu_mmio pkvm_iommu_withheld[PKVM_IOMMU_WITHHELD_MAX];
-extern unsigned int pkvm_iommu_nr_withheld;
+extern struct pkvm_iommu_mmio pkvm_iommu_mmios[PKVM_IOMMU_MAX + PKVM_IOMMU_WITHHELD_MAX];
+extern unsigned int pkvm_iommu_nr_mmios;
 
 #define for_each_pkvm_iommu(iommu)						\
 	for (iommu = pkvm_iommus; iommu < pkvm_iommus + pkvm_iommu_nr; iommu++)
+
+#define for_each_pkvm_iommu_mmio(mmio)						\
+	for (mmio = pkvm_iommu_mmios; mmio < pkvm_iommu_mmios + pkvm_iommu_nr_mmios; mmio++)
 
 struct pkvm_iommu *pkvm_iommu_get(u64 id);
 bool pkvm_iommu_region(u64 addr, u64 *start, u64 *end);

@@ -20,9 +20,12 @@ unsigned int pkvm_iommu_nr;
 unsigned int pkvm_iommu_oas = 64;
 struct pkvm_iommu_geometry pkvm_iommu_geometry;
 
-/* Registers of devices that are behind no IOMMU and that the host must not program. */
-struct pkvm_iommu_mmio pkvm_iommu_withheld[PKVM_IOMMU_WITHHELD_MAX];
-unsigned int pkvm_iommu_nr_withheld;
+/*
+ * Registers of each IOMMU; and those withheld, of devices that are behind no IOMMU and that
+ * the host must not program.
+ */
+struct pkvm_iommu_mmio pkvm_iommu_mmios[PKVM_IOMMU_MAX + PKVM_IOMMU_WITHHELD_MAX];
+unsigned int pkvm_iommu_nr_mmios;
 
 /**
  * pkvm_iommu_get() - look up an IOMMU
@@ -38,36 +41,25 @@ struct pkvm_iommu *pkvm_iommu_get(u64 id)
 	return &pkvm_iommus[array_index_nospec(id, PKVM_IOMMU_MAX)];
 }
 
-/* Let [@start, @end) be the registers if these are nearer to @addr, from above. */
-static void nearer_mmio(u64 addr, u64 phys, u64 size, u64 *start, u64 *end)
-{
-	if (phys + size > addr && phys < *start) {
-		*start = phys;
-		*end = phys + size;
-	}
-}
-
 /**
  * pkvm_iommu_next_mmio() - find registers that are EL2's
  * @addr: physical address to start at
  * @start: set to the first address of the registers; it may be below @addr
  * @end: set to the exclusive end of the registers
  *
- * These are the registers of IOMMUs, and those withheld.
- *
  * Return: false if EL2 has no registers at or above @addr.
  */
 bool pkvm_iommu_next_mmio(u64 addr, u64 *start, u64 *end)
 {
-	const struct pkvm_iommu *iommu;
-	unsigned int i;
+	const struct pkvm_iommu_mmio *mmio;
 
 	*start = U64_MAX;
-	for_each_pkvm_iommu(iommu)
-		nearer_mmio(addr, iommu->mmio_phys, iommu->mmio_size, start, end);
-	for (i = 0; i < pkvm_iommu_nr_withheld; i++)
-		nearer_mmio(addr, pkvm_iommu_withheld[i].phys, pkvm_iommu_withheld[i].size,
-			    start, end);
+	for_each_pkvm_iommu_mmio(mmio) {
+		if (mmio->phys + mmio->size > addr && mmio->phys < *start) {
+			*start = mmio->phys;
+			*end = mmio->phys + mmio->size;
+		}
+	}
 
 	return *start != U64_MAX;
 }
