@@ -14,11 +14,10 @@
 
 #include "core.h"
 
-/* OPEN -> SEALING -> BUILDING -> SEALED; or from the first three to OFF or FAILED. */
+/* OPEN -> SEALING -> SEALED; or from the first two to OFF or FAILED. */
 static enum {
 	IOMMU_OPEN,
 	IOMMU_SEALING,
-	IOMMU_BUILDING,
 	IOMMU_SEALED,
 	IOMMU_OFF,
 	IOMMU_FAILED,
@@ -31,7 +30,7 @@ static u64 iommu_shadow_pages;
 
 static bool accepts_memory(void)
 {
-	return iommu_state <= IOMMU_BUILDING;
+	return iommu_state <= IOMMU_SEALING;
 }
 
 static bool is_mmio(u64 phys, u64 size)
@@ -199,18 +198,6 @@ int pkvm_iommu_donate(u64 target, u64 pfn, u64 nr_pages)
 	return 0;
 }
 
-static bool any_isolates(void)
-{
-	struct pkvm_iommu *iommu;
-
-	for_each_pkvm_iommu(iommu) {
-		if (iommu->ops->isolates)
-			return true;
-	}
-
-	return false;
-}
-
 /* Largest architected address size that the CPU and every IOMMU have, or 0. */
 static u8 common_bits(void)
 {
@@ -269,22 +256,6 @@ static int seal_geometry(struct pkvm_iommu_boot_result *result)
 	return 0;
 }
 
-static int seal_open(struct pkvm_iommu_boot_result *result)
-{
-	int ret;
-
-	if (!pkvm_iommu_nr)
-		return -ENODEV;
-
-	ret = seal_geometry(result);
-	if (!ret)
-		ret = pkvm_iommu_shadow_init();
-	if (!ret)
-		iommu_state = IOMMU_BUILDING;
-
-	return ret;
-}
-
 /*
  * Take the registers of every IOMMU, and those withheld, from the host. Then audit all
  * mappings of EL2.
@@ -315,23 +286,29 @@ static int seal_take(struct pkvm_iommu_boot_result *result)
 	return ret;
 }
 
-/* Have every backend take over its hardware. Returns the errno of the last that fails. */
+/*
+ * Have every backend take over its hardware. Returns the errno of the last that fails, or
+ * -ENODEV if none isolates.
+ */
 static int seal_init(struct pkvm_iommu_boot_result *result)
 {
 	struct pkvm_iommu *iommu;
+	bool isolates = false;
 	int ret, err = 0;
 	u64 why;
 
 	for_each_pkvm_iommu(iommu) {
+		isolates |= iommu->ops->isolates;
 		ret = iommu->ops->init(iommu, &why);
 		if (!ret)
 			continue;
-		/* The other IOMMUs serve the host, without protected VMs. */
 		iommu->dead = true;
 		err = ret;
 		result->why = why;
 		result->id = iommu->id;
 	}
+	if (!err && !isolates)
+		err = -ENODEV;
 
 	return err;
 }
@@ -341,9 +318,13 @@ static int seal(u64 flags, struct pkvm_iommu_boot_result *result)
 	struct pkvm_iommu *iommu;
 	int ret;
 
-	if (iommu_state != IOMMU_BUILDING) {
-		iommu_state = IOMMU_SEALING;
-		ret = seal_open(result);
+	iommu_state = IOMMU_SEALING;
+	if (!pkvm_iommu_nr)
+		return -ENODEV;
+	if (!pkvm_iommu_shadow.ops) {
+		ret = seal_geometry(result);
+		if (!ret)
+			ret = pkvm_iommu_shadow_init();
 		if (ret)
 			return ret;
 	}
@@ -365,10 +346,8 @@ static int seal(u64 flags, struct pkvm_iommu_boot_result *result)
 		return ret;
 
 	ret = seal_init(result);
-	/* The software backend of the tests is in service then, but protects nothing. */
+	/* Even with an error: IOMMUs that are not dead serve the host, without protected VMs. */
 	iommu_state = IOMMU_SEALED;
-	if (!ret && !any_isolates())
-		ret = -ENODEV;
 	iommu_isolated = !ret && !(flags & PKVM_IOMMU_F_PARTIAL);
 
 	return ret;
