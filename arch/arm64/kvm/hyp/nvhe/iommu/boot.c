@@ -33,25 +33,13 @@ static bool accepts_memory(void)
 	return iommu_state <= IOMMU_SEALING;
 }
 
-static bool is_mmio(u64 phys, u64 size)
-{
-	u64 addr;
-
-	for (addr = phys; addr < phys + size; addr += PAGE_SIZE) {
-		if (addr_is_memory(addr))
-			return false;
-	}
-
-	return true;
-}
-
 /*
  * Check registers that EL2 is to take, and round @base and @size to all pages that they
  * touch.
  */
 static int check_registers(u64 *base, u64 *size)
 {
-	u64 phys = ALIGN_DOWN(*base, PAGE_SIZE), start, end;
+	u64 addr, phys = ALIGN_DOWN(*base, PAGE_SIZE), start, end;
 
 	if (*base + *size < *size || *base + *size > BIT(host_mmu.pgt.ia_bits))
 		return -EINVAL;
@@ -60,7 +48,12 @@ static int check_registers(u64 *base, u64 *size)
 	if (*size && pkvm_iommu_next_mmio(phys, &start, &end) && start < phys + *size)
 		return -EEXIST;
 
-	return is_mmio(phys, *size) ? 0 : -EPERM;
+	for (addr = phys; addr < phys + *size; addr += PAGE_SIZE) {
+		if (addr_is_memory(addr))
+			return -EPERM;
+	}
+
+	return 0;
 }
 
 /**
