@@ -368,9 +368,7 @@ int pkvm_iommu_seal(u64 flags, struct pkvm_iommu_boot_result *result)
 	}
 
 	ret = seal(flags, result);
-	if (ret == -ENOMEM)
-		result->need = 512;
-	else if (ret && ret != -EAGAIN && iommu_state != IOMMU_SEALED)
+	if (ret && ret != -ENOMEM && ret != -EAGAIN && iommu_state != IOMMU_SEALED)
 		iommu_state = IOMMU_FAILED;
 
 	return ret;

@@ -313,10 +313,12 @@ extern struct pkvm_iommu_domain pkvm_iommu_shadow;
 int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, u16 tag);
 struct pkvm_iommu_domain *pkvm_iommu_domain_get(u64 id);
 void pkvm_iommu_domain_put(struct pkvm_iommu_domain *domain);
-/* Pages of a domain: itself, the root and the data of its page table, its slot. */
+/* Pages of a managed domain: itself, the root and the data of its page table, its slot. */
 #define PKVM_IOMMU_DOMAIN_PAGES		6
+/* A nested domain has one more, see nested.c. */
+#define PKVM_IOMMU_NESTED_PAGES		(PKVM_IOMMU_DOMAIN_PAGES + 1)
 
-int pkvm_iommu_domain_alloc(void *hw, u64 root, u64 *id, u64 *need);
+int pkvm_iommu_domain_alloc(void *hw, u64 root, u64 *id);
 int pkvm_iommu_domain_free(u64 id, void **hw);
 
 /* shadow.c */
@@ -332,7 +334,7 @@ int pkvm_iommu_take_fault(u64 id, struct pkvm_iommu_fault *fault);
 
 /* nested.c */
 u64 pkvm_iommu_nested_info(const struct pkvm_iommu *iommu);
-int pkvm_iommu_nested_alloc(u64 root, u64 *id, u64 *need);
+int pkvm_iommu_nested_alloc(u64 root, u64 *id);
 int pkvm_iommu_nested_free(u64 id);
 int pkvm_iommu_nested_invalidate(u64 id, u64 iova, u64 size, u64 flags);
 
@@ -373,14 +375,15 @@ const struct pkvm_iommu_ops *pkvm_iommu_kind(u64 type);
  * @id: REGISTER: the new IOMMU; SEAL with an error: the IOMMU that causes it
  * @mem_size: REGISTER: bytes of contiguous memory that it needs
  * @why: enum pkvm_iommu_refusal
- * @need: SEAL with -ENOMEM: pages that the pool lacks
  */
 struct pkvm_iommu_boot_result {
 	u64	id;
 	u64	mem_size;
 	u64	why;
-	u64	need;
 };
+
+/* Pages that SEAL asks for with -ENOMEM. It does not know how many it lacks. */
+#define PKVM_IOMMU_SEAL_PAGES		512
 
 int pkvm_iommu_withhold(u64 base, u64 size);
 int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,

@@ -243,12 +243,11 @@ static u64 domain_limit(bool nested)
  * @hw: of a nested domain, pkvm_iommu_domain::hw; else NULL
  * @root: of a nested domain, physical address of the host's root table
  * @id: set to the id of the new domain
- * @need: set to the pages that the pool lacks, with -ENOMEM
  *
  * Context: takes the lock of the domain table.
  * Return: 0, -ENOSPC if no id is free, or -ENOMEM.
  */
-int pkvm_iommu_domain_alloc(void *hw, u64 root, u64 *id, u64 *need)
+int pkvm_iommu_domain_alloc(void *hw, u64 root, u64 *id)
 {
 	struct domain_page *page = pkvm_iommu_alloc_page();
 	int ret = -ENOMEM;
@@ -256,7 +255,6 @@ int pkvm_iommu_domain_alloc(void *hw, u64 root, u64 *id, u64 *need)
 	u64 new;
 
 	BUILD_BUG_ON(sizeof(struct domain_page) > PAGE_SIZE);
-	*need = PKVM_IOMMU_DOMAIN_PAGES;
 	if (!page)
 		return -ENOMEM;
 	page->domain.hw = hw ?: page->hw;

@@ -57,7 +57,7 @@ static int boot_seal(struct kvm_cpu_context *ctxt, struct call_result *result)
 	struct pkvm_iommu_boot_result boot = {};
 	int ret = pkvm_iommu_seal(flags, &boot);
 
-	result->x2 = ret == -ENOMEM ? boot.need : boot.why;
+	result->x2 = ret == -ENOMEM ? PKVM_IOMMU_SEAL_PAGES : boot.why;
 	result->x3 = boot.id;
 
 	return ret;
@@ -162,14 +162,15 @@ static int call_domain_alloc(struct kvm_cpu_context *ctxt, struct call_result *r
 {
 	DECLARE_REG(u64, kind, ctxt, 2);
 	DECLARE_REG(u64, root, ctxt, 3);
-	u64 id = 0, need = 0;
+	bool nested = kind == PKVM_IOMMU_DOMAIN_NESTED;
 	int ret = -EINVAL;
 
-	if (kind == PKVM_IOMMU_DOMAIN_MANAGED)
-		ret = pkvm_iommu_domain_alloc(NULL, 0, &id, &need);
-	else if (kind == PKVM_IOMMU_DOMAIN_NESTED)
-		ret = pkvm_iommu_nested_alloc(root, &id, &need);
-	result->x2 = ret == -ENOMEM ? need : id;
+	if (nested)
+		ret = pkvm_iommu_nested_alloc(root, &result->x2);
+	else if (kind == PKVM_IOMMU_DOMAIN_MANAGED)
+		ret = pkvm_iommu_domain_alloc(NULL, 0, &result->x2);
+	if (ret == -ENOMEM)
+		result->x2 = nested ? PKVM_IOMMU_NESTED_PAGES : PKVM_IOMMU_DOMAIN_PAGES;
 
 	return ret;
 }

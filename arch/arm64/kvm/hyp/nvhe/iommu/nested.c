@@ -50,12 +50,11 @@ static void end_hw(void *hw)
  * pkvm_iommu_nested_alloc() - PKVM_IOMMU_DOMAIN_ALLOC of a nested domain
  * @root: any value; physical address of the host's root table
  * @id: set to the id of the new domain
- * @need: set to the pages that the pool lacks, with -ENOMEM
  *
  * Context: takes host_mmu.lock and the lock of the domain table, one by one.
  * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
  */
-int pkvm_iommu_nested_alloc(u64 root, u64 *id, u64 *need)
+int pkvm_iommu_nested_alloc(u64 root, u64 *id)
 {
 	void *hw;
 	int ret;
@@ -67,7 +66,6 @@ int pkvm_iommu_nested_alloc(u64 root, u64 *id, u64 *need)
 	if (root >= pkvm_iommu_limit())
 		return -ERANGE;
 
-	*need = PKVM_IOMMU_DOMAIN_PAGES + 1;
 	hw = pkvm_iommu_alloc_page();
 	if (!hw)
 		return -ENOMEM;
@@ -76,10 +74,9 @@ int pkvm_iommu_nested_alloc(u64 root, u64 *id, u64 *need)
 		return -ENOMEM;
 	}
 
-	ret = pkvm_iommu_domain_alloc(hw, root, id, need);
+	ret = pkvm_iommu_domain_alloc(hw, root, id);
 	if (ret)
 		end_hw(hw);
-	*need = PKVM_IOMMU_DOMAIN_PAGES + 1;
 
 	return ret;
 }
