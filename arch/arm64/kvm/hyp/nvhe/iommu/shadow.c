@@ -36,7 +36,6 @@
 #define PROT_MEMORY	(IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE)
 #define PROT_MMIO	(IOMMU_READ | IOMMU_WRITE | IOMMU_MMIO)
 
-static struct io_pgtable_ops *shadow_ops;
 /* Pages that are lent: one for each nested domain, from before to after its life. */
 static unsigned int shadow_lent;
 
@@ -48,25 +47,41 @@ static unsigned int shadow_lent;
  */
 int pkvm_iommu_shadow_init(void)
 {
-	int ret = pkvm_iommu_domain_init(&pkvm_iommu_shadow, SHADOW_TAG);
-
-	if (!ret)
-		shadow_ops = pkvm_iommu_shadow.ops;
-
-	return ret;
+	return pkvm_iommu_domain_init(&pkvm_iommu_shadow, SHADOW_TAG);
 }
 
 /* If no IOMMU walks page tables, only the counts of pin.c follow ownership. */
 static int shadow_map(u64 addr, size_t pgsize, size_t count, int prot,
 		      size_t *mapped)
 {
+	struct io_pgtable_ops *ops = pkvm_iommu_shadow.ops;
+
 	hyp_assert_lock_held(&host_mmu.lock);
 	*mapped = pkvm_iommu_geometry.any_walks ? 0 : pgsize * count;
 	if (!pkvm_iommu_geometry.any_walks)
 		return 0;
 
-	return shadow_ops->map_pages(shadow_ops, addr, addr, pgsize, count,
-				     prot, 0, mapped);
+	return ops->map_pages(ops, addr, addr, pgsize, count, prot, 0, mapped);
+}
+
+/*
+ * Map @count pages below pkvm_iommu_built; or unmap them, if @prot is 0. Returns the bytes
+ * that are done, from @addr. That is at least one page: the tables exist, and their entries
+ * agree with the host state that mem_protect.c has just checked.
+ */
+static __always_inline u64 shadow_change(u64 addr, size_t count, int prot)
+{
+	struct io_pgtable_ops *ops = pkvm_iommu_shadow.ops;
+	size_t done = 0;
+
+	hyp_assert_lock_held(&host_mmu.lock);
+	if (prot)
+		ops->map_pages(ops, addr, addr, PAGE_SIZE, count, prot, 0, &done);
+	else
+		done = ops->unmap_pages(ops, addr, PAGE_SIZE, count, NULL);
+	BUG_ON(!done);
+
+	return done;
 }
 
 static int build_memory(u64 end, size_t budget, size_t *done)
@@ -189,22 +204,9 @@ void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable)
 	if (addr >= end)
 		return;
 
-	while (pkvm_iommu_geometry.any_walks && addr < end) {
-		size_t done = 0, count = (end - addr) >> PAGE_SHIFT;
-
-		if (reachable)
-			shadow_ops->map_pages(shadow_ops, addr, addr, PAGE_SIZE, count,
-					      PROT_MEMORY, 0, &done);
-		else
-			done = shadow_ops->unmap_pages(shadow_ops, addr, PAGE_SIZE,
-						       count, NULL);
-		/*
-		 * Cannot happen: the tables exist, and their entries agree with the
-		 * host state that mem_protect.c has just checked.
-		 */
-		BUG_ON(!done);
-		addr += done;
-	}
+	while (pkvm_iommu_geometry.any_walks && addr < end)
+		addr += shadow_change(addr, (end - addr) >> PAGE_SHIFT,
+				      reachable ? PROT_MEMORY : 0);
 
 	if (reachable) {
 		pkvm_iommu_pins_open(phys, end - phys);
@@ -238,7 +240,6 @@ void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable)
 bool pkvm_iommu_shadow_lend(void *page, bool lend)
 {
 	u64 phys = hyp_virt_to_phys(page);
-	size_t done = 0;
 
 	if (phys >= pkvm_iommu_built)
 		return false;
@@ -248,14 +249,9 @@ bool pkvm_iommu_shadow_lend(void *page, bool lend)
 
 	hyp_spin_lock(&host_mmu.lock);
 	shadow_lent += lend ? 1 : -1;
-	/* The tables exist, and the entry is empty: the host lost the page to EL2. */
-	if (lend)
-		shadow_ops->map_pages(shadow_ops, phys, phys, PAGE_SIZE, 1,
-				      IOMMU_READ | IOMMU_CACHE, 0, &done);
-	else
-		done = shadow_ops->unmap_pages(shadow_ops, phys, PAGE_SIZE, 1, NULL);
+	/* Until now the entry is empty: the host lost the page to EL2. */
+	shadow_change(phys, 1, lend ? IOMMU_READ | IOMMU_CACHE : 0);
 	hyp_spin_unlock(&host_mmu.lock);
-	BUG_ON(!done);
 	if (!lend)
 		pkvm_iommu_invalidate(&pkvm_iommu_shadow, NULL, 0, 0, false);
 
@@ -276,7 +272,7 @@ bool pkvm_iommu_shadow_maps(u64 addr)
 
 	hyp_spin_lock(&host_mmu.lock);
 	if (addr < pkvm_iommu_built)
-		maps = pkvm_iommu_pgtable_read(shadow_ops, addr, PAGE_SIZE, &run, 1) &&
+		maps = pkvm_iommu_pgtable_read(pkvm_iommu_shadow.ops, addr, PAGE_SIZE, &run, 1) &&
 		       run.phys == addr;
 	hyp_spin_unlock(&host_mmu.lock);
 
