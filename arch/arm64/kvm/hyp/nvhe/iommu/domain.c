@@ -35,15 +35,13 @@
  * @domain: the domain
  * @hw: pkvm_iommu_domain::hw
  * @lazy: pkvm_iommu_domain::lazy
- * @cfg: of a nested domain, which has no @hw or @lazy here: pkvm_iommu_domain::cfg
+ * @cfg: of a nested domain, which has its @hw elsewhere: pkvm_iommu_domain::cfg
  */
 struct domain_page {
 	struct pkvm_iommu_domain domain;
 	u8 hw[PKVM_IOMMU_DOMAIN_HW_SIZE] __aligned(PKVM_IOMMU_DOMAIN_HW_SIZE);
-	union {
-		u64 lazy[PKVM_IOMMU_LAZY_RING];
-		struct io_pgtable_cfg cfg;
-	};
+	u64 lazy[PKVM_IOMMU_LAZY_RING];
+	struct io_pgtable_cfg cfg;
 };
 
 struct pkvm_iommu_domain pkvm_iommu_shadow;
@@ -133,9 +131,14 @@ static int nested_init(struct domain_page *page, u16 tag, u64 root)
 
 #define DOMAIN_LEVELS		PKVM_IOMMU_RADIX_LEVELS(DOMAIN_BITS)
 
+/* The slot of any value of the host, or NULL if there is none. */
 static inline void **domain_slot(u64 id)
 {
 	void **slot;
+
+	if (id >> DOMAIN_BITS)
+		return NULL;
+	id = array_index_nospec(id, BIT(DOMAIN_BITS));
 
 	return pkvm_iommu_radix_find(&domain_table, id, DOMAIN_LEVELS, &slot) ? slot : NULL;
 }
@@ -185,10 +188,7 @@ struct pkvm_iommu_domain *pkvm_iommu_domain_get(u64 id)
 
 	if (id == PKVM_IOMMU_DOMAIN_IDENTITY)
 		return &pkvm_iommu_shadow;
-	if (id >> DOMAIN_BITS)
-		return NULL;
-
-	slot = domain_slot(array_index_nospec(id, BIT(DOMAIN_BITS)));
+	slot = domain_slot(id);
 	entry = slot ? (u64)READ_ONCE(*slot) : 0;
 	if (!entry || entry & 1)
 		return NULL;
@@ -336,13 +336,11 @@ static int domain_mark_dying(struct pkvm_iommu_domain *domain, void **slot)
 int pkvm_iommu_domain_free(u64 id, void **hw)
 {
 	struct pkvm_iommu_domain *domain;
-	void **slot = NULL;
+	void **slot = domain_slot(id);
 	int ret = -ENXIO;
 	bool done;
 
 	hyp_spin_lock(&domain_lock);
-	if (id && id < domain_next)
-		slot = domain_slot(id);
 	if (slot && *slot && !((u64)*slot & 1)) {
 		domain = (void *)((u64)*slot & ~DOMAIN_DYING);
 		ret = domain_mark_dying(domain, slot);
@@ -380,7 +378,6 @@ int pkvm_iommu_domain_free(u64 id, void **hw)
 	if (!done)
 		return -EAGAIN;
 
-	memset(domain, 0, PAGE_SIZE);
 	pkvm_iommu_free_page(domain);
 
 	return 0;
