@@ -45,8 +45,6 @@
  * @busy: addresses that calls own, see range.c
  * @mapped: bytes that are mapped
  * @attached: attached streams on all IOMMUs
- * @freeing: a PKVM_IOMMU_DOMAIN_FREE is under way; guarded by the lock of the domain
- *	table
  * @freed: PKVM_IOMMU_DOMAIN_FREE has freed all tables below this address
  * @flush_lock: guards the members to @lazy_slot, and what @lazy holds; @flushes, @flushed,
  *	@lazy_first and @lazy_end are also read without it
@@ -78,7 +76,6 @@ struct pkvm_iommu_domain {
 	atomic64_t			busy;
 	atomic64_t			mapped;
 	atomic_t			attached;
-	bool				freeing;
 	u64				freed;
 	hyp_spinlock_t			flush_lock;
 	u64				flushes;

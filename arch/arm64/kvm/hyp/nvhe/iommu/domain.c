@@ -47,7 +47,7 @@ struct domain_page {
 struct pkvm_iommu_domain pkvm_iommu_shadow;
 
 static DEFINE_HYP_SPINLOCK(domain_lock);
-/* Slot whose domain a call on this CPU uses, or NULL. */
+/* Slot whose domain a call on this CPU uses or frees, or NULL. */
 static DEFINE_PER_CPU(void **, slot_in_use);
 /* Pages of the table are never freed, and pages are zeroed before they are in it. */
 static void *domain_table;
@@ -307,16 +307,14 @@ static int domain_mark_dying(struct pkvm_iommu_domain *domain, void **slot)
 	bool dying = (u64)*slot & DOMAIN_DYING;
 
 	hyp_assert_lock_held(&domain_lock);
-	/* Without hiding a domain that stays; it is checked again below. */
-	if (domain->freeing ||
-	    (!dying && (atomic_read(&domain->attached) || atomic64_read(&domain->mapped))))
-		return -EBUSY;
-
 	WRITE_ONCE(*slot, (void *)((u64)domain | DOMAIN_DYING));
 	/* Before slot_in_use is read, see the top of this file. */
 	mb();
-	if (domain_is_idle(domain, slot))
+	if (domain_is_idle(domain, slot)) {
+		/* FREE uses the domain, too: another one finds that, and returns -EBUSY. */
+		WRITE_ONCE(*this_cpu_ptr(&slot_in_use), slot);
 		return 0;
+	}
 	if (!dying)
 		WRITE_ONCE(*slot, domain);
 
@@ -345,8 +343,6 @@ int pkvm_iommu_domain_free(u64 id, void **hw)
 		domain = (void *)((u64)*slot & ~DOMAIN_DYING);
 		ret = domain_mark_dying(domain, slot);
 	}
-	if (!ret)
-		domain->freeing = true;
 	hyp_spin_unlock(&domain_lock);
 	if (ret)
 		return ret;
@@ -369,7 +365,7 @@ int pkvm_iommu_domain_free(u64 id, void **hw)
 		*hw = domain->hw;
 
 	hyp_spin_lock(&domain_lock);
-	domain->freeing = false;
+	WRITE_ONCE(*this_cpu_ptr(&slot_in_use), NULL);
 	if (done) {
 		WRITE_ONCE(*slot, (void *)(domain_free_id << 1 | 1));
 		domain_free_id = id;
