@@ -249,22 +249,16 @@ static int close_page(u64 phys)
 	return 0;
 }
 
-/* Exclusive end of the part of a range that is built. */
-static u64 built_end(u64 phys, u64 size)
-{
-	return min(phys + size, max(phys, pkvm_iommu_built));
-}
-
 /**
  * pkvm_iommu_pins_open() - undo pkvm_iommu_pins_close()
  * @phys: first physical address
- * @size: bytes, whole pages
+ * @size: bytes, whole pages; those from pkvm_iommu_built on have no counts
  *
  * Context: host_mmu.lock is held.
  */
 void pkvm_iommu_pins_open(u64 phys, u64 size)
 {
-	u64 end = built_end(phys, size);
+	u64 end = min(phys + size, pkvm_iommu_built);
 
 	hyp_assert_lock_held(&host_mmu.lock);
 	for (; phys < end; phys += PAGE_SIZE)
@@ -274,14 +268,14 @@ void pkvm_iommu_pins_open(u64 phys, u64 size)
 /**
  * pkvm_iommu_pins_close() - let nobody pin a range of memory any more
  * @phys: first physical address
- * @size: bytes, whole pages
+ * @size: bytes, whole pages; those from pkvm_iommu_built on have no counts
  *
  * Context: host_mmu.lock is held.
  * Return: 0; or -EBUSY if a page of the range is pinned, and then nothing is closed.
  */
 int pkvm_iommu_pins_close(u64 phys, u64 size)
 {
-	u64 at, end = built_end(phys, size);
+	u64 at, end = min(phys + size, pkvm_iommu_built);
 
 	hyp_assert_lock_held(&host_mmu.lock);
 	for (at = phys; at < end; at += PAGE_SIZE) {
