@@ -24,7 +24,7 @@ static enum {
 } iommu_state;
 
 static bool iommu_isolated;
-static u64 iommu_shadow_pages;
+u64 pkvm_iommu_shadow_pages;
 
 #define REGISTER_FLAGS	(PKVM_IOMMU_F_COHERENT | PKVM_IOMMU_F_STAGE1 | PKVM_IOMMU_F_LINEAR)
 
@@ -325,8 +325,8 @@ static int seal(u64 flags, struct pkvm_iommu_boot_result *result)
 	ret = pkvm_iommu_shadow_build();
 	if (ret)
 		return ret;
-	if (!iommu_shadow_pages)
-		iommu_shadow_pages = pkvm_iommu_pool_total() - pkvm_iommu_pool_free();
+	if (!pkvm_iommu_shadow_pages)
+		pkvm_iommu_shadow_pages = pkvm_iommu_pool_total() - pkvm_iommu_pool_free();
 
 	for_each_pkvm_iommu(iommu) {
 		ret = iommu->ops->alloc(iommu);
@@ -372,14 +372,6 @@ int pkvm_iommu_seal(u64 flags, struct pkvm_iommu_boot_result *result)
 		iommu_state = IOMMU_FAILED;
 
 	return ret;
-}
-
-/**
- * pkvm_iommu_shadow_pages() - pages of the pool that the shadow's tables have
- */
-u64 pkvm_iommu_shadow_pages(void)
-{
-	return iommu_shadow_pages;
 }
 
 /**

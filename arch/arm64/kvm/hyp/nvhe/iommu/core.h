@@ -382,6 +382,9 @@ struct pkvm_iommu_boot_result {
 	u64	why;
 };
 
+/* Pages of the pool that the tables of the shadow have. */
+extern u64 pkvm_iommu_shadow_pages;
+
 /* Pages that SEAL asks for with -ENOMEM. It does not know how many it lacks. */
 #define PKVM_IOMMU_SEAL_PAGES		512
 
@@ -390,7 +393,6 @@ int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,
 			struct pkvm_iommu_boot_result *result);
 int pkvm_iommu_donate(u64 target, u64 pfn, u64 nr_pages);
 int pkvm_iommu_seal(u64 flags, struct pkvm_iommu_boot_result *result);
-u64 pkvm_iommu_shadow_pages(void);
 
 /* test-calls.c, test-self.c, test-backend.c: CONFIG_PKVM_IOMMU_TEST only */
 int pkvm_iommu_test(const u64 *args, u64 *res, u64 *res2);

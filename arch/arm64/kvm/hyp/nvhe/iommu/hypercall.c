@@ -131,7 +131,7 @@ static int call_info(struct kvm_cpu_context *ctxt, struct call_result *result)
 		result->x2 = pkvm_iommu_pool_total();
 		return 0;
 	case PKVM_IOMMU_INFO_SHADOW:
-		result->x2 = pkvm_iommu_shadow_pages();
+		result->x2 = pkvm_iommu_shadow_pages;
 		return 0;
 	case PKVM_IOMMU_INFO_LIMIT:
 		result->x2 = pkvm_iommu_geometry.bits;
@@ -140,16 +140,12 @@ static int call_info(struct kvm_cpu_context *ctxt, struct call_result *result)
 		result->x2 = pkvm_iommu_list_runs();
 		return 0;
 	case PKVM_IOMMU_INFO_IDENTITY:
-		iommu = pkvm_iommu_get(id);
-		if (!iommu)
-			return -ENOENT;
-		result->x2 = !iommu->ops->map;
-		return 0;
 	case PKVM_IOMMU_INFO_NESTED:
 		iommu = pkvm_iommu_get(id);
 		if (!iommu)
 			return -ENOENT;
-		result->x2 = pkvm_iommu_nested_info(iommu);
+		result->x2 = which == PKVM_IOMMU_INFO_NESTED ? pkvm_iommu_nested_info(iommu) :
+							       !iommu->ops->map;
 		return 0;
 	case PKVM_IOMMU_INFO_MAPPED:
 		return pkvm_iommu_mapped(id, &result->x2);
