@@ -19,7 +19,7 @@ void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable);
 int pkvm_iommu_check_pins(phys_addr_t phys, u64 size);
 bool pkvm_iommu_next_mmio(u64 addr, u64 *start, u64 *end);
 
-/* State of the layer, called from pkvm.c; the second by the layer's own files and by tests */
+/* State of the layer; the first is called from pkvm.c, the second by the layer itself */
 int pkvm_iommu_check_isolation(void);
 bool pkvm_iommu_in_service(void);
 

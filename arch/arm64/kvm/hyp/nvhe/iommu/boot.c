@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Boot: REGISTER, DONATE, SEAL. And what has to be done again after a power-off.
+ * Boot: REGISTER, WITHHOLD, DONATE, SEAL. And the return of IOMMUs from a power-off.
  *
  * The host is trusted until pKVM drops its privileges, and makes these calls from one
- * thread. PKVM_IOMMU_BOOT_SEAL closes the registry. Protected VMs are allowed if all
- * of it succeeded, or if the boot chose to go without isolation.
+ * thread. PKVM_IOMMU_BOOT_SEAL closes the registry. Protected VMs are allowed if all of the
+ * seal succeeded, or if the host asked for no isolation by PKVM_IOMMU_F_OFF.
  */
 #include <asm/kvm_mmu.h>
 
@@ -101,7 +101,7 @@ int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,
 	};
 	ret = ops->probe(iommu, &result->why);
 	if (ret) {
-		/* Another driver may use the hardware. */
+		/* Another driver may use the hardware, so EL2 keeps no mapping of it. */
 		hyp_spin_lock(&pkvm_pgd_lock);
 		kvm_pgtable_hyp_unmap(&pkvm_pgtable, va, size);
 		hyp_spin_unlock(&pkvm_pgd_lock);
@@ -135,7 +135,7 @@ int pkvm_iommu_withhold(u64 base, u64 size)
 		return -EBUSY;
 	if (!size)
 		return -EINVAL;
-	/* Each IOMMU has one of the entries. */
+	/* The list has an entry for each IOMMU; all others are of registers withheld. */
 	if (pkvm_iommu_nr_mmios - pkvm_iommu_nr == PKVM_IOMMU_WITHHELD_MAX)
 		return -ENOSPC;
 	ret = check_registers(&base, &size);
@@ -339,7 +339,7 @@ static int seal(u64 flags, struct pkvm_iommu_boot_result *result)
 		return ret;
 
 	ret = seal_init(result);
-	/* Even with an error: IOMMUs that are not dead serve the host, without protected VMs. */
+	/* With an error, too: IOMMUs that are not dead serve the host, without protected VMs. */
 	iommu_state = IOMMU_SEALED;
 	iommu_isolated = !ret && !(flags & PKVM_IOMMU_F_PARTIAL);
 
@@ -400,7 +400,7 @@ bool pkvm_iommu_in_service(void)
  * pkvm_iommu_can_suspend() - check whether EL2 can set up all IOMMUs after a power-off
  *
  * Context: any.
- * Return: false if an IOMMU would come back as passing everything.
+ * Return: false if an IOMMU could come back with its registers lost, and EL2 would not know.
  */
 bool pkvm_iommu_can_suspend(void)
 {
@@ -434,14 +434,16 @@ static bool resume_one(struct pkvm_iommu *iommu)
 /**
  * pkvm_iommu_resume() - set up the IOMMUs that have lost their registers
  *
- * Every CPU makes this call when it comes from power-off, and when the firmware returns
- * instead, before the host runs on it. IOMMUs have been off only if all CPUs have, so each
- * CPU finds them working, or is the first. Nothing depends on how the host turned the CPU off.
+ * Every CPU makes this call, before the host runs on it, when it comes from power-off, and
+ * when a PSCI call returns that has not turned it off. IOMMUs have been off only if all CPUs
+ * have, so each CPU finds them working, or is the first. Nothing depends on how the host
+ * turned the CPU off.
  *
- * Does not return if an IOMMU does not respond: it may pass everything, so the host must
- * not run again. It would, to report a panic, so this ends neither by pkvm_iommu_die() nor
- * by pkvm_iommu_lock(), which does if a command was lost earlier. The other IOMMUs are set
- * up first. Another CPU that comes back tries again.
+ * Does not return if an IOMMU does not respond: it may let all accesses pass, so the host must
+ * not run again. A panic of EL2 is reported by the host, so this loops instead of calling
+ * pkvm_iommu_die(), and takes the lock of the IOMMU without pkvm_iommu_lock(), which calls that
+ * if a command was lost earlier. The other IOMMUs are set up first. Another CPU that comes
+ * back tries again.
  *
  * Context: interrupts masked; no lock is held; takes the lock of each IOMMU that has lost its
  * registers.

@@ -8,7 +8,7 @@
  *	hypercall	decodes registers, dispatches, encodes results
  *	test-calls	PKVM_IOMMU_TEST, only with CONFIG_PKVM_IOMMU_TEST
  *	test-self	selftest of page ownership, likewise
- *	boot		REGISTER, DONATE, SEAL
+ *	boot		REGISTER, WITHHOLD, DONATE, SEAL; return from power-off
  *	backends/kinds	table of the kinds of IOMMUs
  *	map		MAP, MAP_LIST, UNMAP, LOOKUP, FLUSH, REPLAY
  *	nested		nested domains; DOMAIN_FREE, INVALIDATE
@@ -117,7 +117,10 @@ static inline unsigned int pkvm_iommu_arch_bits(void)
 /* Input address size of stage 1 of nested domains. All IOMMUs that walk tables have it. */
 #define PKVM_IOMMU_NESTED_BITS	48
 
-/* Page-table entries that one call looks at or changes, but for those of one table. */
+/*
+ * Bound of the page-table entries that one call looks at or changes. A call that has not
+ * reached it goes on with the entries of one more table at most.
+ */
 #define PKVM_IOMMU_MAX_ENTRIES	2048
 
 /* pool.c */

@@ -3,9 +3,9 @@
  * Table and life of domains.
  *
  * The host names a domain by an id that EL2 chooses. The table is a radix tree of
- * slots. A slot holds a domain, with DOMAIN_DYING while PKVM_IOMMU_DOMAIN_FREE is
- * under way, or, for an id that is free again, the next free id shifted by one with
- * bit 0 set. Id 0 is the shadow, which is not in the table and never freed.
+ * slots. A slot holds 0 if its id was never used; a domain, with DOMAIN_DYING while
+ * PKVM_IOMMU_DOMAIN_FREE is under way; or, for an id that is free again, the next free id
+ * shifted by one with bit 0 set. Id 0 is the shadow, which is not in the table and never freed.
  *
  * domain_lock guards changes of the table. A call uses a domain without that lock: EL2
  * is not preempted, so a CPU uses at most one domain at a time, and announces the slot
@@ -101,8 +101,9 @@ int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, u16 tag)
 }
 
 /*
- * Make a domain that is nested in the shadow, with the host's root table. The library tells
- * what it would have told the host; its table is not used.
+ * Make a domain that is nested in the shadow, with the host's root table. The host's tables
+ * are of the same library, so their configuration is that of a table which EL2 allocates, and
+ * frees at once.
  */
 static int nested_init(struct domain_page *page, u16 tag, u64 root)
 {
@@ -192,7 +193,7 @@ struct pkvm_iommu_domain *pkvm_iommu_domain_get(u64 id)
 	entry = slot ? (u64)READ_ONCE(*slot) : 0;
 	if (!entry || entry & 1)
 		return NULL;
-	/* Without an announcement, which could hinder the FREE. */
+	/* Without an announcement, for which a FREE that is under way would return -EBUSY. */
 	if (entry & DOMAIN_DYING)
 		return slot_domain_locked(slot);
 
@@ -220,8 +221,8 @@ void pkvm_iommu_domain_put(struct pkvm_iommu_domain *domain)
 }
 
 /*
- * Exclusive end of the ids whose tag every IOMMU can hold. The tag is the id plus 1; it is the
- * ASID of a nested domain, where that of a managed one is a VMID.
+ * Exclusive end of the ids whose tag, the id plus 1, every IOMMU can hold. With stage 2, the
+ * tag of a managed domain is a VMID, and that of a nested one an ASID.
  */
 static u64 domain_limit(bool nested)
 {
@@ -349,7 +350,7 @@ int pkvm_iommu_domain_free(u64 id, void **hw)
 
 	if (pkvm_iommu_lazy_pending(domain))
 		pkvm_iommu_flush_domain(domain, NULL);
-	/* A revocation may have found the domain in the list of lazy.c: wait for it. */
+	/* A revocation may have found the domain in lazy_domains, see lazy.c: wait for it. */
 	hyp_spin_lock(&host_mmu.lock);
 	hyp_spin_unlock(&host_mmu.lock);
 

@@ -18,10 +18,10 @@
  * which may not cover its entries, it lets these wait for the next one; nobody else has
  * looked at them, because it still owns the addresses.
  *
- * A MAP that finds an address waiting flushes the domain; then it takes the value that it
- * has found for usable. No entry gets that value after the flush has begun: a CPU that still
- * owned addresses to clear would keep others from seeing the entry, and numbers of flushes
- * only grow.
+ * A MAP that finds a waiting entry flushes the domain, and may then write over each entry that
+ * has the same value as the one that it has found. No entry gets that value after the flush
+ * has begun: a CPU that was about to write it would still own the addresses, and so keep the
+ * MAP from seeing them; and numbers of flushes only grow.
  *
  * PKVM_IOMMU_UNMAP_LAZY clears page-table entries without an invalidation. The memory
  * stays pinned until the whole domain is flushed: by the host, because there are too
@@ -197,11 +197,11 @@ static void lazy_remove(struct pkvm_iommu_domain *domain, const struct pkvm_iomm
 		for (i = 0; i < n; i++)
 			domain->lazy_entries -= run_entries(runs[i]);
 	}
-	/* The ring became empty here, and not before. */
+	/* If the ring was empty before, the slot is not the domain's any more. */
 	if (first != domain->lazy_first && first == domain->lazy_end)
-		/* A CPU that does not find the domain finds that the runs are not pinned. */
+		/* A CPU that finds the slot empty finds the runs not pinned. */
 		smp_store_release(&lazy_domains[domain->lazy_slot], NULL);
-	/* So does a CPU that finds no runs. */
+	/* So does a CPU that finds the ring empty. */
 	smp_store_release(&domain->lazy_first, first);
 	hyp_spin_unlock(&domain->flush_lock);
 }

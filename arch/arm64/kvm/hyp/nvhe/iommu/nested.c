@@ -9,11 +9,11 @@
  *
  * Rules for the translations that the hardware caches of both stages together:
  *
- *  - The address of a revoked page does not find translations that combine both stages. So a
- *    revocation drops all of the shadow if there are nested domains, see
+ *  - An invalidation of stage 2 by address does not drop translations that combine both
+ *    stages. So a revocation drops all of the shadow if there are nested domains, see
  *    pkvm_iommu_host_update().
- *  - A detach drops all of the shadow on its IOMMU: without streams, the IOMMU gets no
- *    invalidation any more; and without nested domains, nothing combined is left.
+ *  - A detach drops all of the shadow on its IOMMU: once the IOMMU has no streams, it gets no
+ *    invalidations; and once there are no nested domains, revocations are by address.
  *  - PKVM_IOMMU_INVALIDATE drops what the host has changed. A host that does without it
  *    harms its own devices only.
  *

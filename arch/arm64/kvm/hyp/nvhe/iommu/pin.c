@@ -42,8 +42,8 @@
 #include "core.h"
 
 /*
- * One page of counts is for a chunk of 8 MiB. The host offers at most
- * PKVM_IOMMU_PINS_MAX mappings of a page, so that a count never reaches CLOSED.
+ * One page has the counts of a chunk of 8 MiB of memory. A count is at most
+ * PKVM_IOMMU_PINS_MAX, which is less than CLOSED.
  */
 #define CHUNK_SHIFT		23
 #define CHUNK_PAGES		(PAGE_SIZE / sizeof(u16))
@@ -91,7 +91,10 @@ static u64 chunk_slot(u64 phys)
 	return (phys >> CHUNK_SHIFT) * CHUNK_SLOTS;
 }
 
-/* The chunk of memory that is built. As pkvm_iommu_radix_find(), but it exists. */
+/*
+ * The chunk of an address below pkvm_iommu_built. All pages of the tree exist there, so this
+ * is pkvm_iommu_radix_find() without its checks.
+ */
 static inline struct chunk *chunk_of(u64 phys)
 {
 	u64 mask = BIT(PKVM_IOMMU_RADIX_BITS) - 1, slot = chunk_slot(phys);

@@ -216,10 +216,11 @@ void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable)
 	/* The caller has asked pkvm_iommu_check_pins(), which has closed the range. */
 	BUG_ON(pkvm_iommu_closed != phys);
 	/*
-	 * The address does not find what the hardware has combined of a nested domain's
-	 * translation and this one; and the range may hold tables of the host's. A nested
-	 * domain that is new needs host_mmu.lock first, so that its streams find none of this
-	 * range to combine.
+	 * An invalidation by address does not drop what the hardware has combined of stage 1
+	 * of a nested domain and stage 2; and the range may hold tables of stage 1. So drop all
+	 * of the shadow if there are nested domains. A new one takes host_mmu.lock, in
+	 * pkvm_iommu_shadow_lend(), before a stream is attached to it, so that the hardware has
+	 * combined nothing of this range for it.
 	 */
 	pkvm_iommu_invalidate(&pkvm_iommu_shadow, &host_mmu.lock, phys,
 			      shadow_lent ? 0 : end - phys, !shadow_lent);
