@@ -65,9 +65,22 @@ static void init_hw(struct pkvm_iommu_domain *domain)
 	}
 }
 
+/* Make an empty page table of the geometry that all domains have in common, but for @ias. */
+static struct io_pgtable_ops *table_alloc(enum io_pgtable_fmt fmt, unsigned int ias)
+{
+	const struct io_pgtable_cfg cfg = {
+		.ias		= ias,
+		.oas		= pkvm_iommu_arch_bits(),
+		.pgsize_bitmap	= SZ_4K | SZ_2M | SZ_1G,
+		.coherent_walk	= pkvm_iommu_geometry.coherent,
+	};
+
+	return pkvm_iommu_pgtable_alloc(fmt, &cfg);
+}
+
 /**
  * pkvm_iommu_domain_init() - give a domain an empty page table
- * @domain: the domain, zeroed; its @hw is allocated if it is NULL
+ * @domain: the domain, zeroed but for @hw
  * @tag: its ASID or VMID
  *
  * Context: the domain is not in use yet.
@@ -75,18 +88,7 @@ static void init_hw(struct pkvm_iommu_domain *domain)
  */
 int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, u16 tag)
 {
-	struct io_pgtable_cfg cfg = {
-		.ias		= pkvm_iommu_geometry.bits,
-		.oas		= pkvm_iommu_arch_bits(),
-		.pgsize_bitmap	= SZ_4K | SZ_2M | SZ_1G,
-		.coherent_walk	= pkvm_iommu_geometry.coherent,
-	};
-
-	if (!domain->hw)
-		domain->hw = pkvm_iommu_alloc_page();
-	if (!domain->hw)
-		return -ENOMEM;
-	domain->ops = pkvm_iommu_pgtable_alloc(pkvm_iommu_geometry.fmt, &cfg);
+	domain->ops = table_alloc(pkvm_iommu_geometry.fmt, pkvm_iommu_geometry.bits);
 	if (!domain->ops)
 		return -ENOMEM;
 
@@ -107,13 +109,7 @@ int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, u16 tag)
  */
 static int nested_init(struct domain_page *page, u16 tag, u64 root)
 {
-	struct io_pgtable_cfg cfg = {
-		.ias		= PKVM_IOMMU_NESTED_BITS,
-		.oas		= pkvm_iommu_arch_bits(),
-		.pgsize_bitmap	= SZ_4K | SZ_2M | SZ_1G,
-		.coherent_walk	= pkvm_iommu_geometry.coherent,
-	};
-	struct io_pgtable_ops *ops = pkvm_iommu_pgtable_alloc(ARM_64_LPAE_S1, &cfg);
+	struct io_pgtable_ops *ops = table_alloc(ARM_64_LPAE_S1, PKVM_IOMMU_NESTED_BITS);
 
 	if (!ops)
 		return -ENOMEM;

@@ -47,7 +47,12 @@ static unsigned int shadow_lent;
  */
 int pkvm_iommu_shadow_init(void)
 {
-	return pkvm_iommu_domain_init(&pkvm_iommu_shadow, SHADOW_TAG);
+	struct pkvm_iommu_domain *shadow = &pkvm_iommu_shadow;
+
+	if (!shadow->hw)
+		shadow->hw = pkvm_iommu_alloc_page();
+
+	return shadow->hw ? pkvm_iommu_domain_init(shadow, SHADOW_TAG) : -ENOMEM;
 }
 
 /* If no IOMMU walks page tables, only the counts of pin.c follow ownership. */
