@@ -47,12 +47,11 @@
  * for those, and the host makes one at a time.
  *
  * A call "waits for an IOMMU" if EL2 sends it commands and spins until they are
- * complete. Other calls go on meanwhile, but for these: calls that need the IOMMU itself
- * (%PKVM_IOMMU_ATTACH, %PKVM_IOMMU_DETACH, %PKVM_IOMMU_FAULT, %PKVM_IOMMU_REPLAY), if one
- * of them waits; calls for the same domain, if there is an IOMMU without page tables;
+ * complete. Other calls go on meanwhile, but for these: calls for the same IOMMU, if it has no
+ * page tables; calls for the same domain, if there is an IOMMU without page tables;
  * and all changes of the host's stage 2, if memory changes its owner. If a command of
- * ``__pkvm_iommu_call`` is not complete within a second, or two if the queue of the IOMMU
- * was full, the call does not return: EL2 panics, because a device could still reach
+ * ``__pkvm_iommu_call`` is not complete within a second, or those before it if the queue of the
+ * IOMMU is full, the call does not return: EL2 panics, because a device could still reach
  * memory that was taken from it. Every later call panics as well.
  *
  * In the examples, ``OP(a, b, ...)`` is a call with a in x2, b in x3 and so on. The
@@ -367,12 +366,13 @@ enum pkvm_iommu_op {
  *    so that it cannot follow page ownership in time (%PKVM_IOMMU_INFO_IDENTITY).
  *  - -EOPNOTSUPP: the domain is nested, and this IOMMU cannot nest (%PKVM_IOMMU_INFO_NESTED).
  *  - -EBUSY: the stream is attached, to this domain or another.
+ *  - -EAGAIN: another CPU attaches or detaches the stream. Repeat the call.
  *  - -EIO: the IOMMU did not respond at boot.
  *  - -EIO: the IOMMU refuses the stream. The stream stays blocked; EL2 may keep the
  *    pages that it used for its record of the stream.
  *  - -ENOMEM: the pool has too few pages.
  *
- * Context: waits for the IOMMU. Calls for one IOMMU exclude each other.
+ * Context: waits for the IOMMU.
  *
  * Example, streams 0x8 and 0x10 of IOMMU 0, the second one without memory at first::
  *
@@ -400,8 +400,9 @@ enum pkvm_iommu_op {
  *  - -EINVAL: the stream id is beyond what the IOMMU's stream table can hold.
  *  - -ENXIO: there is no such domain.
  *  - -ENOTCONN: the stream is not attached to this domain.
+ *  - -EAGAIN: another CPU attaches or detaches the stream. Repeat the call.
  *
- * Context: waits for the IOMMU. Calls for one IOMMU exclude each other.
+ * Context: waits for the IOMMU.
  *
  * Example, a detach, and the same again::
  *

@@ -91,7 +91,7 @@ static void try_lookup(struct walker *w, uint64_t iova)
 
 static void try_stream(struct walker *w)
 {
-	static const int errors[] = { -EBUSY, -ENOTCONN, -ENOMEM, 0 };
+	static const int errors[] = { -EBUSY, -EAGAIN, -ENOTCONN, -ENOMEM, 0 };
 	const uint64_t args[ARGS] = {
 		below(w, 2) ? PKVM_IOMMU_ATTACH : PKVM_IOMMU_DETACH, 0, shared_sid,
 		below(w, 2) || !machine.identity ? shared_domain : PKVM_IOMMU_DOMAIN_IDENTITY,

@@ -76,6 +76,7 @@ bool race_may_pin(struct spec *s, u64 pfn);
 bool race_may_unmap(struct spec *s, u64 domain);	/* lazily */
 bool race_may_empty(struct spec *s, u64 domain);	/* addresses, or tables */
 bool race_may_use(struct spec *s, u64 domain);
+bool race_may_set(struct spec *s, u64 iommu, u64 sid);	/* attach or detach the stream */
 bool race_may_attach(struct spec *s, u64 iommu, u64 domain);
 bool race_may_replay(struct spec *s, u64 iommu, u64 domain);
 

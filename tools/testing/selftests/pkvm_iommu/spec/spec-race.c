@@ -17,6 +17,7 @@
  *   in another order with the same answers, that one has unmapped them.
  * - A REPLAY may have come before a concurrent ATTACH that asks for another.
  * - A domain may be in use because a concurrent call names it.
+ * - An ATTACH or DETACH may find the stream in use by another one that succeeds.
  * - The pool may be empty at any moment. Its counts are not checked.
  *
  * All orders are tried, depth first, each from a copy of the state.
@@ -87,6 +88,20 @@ bool race_may_use(struct spec *s, u64 domain)
 			if (e->args[1] == domain)
 				return true;
 		}
+	}
+
+	return false;
+}
+
+bool race_may_set(struct spec *s, u64 iommu, u64 sid)
+{
+	const struct spec_event *e;
+
+	for (e = s->race; e && e < s->race + s->nr_race; e++) {
+		if (e->kind == SPEC_CALL && overlaps(e, s->now) && !e->res[0] &&
+		    (e->args[0] == PKVM_IOMMU_ATTACH || e->args[0] == PKVM_IOMMU_DETACH) &&
+		    e->args[1] == iommu && e->args[2] == sid)
+			return true;
 	}
 
 	return false;

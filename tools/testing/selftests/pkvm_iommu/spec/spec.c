@@ -278,6 +278,7 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 			a.maybe = !a.nr;
 			if_so(&a, true, ENOMEM);
 		}
+		may_be(&a, race_may_set(s, st->iommu, st->sid), EAGAIN);
 	}
 	wrong = judge(&a, res, &ok);
 	if (wrong)
@@ -329,8 +330,10 @@ static const char *detach(struct spec *s, const u64 *args, const u64 *res)
 	const char *wrong;
 	bool ok;
 
-	if (st)
+	if (st) {
 		if_so(&a, !st->attached || st->domain != args[3], ENOTCONN);
+		may_be(&a, race_may_set(s, st->iommu, st->sid), EAGAIN);
+	}
 	wrong = judge(&a, res, &ok);
 	if (wrong)
 		return wrong;

@@ -192,7 +192,8 @@ struct pkvm_iommu_mapping {
  *	Optional; without it, EL2 denies to suspend the system.
  * @domain_init: fill in pkvm_iommu_domain::hw before the first attach; optional
  * @stream_prepare: allocate everything that @stream_set needs for @sid; optional.
- *	Returns 0, or -ENOMEM with no change that a device could notice.
+ *	Returns 0, or -ENOMEM with no change that a device could notice. Does not wait for
+ *	the hardware.
  * @stream_set: with @attach, attach @sid, which is blocked, to @domain; without,
  *	block @sid, which is attached to @domain. The hardware has done so on
  *	return. Called after @stream_prepare. Returns 0, or -EIO if hardware
@@ -213,9 +214,9 @@ struct pkvm_iommu_mapping {
  * @fault: take the oldest fault record. Returns false if there is none.
  *
  * Context: the core calls @stream_prepare and all later operations with
- * pkvm_iommu::lock held and interrupts masked. With @wait, it calls @invalidate and
- * @wait with and without that lock, on several CPUs at once. The host cannot change any
- * argument during the call.
+ * pkvm_iommu::lock held and interrupts masked. With @wait, it calls @stream_set, @invalidate and
+ * @wait without that lock, on several CPUs at once, but @stream_set and @stream_prepare for one
+ * stream on one CPU at a time. The host cannot change any argument during the call.
  */
 struct pkvm_iommu_ops {
 	bool isolates;

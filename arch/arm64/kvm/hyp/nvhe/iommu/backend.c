@@ -113,7 +113,8 @@ void pkvm_iommu_unlock(struct pkvm_iommu *iommu)
  * use the page table. So if the bit is clear here, it is set later than it is read, the
  * hardware reads the page table later still, and sees the change of the caller.
  * pkvm_iommu_detach() invalidates the whole domain before it clears the bit, so if the
- * bit is clear here after a detach, nothing is cached:
+ * bit is clear here after a detach, nothing is cached; stream.c says why that holds for
+ * several streams that come and go at the same time:
  *
  *	unmap			attach			hardware
  *	entry = 0		set bit
@@ -192,13 +193,12 @@ void pkvm_iommu_invalidate(const struct pkvm_iommu_domain *domain, hyp_spinlock_
  *
  * On return, all accesses that used a dropped translation have completed.
  *
- * Context: the lock of @iommu is held.
+ * Context: the lock of @iommu is held if that has no pkvm_iommu_ops::wait; else no lock is.
  */
 void pkvm_iommu_invalidate_one(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain)
 {
 	u64 ticket;
 
-	hyp_assert_lock_held(&iommu->lock);
 	trace_pkvm_iommu_invalidate(domain->tag, 0, 0);
 	/* stream_set has dropped the stream's configuration; that of others has not changed. */
 	ticket = iommu->ops->invalidate(iommu, domain, 0, 0, true);

@@ -2,19 +2,40 @@
 /*
  * Streams: which domain each stream is attached to, and the faults of devices.
  *
- * Each IOMMU has a radix tree of pool pages, whose leaves hold the domain of a
- * stream, or NULL while the stream is blocked. The pages of the tree are not freed:
- * there are at most as many as the hardware's own stream table has.
+ * Each IOMMU has a radix tree of pool pages. A leaf of it is the slot of a stream: its
+ * domain; NULL while the stream is blocked; or STREAM_BUSY. The pages of the tree are not
+ * freed: there are at most as many as the hardware's own stream table has.
  *
  * An attached stream counts in pkvm_iommu_domain::attached, so that its domain is not
- * freed. pkvm_iommu::lock guards the tree,
- * and pkvm_iommu_domain::streams of that IOMMU.
+ * freed. pkvm_iommu::lock guards the tree, and pkvm_iommu_domain::streams of that IOMMU.
+ *
+ * ATTACH and DETACH release that lock while they wait for the IOMMU, unless its backend has
+ * no pkvm_iommu_ops::wait. The slot is STREAM_BUSY then, and another ATTACH or DETACH of the
+ * stream returns -EAGAIN. So one CPU at a time changes the configuration of a stream, and the
+ * lock orders each change after the one before. Those of other streams run at the same time,
+ * in the same domain too:
+ *
+ *	ATTACH				DETACH
+ *	lock: slot = STREAM_BUSY,	lock: slot = STREAM_BUSY
+ *	      count up
+ *	mb()				block the stream, wait
+ *	let the stream translate, wait	invalidate all of the domain, wait
+ *	lock: slot = domain		lock: slot = NULL, count down
+ *
+ * A stream is counted from before it can translate until all that it had the IOMMU cache is
+ * dropped: each DETACH invalidates after its own stream is blocked. What another stream has
+ * the IOMMU cache meanwhile, the DETACH of that one drops. So whichever DETACH is the last to
+ * count down, nothing of the domain is cached when the count is 0.
+ *
+ * Until its end, a call uses the domain, see domain.c: nobody frees it meanwhile.
  */
 #include <linux/nospec.h>
 
 #include "core.h"
 
 #define STREAM_LEVELS		PKVM_IOMMU_RADIX_LEVELS(32)
+/* Slot of a stream for which an ATTACH or DETACH waits. */
+#define STREAM_BUSY		((struct pkvm_iommu_domain *)1)
 
 static struct pkvm_iommu_domain **stream_slot(struct pkvm_iommu *iommu, u32 sid, bool alloc)
 {
@@ -41,6 +62,19 @@ static int stream_args(u64 id, u64 sid, u64 domain_id, struct pkvm_iommu **iommu
 	return 0;
 }
 
+/* Let other calls use the IOMMU while this one waits for it; the slot is STREAM_BUSY. */
+static void wait_begin(struct pkvm_iommu *iommu)
+{
+	if (iommu->ops->wait)
+		pkvm_iommu_unlock(iommu);
+}
+
+static void wait_end(struct pkvm_iommu *iommu)
+{
+	if (iommu->ops->wait)
+		pkvm_iommu_lock(iommu, NULL);
+}
+
 /* Add @n to the streams of a domain behind an IOMMU, and to those of its parent. */
 static void count_stream(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain, int n)
 {
@@ -54,7 +88,10 @@ static void count_stream(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *dom
 		atomic_andnot(BIT(iommu->id), &domain->iommus);
 }
 
-/* Attach a blocked stream. Returns the errors of pkvm_iommu_attach(). */
+/*
+ * Attach a blocked stream. Returns the errors of pkvm_iommu_attach(). The lock of the IOMMU is
+ * held, but not during the wait.
+ */
 static int stream_attach(struct pkvm_iommu *iommu, u32 sid, struct pkvm_iommu_domain *domain,
 			 bool *replay)
 {
@@ -66,7 +103,7 @@ static int stream_attach(struct pkvm_iommu *iommu, u32 sid, struct pkvm_iommu_do
 	if (!slot)
 		return -ENOMEM;
 	if (*slot)
-		return -EBUSY;
+		return *slot == STREAM_BUSY ? -EAGAIN : -EBUSY;
 	if (iommu->ops->stream_prepare)
 		ret = iommu->ops->stream_prepare(iommu, sid);
 	if (ret)
@@ -76,11 +113,15 @@ static int stream_attach(struct pkvm_iommu *iommu, u32 sid, struct pkvm_iommu_do
 	if (iommu->ops->map && !domain->streams[iommu->id])
 		domain->replayed[iommu->id] = 0;
 
+	*slot = STREAM_BUSY;
 	count_stream(iommu, domain, 1);
+	wait_begin(iommu);
 	/* Before the stream can use a translation, see domain_iommus() in backend.c. */
 	mb();
 	ret = iommu->ops->stream_set(iommu, sid, domain, true);
+	wait_end(iommu);
 	if (ret) {
+		*slot = NULL;
 		count_stream(iommu, domain, -1);
 		return ret;
 	}
@@ -100,7 +141,8 @@ static int stream_attach(struct pkvm_iommu *iommu, u32 sid, struct pkvm_iommu_do
  * @replay: set if PKVM_IOMMU_REPLAY has to follow
  * @need: set to the pages that the pool lacks, with -ENOMEM
  *
- * Context: takes the lock of the IOMMU; rarely, by itself, that of the domain table.
+ * Context: takes the lock of the IOMMU; rarely, by itself, that of the domain table. Waits for
+ * the IOMMU, without a lock if that has pkvm_iommu_ops::wait.
  * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
  */
 int pkvm_iommu_attach(u64 id, u64 sid, u64 domain_id, bool *replay, u64 *need)
@@ -138,7 +180,8 @@ int pkvm_iommu_attach(u64 id, u64 sid, u64 domain_id, bool *replay, u64 *need)
  * @sid: any value; stream id
  * @domain_id: any value; domain
  *
- * Context: takes the lock of the IOMMU; rarely, by itself, that of the domain table.
+ * Context: takes the lock of the IOMMU; rarely, by itself, that of the domain table. Waits for
+ * the IOMMU, without a lock if that has pkvm_iommu_ops::wait.
  * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
  */
 int pkvm_iommu_detach(u64 id, u64 sid, u64 domain_id)
@@ -155,6 +198,8 @@ int pkvm_iommu_detach(u64 id, u64 sid, u64 domain_id)
 	pkvm_iommu_lock(iommu, NULL);
 	slot = stream_slot(iommu, checked_sid, false);
 	if (slot && *slot == domain) {
+		*slot = STREAM_BUSY;
+		wait_begin(iommu);
 		iommu->ops->stream_set(iommu, checked_sid, domain, false);
 		/*
 		 * Wait for the accesses under way, and drop every translation: an
@@ -162,12 +207,13 @@ int pkvm_iommu_detach(u64 id, u64 sid, u64 domain_id)
 		 * invalidation for it.
 		 */
 		pkvm_iommu_invalidate_one(iommu, domain->parent ?: domain);
+		wait_end(iommu);
 		*slot = NULL;
 		/* Nothing is cached any more: no invalidation is needed from here on. */
 		count_stream(iommu, domain, -1);
 		atomic_dec(&domain->attached);
 	} else {
-		ret = -ENOTCONN;
+		ret = slot && *slot == STREAM_BUSY ? -EAGAIN : -ENOTCONN;
 	}
 	pkvm_iommu_unlock(iommu);
 

@@ -14,9 +14,9 @@
  * translates with both: stage 1 is the host's, stage 2 that of the parent, whose VMID all
  * nested domains have. No STE bypasses.
  *
- * pkvm_iommu::lock guards the stream table and the event queue. The command queue has a
- * lock of its own, which is held only to add a batch of commands: smmu_invalidate()
- * returns then, and smmu_wait_ticket() waits without a lock.
+ * pkvm_iommu::lock guards the level-1 table and the event queue. The core changes one STE on one
+ * CPU at a time. The command queue has a lock of its own, which is held only to add a batch of
+ * commands: smmu_invalidate() returns then, and smmu_wait_ticket() waits without a lock.
  */
 #include <asm/kvm_hyp.h>
 #include <asm/kvm_mmu.h>
@@ -519,8 +519,6 @@ static int smmu_stream_prepare(struct pkvm_iommu *iommu, u32 sid)
 	WRITE_ONCE(*desc, cpu_to_le64(hyp_virt_to_phys(l2) |
 				      FIELD_PREP(STRTAB_L1_DESC_SPAN, L2_SPLIT + 1)));
 	smmu_publish(iommu, desc, sizeof(*desc));
-	/* An invalid descriptor may be cached too (16.2). */
-	smmu_cmd(iommu, arm_smmu_make_cmd_cfgi_ste(sid, false));
 
 	return 0;
 }
@@ -544,7 +542,11 @@ static void smmu_cfgi_ste(struct pkvm_iommu *iommu, u32 sid, void *ste,
 	struct arm_smmu_cmd cmd;
 
 	smmu_publish(iommu, ste, sizeof(struct arm_smmu_ste));
-	smmu_cmd(iommu, arm_smmu_make_cmd_cfgi_ste(sid, true));
+	/*
+	 * With the level-1 descriptor: an invalid one may be cached too (16.2), from before this
+	 * CPU, or another one that has not come so far, has written it.
+	 */
+	smmu_cmd(iommu, arm_smmu_make_cmd_cfgi_ste(sid, false));
 	/*
 	 * A context descriptor is cached separately. Until the old STE is invalidated,
 	 * the SMMU may fetch the descriptor again through it: invalidate in this order.
