@@ -195,18 +195,24 @@ static bool smmu_wait_ticket(struct pkvm_iommu *iommu, u64 ticket)
 	return true;
 }
 
-/* Make sure that the queue has room for @n commands. Returns false if it has none in time. */
+/*
+ * Wait for room for @n commands, with the lock of the queue released. When it is held again,
+ * other CPUs may have taken the room, but each of them has at most one batch in the queue.
+ * Returns false, without the lock, if the commands in the queue are late.
+ */
 static noinline bool smmu_make_room(struct pkvm_iommu *iommu, u64 n)
 {
 	struct hyp_smmu *smmu = to_smmu(iommu);
-	bool room;
+	u64 ticket = smmu->cmdq_prod + n - BIT(smmu->cmdq_bits);
 
-	hyp_assert_lock_held(&smmu->queue_lock);
-	room = pkvm_iommu_wait(smmu_completed(iommu, smmu->cmdq_prod + n - BIT(smmu->cmdq_bits)));
+	hyp_spin_unlock(&smmu->queue_lock);
+	if (!smmu_wait_ticket(iommu, ticket))
+		return false;
+	hyp_spin_lock(&smmu->queue_lock);
 	/* Pairs with smmu_consumed(): the register is read after this. */
 	smp_store_release(&smmu->cmdq_cons, smmu_consumed(iommu));
 
-	return room;
+	return true;
 }
 
 /*
@@ -224,12 +230,11 @@ static u64 smmu_submit(struct pkvm_iommu *iommu, struct arm_smmu_cmd *cmds, int 
 	cmds[n++] = arm_smmu_make_cmd_sync(CMDQ_SYNC_0_CS_NONE, 0);
 
 	hyp_spin_lock(&smmu->queue_lock);
-	prod = smmu->cmdq_prod;
-	if (unlikely(prod - smmu->cmdq_cons + n > size) && !smmu_make_room(iommu, n)) {
-		hyp_spin_unlock(&smmu->queue_lock);
-		return NO_TICKET;
+	while (unlikely(smmu->cmdq_prod - smmu->cmdq_cons + n > size)) {
+		if (!smmu_make_room(iommu, n))
+			return NO_TICKET;
 	}
-	for (; n--; cmds++, prod++) {
+	for (prod = smmu->cmdq_prod; n--; cmds++, prod++) {
 		entry = smmu->cmdq + (prod & (size - 1)) * CMDQ_ENT_DWORDS;
 		entry[0] = cpu_to_le64(cmds->data[0]);
 		entry[1] = cpu_to_le64(cmds->data[1]);
