@@ -16,7 +16,7 @@ const struct config configs[] = {
 	{ .name = "virtio", .ia = 40, .scenario = replay_in_between, .nr_virtio = 1, .virtio = { {
 		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
 		.polls = true } } },
-	{ .name = "slow-queue", .ia = 36, .nr = 1, .smmu = { {
+	{ .name = "slow-queue", .ia = 36, .nr = 1, .scenario = same_stream, .smmu = { {
 		AT(0x9050000), .two_level = true, .sid_bits = 16, .cmdq_bits = 6, .evtq_bits = 7,
 		.s1 = true, .s2 = true, .coherent = true, .oas = 44, .pauses = 2 } } },
 	{ .name = "lost-sync", .ia = 36, .nr = 1, .expect = LOST, .smmu = { {

@@ -13,6 +13,7 @@
 
 #include <nvhe/gfp.h>
 #include <nvhe/iommu.h>
+#include <nvhe/iommu-backend.h>
 #include <nvhe/memory.h>
 
 #include "smmu.h"
@@ -63,6 +64,8 @@ static struct {
 	unsigned int taken;		/* locks, in the current call */
 	unsigned int relaxed;		/* turns of loops that wait, in the current call */
 	int locks[ARRAY_SIZE(lock_order)];
+	const struct pkvm_iommu *iommu;	/* whose lock was taken last */
+	bool resumes;			/* it comes from power-off */
 } cpus[ENV_CPUS];
 #define this_cpu	(&cpus[env_this_cpu])
 
@@ -163,6 +166,8 @@ void env_lock(struct env_lock *lock, const char *name)
 		env_yield(lock);
 	}
 	this_cpu->locks[rank]++;
+	if (!strcmp(name, "&iommu->lock"))
+		this_cpu->iommu = container_of(lock, struct pkvm_iommu, lock);
 	lock->held = name;
 	lock->cpu = env_this_cpu;
 	weak_lock(lock->released);
@@ -225,8 +230,35 @@ void env_no_locks(void)
 	}
 }
 
+/*
+ * Locks with which a CPU may wait for hardware. A revocation has those of mem_protect.c, so that
+ * the page does not get its new owner. An IOMMU that comes from power-off is waited for by all
+ * CPUs. And an IOMMU without page tables has its lock and that of the domain.
+ */
+static bool may_wait_with(int rank)
+{
+	const char *name = lock_order[rank];
+
+	if (!strcmp(name, "&iommu->lock"))
+		return this_cpu->resumes || !this_cpu->iommu->ops->wait;
+
+	return rank <= lock_rank("&vm->lock") || (!strcmp(name, "&domain->lock") && vdev_any());
+}
+
+static void check_wait(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(lock_order); i++) {
+		if (this_cpu->locks[i] && !may_wait_with(i))
+			fail("a CPU waits for hardware with %s held", lock_order[i]);
+	}
+}
+
+/* EL2 reads the time only to wait for hardware. */
 u64 env_time(void)
 {
+	check_wait();
 	/* Stores do not wait for ever. */
 	weak_release();
 	vdev_time();
@@ -888,7 +920,9 @@ bool env_resume(void)
 		next_cpu();
 		return false;
 	}
+	this_cpu->resumes = true;
 	pkvm_iommu_resume();
+	this_cpu->resumes = false;
 	this_cpu->stoppable = false;
 
 	return true;

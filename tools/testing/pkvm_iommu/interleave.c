@@ -57,6 +57,7 @@ static const struct act *race_acts;
 static int nr_race_acts;
 static struct spec_event events[MAX_RACE + RACE_PROBES];
 static u64 race_chance, race_clock, race_rate;
+u64 race_busy_streams;
 
 static u64 chance(u64 n)
 {
@@ -166,6 +167,9 @@ static bool race_act(const struct act *a, struct spec_event *e)
 	act_returned(a, e->res);
 	if (a->kind == ACT_CALL)
 		act_answers[!e->res[0]]++;
+	if (a->kind == ACT_CALL && (int)e->res[0] == -EAGAIN &&
+	    (a->a[0] == PKVM_IOMMU_ATTACH || a->a[0] == PKVM_IOMMU_DETACH))
+		race_busy_streams++;
 	env_no_locks();
 
 	return true;

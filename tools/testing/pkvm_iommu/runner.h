@@ -118,6 +118,7 @@ struct spec_fault event_fault(const struct act *a);
 #define RACE_PROBES	24
 /* Acts of one group, at the same time. Returns 0 or STOPPED. */
 int race(const struct act *acts, int nr);
+extern u64 race_busy_streams;	/* calls that found their stream in use by another CPU */
 void race_access(void);
 
 /* engine.c */
@@ -142,6 +143,7 @@ void far_apart(void);
 void suspend_resume(void);
 void resume_after_loss(void);
 void resume_fails(void);
+void same_stream(void);
 
 /* args.c */
 #define WALK_DOMAINS	8	/* domains that the walk has at most */

@@ -453,6 +453,37 @@ static void attach_to(u64 iommu, u64 sid, u64 id)
 	must(!fed(&a, res), "a stream is attached");
 }
 
+/*
+ * CPUs attach and detach one stream, and others beside it whose entries are in the same table,
+ * which the first of them makes. Of those for one stream, one at a time is done.
+ */
+void same_stream(void)
+{
+	u64 res[3], ids[] = { new_domain(), PKVM_IOMMU_DOMAIN_IDENTITY, new_domain() }, n, i, sid;
+	unsigned int group;
+	struct act acts[9];
+
+	must(give_pages(64) == 1, "pages for the pool");
+	for (n = 0; n < 30; n++) {
+		group = 1 + below(1 << 30);
+		for (i = 0; i < COUNT(acts); i++)
+			acts[i] = (struct act) { .kind = ACT_CALL, .cpu = i % 3, .group = group,
+						 .a = { i / 3 == 1 ? PKVM_IOMMU_DETACH :
+							PKVM_IOMMU_ATTACH, 0,
+							n * 64 + (n % 2 && i % 3 == 1), ids[i % 3] } };
+		must(act_group(acts, COUNT(acts)) <= 0, "EL2 goes on");
+		check_all(true);
+		for (sid = n * 64; sid < n * 64 + 2; sid++) {
+			if (spec_attached(&spec, 0, sid))
+				must(!call(false, res, PKVM_IOMMU_DETACH, 0, sid,
+					   spec_domain_of(&spec, 0, sid)), "it is detached");
+		}
+	}
+	must(race_busy_streams, "some calls find the stream in use");
+	must(!call(false, res, PKVM_IOMMU_DOMAIN_FREE, ids[0]), "the domain ends");
+	must(!call(false, res, PKVM_IOMMU_DOMAIN_FREE, ids[2]), "the domain ends");
+}
+
 /* Events of a stream: until the queue is full, and one more. */
 static void many_events(u64 iommu)
 {

@@ -463,6 +463,42 @@ static bool meet_fresh(const struct meeting *m)
 	return !ended;
 }
 
+/*
+ * The streams of a domain come and go at the same time, and a page of it is unmapped and given
+ * away: whichever is the last to go, nothing is cached then.
+ */
+static bool meet_streams(const struct meeting *m)
+{
+	unsigned int group = 1 + below(1 << 30), n, nr = 4 + below(5), cpus = 2 + below(3);
+	struct act acts[MAX_RACE], give = { .kind = ACT_PAGE, .a = { ENV_DONATE_GUEST, m->pfn } };
+	u64 res[3];
+
+	call(false, res, PKVM_IOMMU_UNMAP, m->domain, m->iova, 8 * ENV_PAGE, 0);
+	if (call(false, res, PKVM_IOMMU_MAP, m->domain, m->iova, 3,
+		 PKVM_IOMMU_RUN(m->pfn * ENV_PAGE, 1), 0) > 0)
+		return false;
+	for (n = 0; n < 3; n++) {
+		if (below(2) && call(false, res, PKVM_IOMMU_ATTACH, m->iommu, m->sid + n,
+				     m->domain) > 0)
+			return false;
+	}
+	for (n = 0; n < nr; n++) {
+		acts[n] = CALL(below(2) ? PKVM_IOMMU_ATTACH : PKVM_IOMMU_DETACH, m->iommu,
+			       m->sid + below(3), m->domain);
+		if (n == 1)
+			acts[n] = CALL(PKVM_IOMMU_UNMAP, m->domain, m->iova, ENV_PAGE, 0);
+		if (n == 1 + cpus)
+			acts[n] = give;
+		acts[n].cpu = n % cpus;
+		acts[n].group = group;
+	}
+	if (act_group(acts, nr) > 0)
+		return false;
+	check_all(true);
+
+	return true;
+}
+
 /* CPUs invalidate as much as one batch of commands holds: a short queue has no room for two. */
 static bool meet_queue(const struct meeting *m)
 {
@@ -663,6 +699,8 @@ bool do_meet(void)
 		return meet_fresh(&m);
 	if (is_smmu(m.iommu) && !below(3))
 		return meet_queue(&m);
+	if (is_smmu(m.iommu) && !below(3))
+		return meet_streams(&m);
 	if (attached && call(false, res, PKVM_IOMMU_ATTACH, m.iommu, m.sid, m.domain) > 0)
 		return false;
 	call(false, res, PKVM_IOMMU_UNMAP, m.domain, m.iova, m.nr * ENV_PAGE, 0);

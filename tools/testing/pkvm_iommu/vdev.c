@@ -112,6 +112,11 @@ static struct vdev *at_register(u64 pa)
 	return NULL;
 }
 
+bool vdev_any(void)
+{
+	return nr_vdevs;
+}
+
 bool vdev_has(u64 pa)
 {
 	return at_register(pa);

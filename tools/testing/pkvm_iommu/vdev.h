@@ -17,6 +17,7 @@ void vdev_add(int id, const struct vdev_config *config);
 void vdev_break(int id, enum vdev_lie how);	/* takes effect at once; HONEST: works again */
 
 /* Called by the environment. */
+bool vdev_any(void);				/* there is one */
 bool vdev_has(uint64_t pa);			/* a register */
 uint64_t vdev_mmio(uint64_t pa, bool write, uint64_t val, int size);
 void vdev_mmio_taken(uint64_t base, uint64_t size);
