@@ -39,12 +39,17 @@
  * The lock of the domain table is held by itself, or with that of the pool inside it.
  * MAP, UNMAP and LOOKUP own the addresses that they work on, LOOKUP only the page that it
  * translates. UNMAP, and MAP where something was unmapped just before, take the lock of each
- * queue in turn afterwards. MAP takes host_mmu.lock before it refuses a page. While a CPU waits
- * for an SMMU, it owns no addresses, so that pkvm_iommu_lost_command() has none to give back,
- * and holds no lock but host_mmu.lock, in a revocation, or the SMMU's own, in ATTACH and DETACH;
- * and that of the queue if it is full of commands of other CPUs. An IOMMU without page tables
- * has to have what the page table has: where there is one, MAP and UNMAP take the domain's lock
- * for all addresses, and wait with it held.
+ * queue in turn afterwards. MAP takes host_mmu.lock before it refuses a page.
+ *
+ * While a CPU waits for an SMMU, it owns no addresses, so that pkvm_iommu_lost_command() has none
+ * to give back, and holds no lock. "make check" fails at any other wait (check_wait() in env.c).
+ * Exceptions:
+ *
+ *  - A revocation, and a MAP that flushes before it refuses a page, hold host_mmu.lock.
+ *  - The CPU that sets an SMMU up after a power-off holds its lock; all others need that SMMU.
+ *  - An IOMMU without page tables has to have what the page table has. Where there is one, MAP
+ *    and UNMAP take the domain's lock for all addresses, and wait with it held; who waits for
+ *    that IOMMU also has its lock.
  */
 #ifndef __PKVM_IOMMU_CORE_H__
 #define __PKVM_IOMMU_CORE_H__
