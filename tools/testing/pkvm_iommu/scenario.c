@@ -337,7 +337,9 @@ void many_lazy_domains(void)
 	u64 ids[SPEC_DOMAINS], res[3], i, n;
 
 	find_runs();
-	bounded_list();
+	/* Some boots have no list. */
+	if (spec.nr_runs)
+		bounded_list();
 	bounded_work();
 	many_lazy_runs();
 	map_across_flushes();
