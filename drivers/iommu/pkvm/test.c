@@ -152,10 +152,14 @@ static int test_range(struct pkvm_iommu_test_range *range)
 
 static int test_alloc(struct pkvm_iommu_test_page *arg)
 {
-	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	struct page *page;
 
+	if (arg->order > ilog2(PKVM_IOMMU_TOPUP_MAX))
+		return -EINVAL;
+	page = alloc_pages(GFP_KERNEL | __GFP_ZERO, arg->order);
 	if (!page)
 		return -ENOMEM;
+	split_page(page, arg->order);
 	arg->pfn = page_to_pfn(page);
 
 	return 0;

@@ -263,9 +263,12 @@ struct pkvm_iommu_test_range {
 /**
  * struct pkvm_iommu_test_page - a page of kernel memory to experiment with
  * @pfn: out of PKVM_IOMMU_TEST_ALLOC, in of PKVM_IOMMU_TEST_FREE
+ * @order: in of PKVM_IOMMU_TEST_ALLOC: log2 of the number of pages, in a row and aligned, which
+ *	PKVM_IOMMU_TEST_FREE frees one by one; at most %PKVM_IOMMU_TOPUP_MAX
  */
 struct pkvm_iommu_test_page {
 	__u64 pfn;
+	__u64 order;
 };
 
 /**
@@ -283,7 +286,7 @@ struct pkvm_iommu_test_bench {
 #define PKVM_IOMMU_TEST_CALL	_IOWR('p', 0x80, struct pkvm_iommu_test_call)
 #define PKVM_IOMMU_TEST_FAULTS	_IOR('p', 0x81, struct pkvm_iommu_test_faults)
 #define PKVM_IOMMU_TEST_RANGE	_IOWR('p', 0x82, struct pkvm_iommu_test_range)
-#define PKVM_IOMMU_TEST_ALLOC	_IOR('p', 0x83, struct pkvm_iommu_test_page)
+#define PKVM_IOMMU_TEST_ALLOC	_IOWR('p', 0x83, struct pkvm_iommu_test_page)
 #define PKVM_IOMMU_TEST_FREE	_IOW('p', 0x84, struct pkvm_iommu_test_page)
 #define PKVM_IOMMU_TEST_BENCH	_IOWR('p', 0x85, struct pkvm_iommu_test_bench)
 

@@ -61,21 +61,12 @@ static int all_streams(uint64_t op)
 #define BLOCK		(512 * PAGE)
 #define GIB		(512 * BLOCK)
 
-/* Give pages to EL2. The kernel leaks them. */
-static bool topup(uint64_t n)
-{
-	while (n--)
-		if (td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0).err)
-			return false;
-	return true;
-}
-
 /* 0 on failure. */
 static uint64_t domain_alloc(void)
 {
 	struct td_res res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, 0);
 
-	if (res.err == -ENOMEM && topup(res.x2))
+	if (res.err == -ENOMEM && td_topup(res.x2))
 		res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, 0);
 	return res.err ? 0 : res.x2;
 }
@@ -97,7 +88,7 @@ static bool map(uint64_t domain, uint64_t iova, uint64_t phys, uint64_t size)
 
 	for (done = 0; done < size; done += res.x2) {
 		res = td_map(domain, iova + done, phys + done, size - done, PKVM_IOMMU_PROT_READ);
-		if (res.err == -ENOMEM ? !topup(res.x3) : res.err || !res.x2)
+		if (res.err == -ENOMEM ? !td_topup(res.x3) : res.err || !res.x2)
 			return false;
 	}
 	return true;

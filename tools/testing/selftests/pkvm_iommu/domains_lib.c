@@ -82,12 +82,7 @@ void same_pool(const struct state *before, const struct state *after)
 /* The kernel leaks the pages. */
 bool topup(uint64_t n)
 {
-	if (n > 64)
-		return false;
-	while (n--)
-		if (TOPUP(td_alloc()).err)
-			return false;
-	return true;
+	return n <= 64 && td_topup(n);
 }
 
 /* Take pages from the pool, up to MANY, or up to the page at @last. */

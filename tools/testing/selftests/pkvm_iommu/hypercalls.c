@@ -165,12 +165,10 @@ static const uint64_t no_domain[] = { 1001, 1002, BIT(31), BIT(32), ALL_ONES };
 static struct td_res attach(uint64_t sid)
 {
 	struct td_res res = td_attach(iommu, sid, dom);
-	uint64_t n;
 
 	if (res.x0 || res.err != -ENOMEM || !res.x2 || res.x2 > 16)
 		return res;
-	for (n = res.x2; n; n--)
-		td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0);
+	td_topup(res.x2);
 	return td_attach(iommu, sid, dom);
 }
 
@@ -532,8 +530,6 @@ static void test_off(void)
 /* Find the IOMMU and the domain of edu. Nothing has changed on return. */
 static void find_iommu(void)
 {
-	uint64_t n;
-
 	edu_attached = have_edu && td_take_stream(edu.sid, &iommu, &home);
 	if (!edu_attached) {
 		iommu = 0;
@@ -544,8 +540,7 @@ static void find_iommu(void)
 		edu_attached = !td_attach(iommu, edu.sid, home).err;
 	if (identity)
 		return;
-	for (n = 16; n; n--)
-		td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0);
+	td_topup(16);
 	dom = td_call(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, 0).x2;
 	tap_ok(edu_attached && dom && dom != home, "a domain of ours: %llu, the kernel's: %llu",
 	       (ull)dom, (ull)home);

@@ -48,13 +48,11 @@ static void lose_virtio(void)
 {
 	struct td_res res;
 	struct edu edu;
-	int i;
 
 	if (edu_open(&edu) || !td_take_stream(edu.sid, &iommu, &domain) ||
 	    td_attach(iommu, edu.sid, domain).err)
 		tap_bail("no edu behind an IOMMU");
-	for (i = 0; i < 16; i++)
-		td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0);
+	td_topup(16);
 	res = td_map(domain, IOVA, phys, PAGE, PKVM_IOMMU_PROT_READ);
 	tap_ok(!res.err, "MAP of a page: %lld", (long long)res.err);
 	stop(VIRTIO_MMIO_STATUS, 0);

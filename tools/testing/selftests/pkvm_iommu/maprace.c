@@ -37,15 +37,6 @@ static struct td_res map(uint64_t domain, uint64_t iova, uint64_t phys, uint64_t
 	return td_map(domain, iova, phys, size, PKVM_IOMMU_PROT_READ | PKVM_IOMMU_PROT_WRITE);
 }
 
-static bool topup(uint64_t n)
-{
-	while (n--) {
-		if (td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0).err)
-			return false;
-	}
-	return true;
-}
-
 static void *run_mapper(void *arg)
 {
 	/* Long enough for the page to be mapped nowhere now and then. */
@@ -157,7 +148,7 @@ int main(int argc, char **argv)
 	if (td_open())
 		tap_bail("no /dev/pkvm_iommu_test");
 	target = td_alloc();
-	if (!tap_ok(target && topup(32), "a page, and memory for the tables"))
+	if (!tap_ok(target && td_topup(32), "a page, and memory for the tables"))
 		return tap_done();
 	for (i = 0; i < MAPPERS; i++) {
 		res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, 0);

@@ -41,11 +41,7 @@ const uint8_t attack_pattern[ATTACK_LEN] = { [0 ... ATTACK_LEN - 1] = 0xbd };
 
 bool give_pages(uint64_t n)
 {
-	bool good = n && n <= 64;
-
-	while (good && n--)
-		good = !td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0).err;
-	return good;
+	return n && n <= 64 && td_topup(n);
 }
 
 int64_t map_page(uint64_t domain, uint64_t phys)

@@ -149,8 +149,7 @@ static bool nest(void)
 			return false;
 		*entry = i << 30 | STAGE1_BLOCK;
 	}
-	for (i = 0; i < 16; i++)
-		td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0);
+	td_topup(16);
 	res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, stage1_root(&tables), 0);
 	nested = res.x2;
 	return !res.err && move(home, nested);

@@ -116,7 +116,7 @@ static void arguments(int fd, uint64_t phys, uint64_t vm, uint64_t domain)
 
 int main(void)
 {
-	uint64_t state, step, iommu, domain, res[2], i;
+	uint64_t state, step, iommu, domain, res[2];
 	int err, fd, rows = 0;
 	uint8_t *mem;
 
@@ -128,8 +128,7 @@ int main(void)
 		tap_bail("no memory in blocks of 2 MiB");
 	if (!find_iommu(&iommu))
 		tap_bail("no IOMMU of the test type: pkvm_iommu_test=software");
-	for (i = 0; i < 64; i++)
-		td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0);
+	td_topup(64);
 	domain = td_call(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, 0).x2;
 	if (td_call(PKVM_IOMMU_ATTACH, iommu, SID_SHADOW, PKVM_IOMMU_DOMAIN_IDENTITY).err ||
 	    td_call(PKVM_IOMMU_ATTACH, iommu, SID_DOMAIN, domain).err)

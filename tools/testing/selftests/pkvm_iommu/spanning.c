@@ -29,12 +29,10 @@ static volatile uint32_t *window, *target;
 static struct td_res call(uint64_t op, uint64_t a, uint64_t b, uint64_t c)
 {
 	struct td_res res = td_call(op, a, b, c);
-	uint64_t pages;
 
 	while (res.err == -ENOMEM) {
-		for (pages = res.x2; pages; pages--)
-			if (td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0).err)
-				tap_bail("no memory for the pool");
+		if (!td_topup(res.x2))
+			tap_bail("no memory for the pool");
 		res = td_call(op, a, b, c);
 	}
 	return res;
@@ -44,11 +42,9 @@ static void map(uint64_t domain, uint64_t iova, volatile uint32_t *mem)
 {
 	uint64_t phys = phys_of((void *)mem);
 	struct td_res res = td_map(domain, iova, phys, PAGE, RW);
-	uint64_t pages;
 
 	if (res.err == -ENOMEM) {
-		for (pages = res.x3; pages; pages--)
-			td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0);
+		td_topup(res.x3);
 		res = td_map(domain, iova, phys, PAGE, RW);
 	}
 	tap_ok(!res.err && res.x2 == PAGE, "MAP of a page at %#lx: %lld", iova,

@@ -161,11 +161,26 @@ bool td_range(uint64_t kind, unsigned int n, struct pkvm_iommu_test_range *r)
 
 uint64_t td_alloc(void)
 {
-	struct pkvm_iommu_test_page page;
+	struct pkvm_iommu_test_page page = { 0 };
 
 	if (ioctl(td_fd, PKVM_IOMMU_TEST_ALLOC, &page))
 		return 0;
 	return page.pfn * PAGE;
+}
+
+bool td_topup(uint64_t n)
+{
+	struct pkvm_iommu_test_page page;
+
+	for (; n; n -= 1ULL << page.order) {
+		page.order = 0;
+		while (2ULL << page.order <= n && 2ULL << page.order <= PKVM_IOMMU_TOPUP_MAX)
+			page.order++;
+		if (ioctl(td_fd, PKVM_IOMMU_TEST_ALLOC, &page) ||
+		    td_call(PKVM_IOMMU_TOPUP, page.pfn, 1ULL << page.order, 0).err)
+			return false;
+	}
+	return true;
 }
 
 void td_free(uint64_t phys)

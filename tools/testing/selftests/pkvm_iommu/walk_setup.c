@@ -130,12 +130,11 @@ uint32_t setup_spare(unsigned int nth)
 /* Find the range of stream ids: DETACH fails for ids beyond it. */
 bool setup_machine(void)
 {
-	uint64_t id, limit, i;
+	uint64_t id, limit;
 	struct td_res res;
 
 	/* More than enough pages for tables, records and counts that EL2 keeps. */
-	for (i = 0; i < 64; i++)
-		td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0);
+	td_topup(64);
 	res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, 0);
 	id = res.x2;
 	if (res.err || td_info(PKVM_IOMMU_INFO_LIMIT, &limit))
