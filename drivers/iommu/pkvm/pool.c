@@ -56,6 +56,9 @@ void pkvm_iommu_reclaim_enable(void)
  *
  * Pages that were donated before an error stay in the pool.
  *
+ * If the caller can sleep, the largest power of two is donated in one piece, if it can be had:
+ * a root table may have several pages. The pages can be reclaimed one by one.
+ *
  * Context: as @gfp says; once pKVM is finalised.
  * Return: 0; -ENOMEM if the host has no more pages; the errors of
  * PKVM_IOMMU_TOPUP.
@@ -63,22 +66,32 @@ void pkvm_iommu_reclaim_enable(void)
 int pkvm_iommu_topup(u64 nr_pages, gfp_t gfp)
 {
 	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_TOPUP };
+	unsigned int i, order;
 	struct page *page;
 	int ret;
 
 	while (nr_pages) {
-		page = alloc_page(gfp);
+		order = ilog2(min(nr_pages, PKVM_IOMMU_TOPUP_MAX));
+		page = NULL;
+		if (order && gfpflags_allow_blocking(gfp))
+			page = alloc_pages(gfp | __GFP_NORETRY | __GFP_NOWARN, order);
+		if (page)
+			split_page(page, order);
+		else
+			order = 0;
+		page = page ?: alloc_page(gfp);
 		if (!page)
 			return -ENOMEM;
 		hvc.args[0] = page_to_pfn(page);
-		hvc.args[1] = 1;
+		hvc.args[1] = 1UL << order;
 		ret = pkvm_iommu_hvc(&hvc);
 		if (!ret) {
-			inc_node_page_state(page, NR_IOMMU_PAGES);
-			nr_pages--;
+			mod_node_page_state(page_pgdat(page), NR_IOMMU_PAGES, 1 << order);
+			nr_pages -= 1UL << order;
 			continue;
 		}
-		__free_page(page);
+		for (i = 0; i < 1U << order; i++)
+			__free_page(page + i);
 		/* -EINVAL: an IOMMU cannot address the page. Try lower memory. */
 		if (ret != -EINVAL || gfp & GFP_DMA32)
 			return ret;

@@ -291,6 +291,7 @@ builtin_misc_device(test_device);
  *   software		register a software IOMMU
  *   stage1		use stage 1 even if the hardware has stage 2
  *   linear		use a one-level stream table
+ *   reach:N		use N bits of addresses, at least 32
  *   noncoherent	ignore that the firmware calls an IOMMU coherent
  *   trusting		the host creates protected VMs even if EL2 will refuse them
  *   fail:N		page allocations of the boot fail from the N-th on
@@ -306,6 +307,7 @@ static bool fail_once __ro_after_init;
 
 static int __init test_param(char *arg)
 {
+	unsigned int reach;
 	char *word;
 
 	while ((word = strsep(&arg, ","))) {
@@ -321,6 +323,8 @@ static int __init test_param(char *arg)
 			clear_flags |= PKVM_IOMMU_F_COHERENT;
 		else if (!strcmp(word, "once"))
 			fail_once = true;
+		else if (!strncmp(word, "reach:", 6) && !kstrtouint(word + 6, 0, &reach))
+			set_flags |= FIELD_PREP(PKVM_IOMMU_F_REACH, reach);
 		else if (strncmp(word, "fail:", 5) || kstrtouint(word + 5, 0, &fail_at))
 			return -EINVAL;
 	}

@@ -98,6 +98,12 @@
  * the call. Pages that the failed call took from the pool are not lost: they serve the
  * call that follows.
  *
+ * A page table of stage 2 with 40 or 42 bits of addresses has a root of 2 or 8 pages, contiguous
+ * and aligned to that size. EL2 takes such a root from pages that one call has given together,
+ * also contiguous and aligned. So for %PKVM_IOMMU_BOOT_SEAL and %PKVM_IOMMU_DOMAIN_ALLOC, the
+ * caller gives the largest power of two of the number that -ENOMEM reports in one call, aligned
+ * to its size; the others may be single pages. All of them come back one by one.
+ *
  * The pool is common to all CPUs. Another call can use up the pages first, and
  * %PKVM_IOMMU_RECLAIM can return them to the host. The caller then gets -ENOMEM again
  * and repeats; it should limit the number of attempts that make no progress.
@@ -131,8 +137,8 @@ enum pkvm_iommu_boot_op {
  *  - x3: physical address of the registers
  *  - x4: size of the registers in bytes. All pages that the range touches become EL2's
  *    with %PKVM_IOMMU_BOOT_SEAL.
- *  - x5: flags, any of %PKVM_IOMMU_F_COHERENT, %PKVM_IOMMU_F_STAGE1 and
- *    %PKVM_IOMMU_F_LINEAR
+ *  - x5: flags, any of %PKVM_IOMMU_F_COHERENT, %PKVM_IOMMU_F_STAGE1, %PKVM_IOMMU_F_LINEAR and
+ *    %PKVM_IOMMU_F_REACH
  *
  * Results:
  *
@@ -144,7 +150,7 @@ enum pkvm_iommu_boot_op {
  * Errors:
  *
  *  - -EINVAL: the type is unknown, or this kernel has no backend for it.
- *  - -EINVAL: a flag is unknown.
+ *  - -EINVAL: a flag is unknown, or %PKVM_IOMMU_F_REACH is less than 32 and not 0.
  *  - -EINVAL: the range is empty, or reaches beyond the physical addresses of the CPU.
  *  - -EPERM: a page of the range is memory.
  *  - -EEXIST: a page of the range belongs to an IOMMU that is registered already, or is
@@ -565,8 +571,8 @@ enum pkvm_iommu_op {
  *  - -ERANGE: the root table is beyond the reach of devices (%PKVM_IOMMU_INFO_LIMIT).
  *  - -EOPNOTSUPP: the domain would be nested, and no IOMMU can nest.
  *  - -ENOSPC: the hardware has no address space identifier left.
- *  - -ENOMEM: the pool has too few pages; of a nested domain, too few within the reach of
- *    devices.
+ *  - -ENOMEM: the pool has too few pages, or too few in one piece for a root table; of a nested
+ *    domain, too few within the reach of devices.
  *
  * Context: does not wait for IOMMUs, except for -ENOSPC and -ENOMEM of a nested domain:
  * until then devices could read a page of zeros, which the pool then has again.
@@ -934,6 +940,8 @@ enum pkvm_iommu_type {
  *  - %PKVM_IOMMU_F_COHERENT: table walks of this IOMMU snoop the CPU caches.
  *  - %PKVM_IOMMU_F_STAGE1: for tests, use stage 1 even if the IOMMU has stage 2.
  *  - %PKVM_IOMMU_F_LINEAR: for tests, use a stream table of one level.
+ *  - %PKVM_IOMMU_F_REACH: for tests, a field: use so many bits of addresses, if the IOMMU has
+ *    more; 0: use all.
  *
  * For %PKVM_IOMMU_BOOT_SEAL:
  *
@@ -947,6 +955,7 @@ enum pkvm_iommu_type {
 #define PKVM_IOMMU_F_LINEAR		(1ULL << 2)
 #define PKVM_IOMMU_F_OFF		(1ULL << 3)
 #define PKVM_IOMMU_F_PARTIAL		(1ULL << 4)
+#define PKVM_IOMMU_F_REACH		(0xffULL << 8)
 
 /**
  * DOC: Targets of PKVM_IOMMU_BOOT_DONATE

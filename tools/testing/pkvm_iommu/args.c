@@ -198,3 +198,24 @@ u64 host_page(void)
 
 	return 0;
 }
+
+/* @n free pages of the host in a row, aligned to that size, a power of two; or 0. */
+u64 host_block(u64 n)
+{
+	u64 pfn, i;
+	int tries;
+
+	for (tries = 0; tries < 50; tries++) {
+		pfn = host_page() & ~(n - 1);
+		for (i = 0; pfn && i < n; i++) {
+			unsigned char *page = spec_page(&spec, pfn + i);
+
+			if (!page || *page != SPEC_HOST || spec_pinned(&spec, pfn + i))
+				break;
+		}
+		if (pfn && i == n)
+			return pfn;
+	}
+
+	return 0;
+}

@@ -92,6 +92,9 @@ static void boot_noise(void)
 		/* The next IOMMU, but mapping its registers at EL2 fails. */
 		if (spec.nr_iommus >= config->nr)
 			break;
+		/* Less reach than any IOMMU has. */
+		boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_SMMU_V3,
+		     config->smmu[spec.nr_iommus].base, 0x20000, (1 + below(31)) << 8);
 		spec.no_room = true;
 		env_fail_registers(true);
 		boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_SMMU_V3,
@@ -105,7 +108,7 @@ static void boot_noise(void)
 	}
 }
 
-/* Contiguous, aligned memory of the host; large ranges from the end. */
+/* Contiguous, aligned memory of the host. One 2 MiB block stays whole. */
 static u64 find_range(u64 pages)
 {
 	u64 pfn, i, align = pages;
@@ -113,6 +116,8 @@ static u64 find_range(u64 pages)
 	while (align & (align - 1))
 		align &= align - 1;
 	for (pfn = ENV_RAM0 / ENV_PAGE; pfn < ENV_RAM1_END / ENV_PAGE; pfn += align) {
+		if (pfn / 512 == WHOLE_BLOCK / ENV_PAGE / 512)
+			continue;
 		for (i = 0; i < pages; i++) {
 			unsigned char *page = spec_page(&spec, pfn + i);
 

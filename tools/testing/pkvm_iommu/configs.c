@@ -7,6 +7,7 @@
 #define AT(where)	.base = where, .size = 0x20000
 #define BIG		.two_level = true, .sid_bits = 16, .cmdq_bits = 8, .evtq_bits = 7
 #define VAT(where)	.base = where, .size = 0x200, .strict = true
+#define REACH(bits)	((bits) * (PKVM_IOMMU_F_REACH & -PKVM_IOMMU_F_REACH))
 #define SMALL		.sid_bits = 7, .cmdq_bits = 6, .evtq_bits = 1
 
 const struct config configs[] = {
@@ -62,6 +63,17 @@ const struct config configs[] = {
 		.evtq_bits = 19, .s1 = true, .s2 = true, .coherent = true, .oas = 48 } } },
 	{ .name = "reach32", .ia = 40, .nr = 1, .scenario = edge_of_reach, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 32 } } },
+	{ .name = "reach40", .ia = 40, .nr = 1, .scenario = block_root, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 40,
+		.ril = true } } },
+	{ .name = "reach42", .ia = 48, .nr = 1, .scenario = block_root, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .s2 = true, .oas = 42, .latency = 1 } } },
+	{ .name = "reach40-told", .ia = 44, .nr = 1, .flags = REACH(40), .scenario = block_root,
+	  .smmu = { { AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "reach40-s1", .ia = 40, .nr = 1, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "reach42-s1", .ia = 42, .nr = 1, .smmu = { {
+		AT(0x9050000), SMALL, .s1 = true, .oas = 42, .ril = true } } },
 	{ .name = "reach48", .ia = 48, .nr = 1, .scenario = far_apart, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 48,
 		.ril = true, .iidr = 0x4850043b } } },

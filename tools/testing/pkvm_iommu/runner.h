@@ -139,6 +139,7 @@ void many_lazy_domains(void);
 void replay_in_between(void);
 void many_domains(void);
 void edge_of_reach(void);
+void block_root(void);
 void far_apart(void);
 void suspend_resume(void);
 void resume_after_loss(void);
@@ -159,6 +160,7 @@ u64 some_iova(void);
 u64 some_size(void);
 u64 some_phys(u64 iova);
 u64 host_page(void);
+u64 host_block(u64 n);
 
 /* steps.c and steps-*.c: each returns false if EL2 has stopped */
 bool one_step(void);
@@ -184,6 +186,7 @@ bool do_lazies(void);
 bool do_resume(void);
 /* Give @n pages to the pool. Returns 1; 0 if the host has none; -1 if EL2 has stopped. */
 int give_pages(u64 n);
+int give_block(u64 n);
 
 /* boot.c */
 bool boot_all(void);		/* false: out of service, as expected */

@@ -19,7 +19,7 @@ static int fed(struct act *a, u64 *res)
 	int ret;
 
 	while ((ret = act(a, res)) == -ENOMEM) {
-		must(give_pages(map ? res[2] : res[1]) == 1, "no page for the pool");
+		must((map ? give_pages(res[2]) : give_block(res[1])) == 1, "no page for the pool");
 		/* The caller continues with the rest. */
 		if (map && res[1])
 			return 0;
@@ -198,6 +198,102 @@ void edge_of_reach(void)
 	must(!call(false, res, PKVM_IOMMU_TOPUP, reach / ENV_PAGE - 1, 1), "the last is taken");
 }
 
+static void look_up(u64 id, u64 iova, u64 phys, u64 size)
+{
+	u64 res[3];
+
+	must(!call(false, res, PKVM_IOMMU_LOOKUP, id, iova) && res[1] == phys && res[2] == size,
+	     "a run is found");
+}
+
+static void reach(u64 addr)
+{
+	struct act a = { .kind = ACT_DMA, .chance = noise(), .a = { 0, 0, addr, true } };
+	u64 res[3];
+
+	must(!act(&a, res), "a device reaches what it may");
+}
+
+/*
+ * Root tables of several pages: only pages that are given as such a block become one; each
+ * part of it translates; and the block comes back page by page.
+ */
+void block_root(void)
+{
+	struct act a = { .kind = ACT_CALL, .a = { PKVM_IOMMU_DOMAIN_ALLOC } };
+	u64 res[3], i, total, need, pages = smmu_limit >> 39, pfn, size, parts;
+	struct act attach = { .kind = ACT_CALL, .a = { PKVM_IOMMU_ATTACH, 0, 0 } };
+
+	must(pages == 2 || pages == 8, "more than one page");
+	while (!call(false, res, PKVM_IOMMU_RECLAIM))
+		;
+	must(act(&a, res) == -ENOMEM && res[1] > pages, "the pool is empty");
+	need = res[1];
+	for (size = 1; 2 * size <= need; size *= 2)
+		;
+	must(size >= pages, "what is asked for has room for a block");
+	must(!call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_POOL_TOTAL, 0), "a number");
+	total = res[1];
+
+	/* Single pages, and as many in a row at the wrong place. */
+	must(give_pages(need) == 1, "pages for the pool");
+	for (pfn = 0; !pfn; )
+		pfn = host_block(2 * pages);
+	must(!call(false, res, PKVM_IOMMU_TOPUP, pfn + pages / 2, pages), "pages in a row");
+	must(act(&a, res) == -ENOMEM && res[1] == need, "no block is among them");
+	must(!call(false, res, PKVM_IOMMU_TOPUP, pfn, pages / 2), "half of a block");
+	must(act(&a, res) == -ENOMEM && res[1] == need, "nor with the other half");
+	for (pfn = 0; !pfn; )
+		pfn = host_block(size);
+	must(!call(false, res, PKVM_IOMMU_TOPUP, pfn, size), "a block");
+	must(!act(&a, res), "a domain");
+	attach.a[3] = res[1];
+
+	must(!fed(&attach, res), "a stream is attached");
+	a.a[0] = PKVM_IOMMU_MAP;
+	a.a[1] = attach.a[3];
+	a.a[3] = 3;
+	for (i = 0; i < pages; i++) {
+		/* A part of the root has 512 GiB: its first page, its last, and MMIO as far up. */
+		a.a[2] = i << 39;
+		a.a[4] = PKVM_IOMMU_RUN(0x40700000, 1);
+		must(!fed(&a, res), "a page is mapped");
+		a.a[2] = (i << 39) + (1ULL << 39) - ENV_PAGE;
+		a.a[4] = PKVM_IOMMU_RUN(a.a[2], 1);
+		must(!fed(&a, res), "and one at the end");
+		reach(i << 39);
+		reach(a.a[2]);
+		look_up(a.a[1], a.a[2], a.a[2], ENV_PAGE);
+	}
+	check_all(true);
+	a.a[2] += ENV_PAGE;
+	must(act(&a, res) == -ERANGE && !res[1], "nothing behind");
+	for (i = 0, parts = 0; i < smmu_limit; i += res[1], parts += res[2])
+		must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], i, smmu_limit - i, 0) && res[1],
+		     "all go");
+	must(parts == 2 * pages * ENV_PAGE, "all were there");
+	must(!call(false, res, PKVM_IOMMU_DETACH, 0, 0, a.a[1]), "it is detached");
+
+	attach.a[3] = PKVM_IOMMU_DOMAIN_IDENTITY;
+	must(!fed(&attach, res), "identity");
+	for (i = 0; i < pages; i++)
+		reach((i << 39) + (1ULL << 39) - ENV_PAGE);
+	must(!call(false, res, PKVM_IOMMU_DETACH, 0, 0, 0), "it is detached");
+
+	while (call(false, res, PKVM_IOMMU_DOMAIN_FREE, a.a[1]) == -EAGAIN)
+		;
+	/* The block of one domain is that of the next one. */
+	must(!call(false, res, PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_MANAGED),
+	     "another domain");
+	must(res[1] == a.a[1], "with the same id");
+	while (call(false, res, PKVM_IOMMU_DOMAIN_FREE, a.a[1]) == -EAGAIN)
+		;
+	while (!call(false, res, PKVM_IOMMU_RECLAIM))
+		;
+	must(!call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_POOL_TOTAL, 0) &&
+	     res[1] == total + 5, "all come back, but for records of ids and streams");
+}
+
 /* MMIO, which the host always owns; memory may have been given away during boot. */
 #define DEVICE		0x80000000ULL
 
@@ -219,14 +315,6 @@ static void map_run(u64 id, u64 iova, u64 phys, u64 pages)
 		a.a[4] = PKVM_IOMMU_RUN(phys + n * ENV_PAGE, pages - n);
 		must(!fed(&a, res) && res[1], "a run is mapped");
 	}
-}
-
-static void look_up(u64 id, u64 iova, u64 phys, u64 size)
-{
-	u64 res[3];
-
-	must(!call(false, res, PKVM_IOMMU_LOOKUP, id, iova) && res[1] == phys && res[2] == size,
-	     "a run is found");
 }
 
 /* The runs that LOOKUP finds: from within a page, to a gap, a table's end, a block's end. */

@@ -164,6 +164,17 @@ void add_table(struct smmu *s, struct ctx *ctx, u64 pa, int level, u64 base)
 	}
 }
 
+/* A root may be several tables, one behind the other. */
+void add_root(struct smmu *s, struct ctx *ctx, const struct root *root)
+{
+	u64 addr, pa, base;
+
+	for (addr = 0; addr < BIT(root->bits); addr = base + 512 * BIT(level_shift(root->level))) {
+		pa = root_table(root, addr, &base);
+		add_table(s, ctx, pa, root->level, base);
+	}
+}
+
 void free_watches(struct watch **list)
 {
 	struct watch *w;
@@ -273,7 +284,7 @@ static void sweep(struct smmu *s, struct ctx *ctx, u64 addr, u64 size)
 
 	ctx->tables = NULL;
 	for (i = 0; i < ctx->nr_roots; i++)
-		add_table(s, ctx, ctx->roots[i].pa, ctx->roots[i].level, 0);
+		add_root(s, ctx, &ctx->roots[i]);
 	/* @old has the memory of each table: follow its pointers, and link it again. */
 	for (w = old; w; w = w->next) {
 		for (i = 0; i < w->nr_stale; i++)

@@ -156,14 +156,15 @@ static struct ctx *found_ctx(struct smmu *s, bool s2, u16 tag, u64 pa, int level
 	if (i == ctx->nr_roots) {
 		if (i == COUNT(ctx->roots))
 			fail("smmu %d: tag %d has %d tables", s->id, tag, i);
-		ctx->roots[ctx->nr_roots++] = (struct root) { pa, level, bits };
-		add_table(s, ctx, pa, level, 0);
+		ctx->roots[i] = (struct root) { pa, level, bits };
+		ctx->nr_roots++;
+		add_root(s, ctx, &ctx->roots[i]);
 	}
 
 	return ctx;
 }
 
-/* Levels and size of a table with @bits of input; concatenation is not used. */
+/* First level of a walk with @bits of input, without concatenated tables. */
 static int start_level(int bits)
 {
 	return 4 - (bits - 12 + 8) / 9;
@@ -421,17 +422,24 @@ void forget_cds(struct smmu *s)
 static struct ctx *stage2(struct smmu *s, struct entry *e, u64 domain)
 {
 	int bits = 64 - BITS(e->w[2], 37, 32), level = 2 - (int)BITS(e->w[2], 39, 38);
+	u64 pa = e->w[3] & 0x000ffffffffffff0ULL;
 	struct ctx *ctx;
 
-	/* AArch64, 4K, little endian, a level that fits the size (5.2). */
+	/*
+	 * AArch64, 4K, little endian (5.2). A level that fits the size: more than one entry, at
+	 * most 16 tables; level 0 only if addresses can have 44 bits (DDI 0487, VTCR_EL2.SL0).
+	 */
 	if (!s->c.s2 || !(e->w[2] & BIT(51)) || BITS(e->w[2], 47, 46) ||
 	    e->w[2] & BIT(52) || bits > 48 || bits < 25 || level < 0 ||
-	    level != start_level(bits))
+	    bits <= level_shift(level) || bits > level_shift(level) + 9 + 4 ||
+	    (!level && s->c.oas < 44))
 		return NULL;
+	/* Tables that are concatenated are aligned to the size of all: the rest is ignored. */
+	if (bits > level_shift(level) + 9)
+		pa &= ~(ENV_PAGE * BIT(bits - level_shift(level) - 9) - 1);
 	if (e->w[2] & BIT(57))
 		fail("smmu %d: a stream table entry stalls", s->id);
-	ctx = found_ctx(s, true, BITS(e->w[2], 15, 0), e->w[3] & 0x000ffffffffffff0ULL, level,
-			bits, domain);
+	ctx = found_ctx(s, true, BITS(e->w[2], 15, 0), pa, level, bits, domain);
 	/* Of the identity domain, all entries have the same stage 2, and one VMID; less S2PTW. */
 	if (!ctx->domain && !s->identity[0]) {
 		s->identity[0] = e->w[2] & ~BIT(54);
@@ -450,8 +458,8 @@ static void judge_ste(struct smmu *s, struct entry *e, void *arg)
 {
 	struct outcome *out = arg;
 	int config = BITS(e->w[0], 3, 1), i;
+	u64 pa, table, base;
 	struct entry cd;
-	u64 pa;
 
 	if (!(e->w[0] & 1) || !(config & 4)) {
 		out->blocked = true;
@@ -481,9 +489,11 @@ static void judge_ste(struct smmu *s, struct entry *e, void *arg)
 			     (unsigned long long)out->outer->domain);
 		if (!(e->w[2] & BIT(54)))
 			fail("smmu %d: stage 1 may be walked in device memory", s->id);
-		for (i = 0; i < out->outer->nr_roots; i++)
-			check_fetch(s, out->outer, e->w[0] & 0x00fffffffffff000ULL,
-				    out->outer->roots[i].pa, out->outer->roots[i].level, 0);
+		pa = e->w[0] & 0x00fffffffffff000ULL;
+		for (i = 0; i < out->outer->nr_roots; i++) {
+			table = root_table(&out->outer->roots[i], pa, &base);
+			check_fetch(s, out->outer, pa, table, out->outer->roots[i].level, base);
+		}
 		__attribute__((fallthrough));
 	case 5:
 		if (!s->c.s1) {

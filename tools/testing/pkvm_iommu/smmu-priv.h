@@ -184,6 +184,16 @@ static inline int level_shift(int level)
 	return 12 + 9 * (3 - level);
 }
 
+/* The table of a root that translates @addr, and in *@base the first address that it does. */
+static inline u64 root_table(const struct root *root, u64 addr, u64 *base)
+{
+	u64 n = addr >> (level_shift(root->level) + 9);
+
+	*base = n << (level_shift(root->level) + 9);
+
+	return root->pa + n * ENV_PAGE;
+}
+
 static inline bool is_table(u64 pte, int level)
 {
 	return level < 3 && (pte & 3) == 3;
@@ -231,6 +241,7 @@ void drop_stale(struct watch *w, int first, int last);
 void combine_stale(struct ctx *nested);
 void check_owned(struct smmu *s, u64 pa, const char *what);
 void add_table(struct smmu *s, struct ctx *ctx, u64 pa, int level, u64 base);
+void add_root(struct smmu *s, struct ctx *ctx, const struct root *root);
 void free_watches(struct watch **list);
 void observe_watch(struct smmu *s, struct watch *w);
 u64 inv_size(struct cmd *c);

@@ -487,13 +487,14 @@ void smmu_raise_gerror(int id, u32 bits)
 static enum smmu_result walk(struct smmu *s, struct ctx *ctx, u64 addr, bool write, u64 *pa)
 {
 	struct root *root = &ctx->roots[smmu_random(ctx->nr_roots)];
-	u64 table = root->pa, base = 0;
+	u64 table, base;
 	struct values vals;
 	struct watch *w;
 	int level;
 
 	if (addr >> root->bits)
 		return SMMU_UNMAPPED;
+	table = root_table(root, addr, &base);
 	for (level = root->level; level < 4; level++) {
 		u64 span = BIT(level_shift(level)), pte;
 

@@ -83,7 +83,7 @@ bool do_domain(void)
 		if (call(false, res, PKVM_IOMMU_DOMAIN_ALLOC, kind, root) > 0)
 			return false;
 		if ((int)res[0] == -ENOMEM && below(2)) {
-			given = give_pages(res[1]);
+			given = give_block(res[1]);
 			if (given <= 0)
 				return !given;
 			call(false, res, PKVM_IOMMU_DOMAIN_ALLOC, kind, root);
@@ -346,7 +346,8 @@ bool do_starved(void)
 		/* It keeps the pages that it took, so one page at a time is enough too. */
 		if (nr++ > asked)
 			fail("more pages than -ENOMEM asked for are not enough");
-		if (give_pages(1) <= 0)
+		/* But for a root table, which may have to be in one piece. */
+		if ((nr == 1 && !maps ? give_block(asked) : give_pages(1)) <= 0)
 			return !ended;
 	}
 }

@@ -23,6 +23,22 @@ int give_pages(u64 n)
 	return 1;
 }
 
+/* The same, for a root table: the largest power of two together, as far as there are so many. */
+int give_block(u64 n)
+{
+	u64 res[3], size = 1, pfn;
+
+	while (2 * size <= n)
+		size *= 2;
+	pfn = host_block(size);
+	if (!pfn)
+		return give_pages(n);
+	if (call(false, res, PKVM_IOMMU_TOPUP, pfn, size) > 0)
+		return -1;
+
+	return give_pages(n - size);
+}
+
 /* Steps. Each returns false if EL2 has stopped. */
 
 bool do_attach(bool attach)

@@ -46,7 +46,7 @@ static const char *boot_withhold(struct spec *s, const u64 *args, const u64 *res
 static const char *boot_register(struct spec *s, const u64 *args, const u64 *res)
 {
 	u64 type = args[1], base = args[2] / PAGE * PAGE, flags = args[4];
-	u64 end = args[2] + args[3], size;
+	u64 end = args[2] + args[3], size, reach = (flags & PKVM_IOMMU_F_REACH) >> 8;
 	struct allowed a = {};
 	struct spec_iommu *new;
 	const char *wrong;
@@ -57,7 +57,8 @@ static const char *boot_register(struct spec *s, const u64 *args, const u64 *res
 	size = args[3] ? (end + PAGE - 1) / PAGE * PAGE - base : 0;
 	if (type > PKVM_IOMMU_TYPE_VIRTIO || end < args[2] || end > 1ULL << s->cpu_bits ||
 	    (!size && type != PKVM_IOMMU_TYPE_TEST) ||
-	    flags & ~(PKVM_IOMMU_F_COHERENT | PKVM_IOMMU_F_STAGE1 | PKVM_IOMMU_F_LINEAR)) {
+	    flags & ~(PKVM_IOMMU_F_COHERENT | PKVM_IOMMU_F_STAGE1 | PKVM_IOMMU_F_LINEAR |
+		      PKVM_IOMMU_F_REACH) || (reach && reach < 32)) {
 		if_so(&a, true, EINVAL);
 	} else {
 		if_so(&a, s->nr_iommus == PKVM_IOMMU_MAX, ENOSPC);
@@ -79,7 +80,7 @@ static const char *boot_register(struct spec *s, const u64 *args, const u64 *res
 		return "wants memory that is not naturally aligned";
 	new = &s->iommu[s->nr_iommus++];
 	*new = (struct spec_iommu) { .base = base, .size = size, .wants = res[2],
-				     .oas = s->new_oas,
+				     .oas = reach && reach < s->new_oas ? reach : s->new_oas,
 				     .isolates = type != PKVM_IOMMU_TYPE_TEST,
 				     .no_tables = type == PKVM_IOMMU_TYPE_VIRTIO };
 

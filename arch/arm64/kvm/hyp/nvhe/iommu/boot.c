@@ -26,7 +26,8 @@ static enum {
 static bool iommu_isolated;
 u64 pkvm_iommu_shadow_pages;
 
-#define REGISTER_FLAGS	(PKVM_IOMMU_F_COHERENT | PKVM_IOMMU_F_STAGE1 | PKVM_IOMMU_F_LINEAR)
+#define REGISTER_FLAGS	(PKVM_IOMMU_F_COHERENT | PKVM_IOMMU_F_STAGE1 | PKVM_IOMMU_F_LINEAR | \
+			 PKVM_IOMMU_F_REACH)
 
 static bool accepts_memory(void)
 {
@@ -72,13 +73,13 @@ int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,
 {
 	const struct pkvm_iommu_ops *ops = pkvm_iommu_kind(type);
 	struct pkvm_iommu *iommu = &pkvm_iommus[pkvm_iommu_nr];
+	u64 phys = base, reach = FIELD_GET(PKVM_IOMMU_F_REACH, flags) ?: 64;
 	unsigned long va = 0;
-	u64 phys = base;
 	int ret;
 
 	if (iommu_state != IOMMU_OPEN)
 		return -EBUSY;
-	if (!ops || flags & ~REGISTER_FLAGS || (ops->isolates && !size))
+	if (!ops || flags & ~REGISTER_FLAGS || reach < 32 || (ops->isolates && !size))
 		return -EINVAL;
 	if (pkvm_iommu_nr == PKVM_IOMMU_MAX)
 		return -ENOSPC;
@@ -110,7 +111,7 @@ int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,
 
 	if (!iommu->id)
 		pkvm_iommu_pool_init();
-	pkvm_iommu_oas = min(pkvm_iommu_oas, iommu->oas);
+	pkvm_iommu_oas = min3(pkvm_iommu_oas, iommu->oas, reach);
 	result->id = iommu->id;
 	result->mem_size = iommu->mem_size;
 	pkvm_iommu_mmios[pkvm_iommu_nr_mmios++] = (struct pkvm_iommu_mmio) { phys, size, iommu->id };
@@ -194,11 +195,8 @@ int pkvm_iommu_donate(u64 target, u64 pfn, u64 nr_pages)
 /* Largest architected address size that the CPU and every IOMMU have, or 0. */
 static u8 common_bits(void)
 {
-	/*
-	 * The architecture has 32, 36, 40, 42, 44 and 48 bits. Stage 2 of 40 and 42
-	 * bits would need concatenated root tables: use 39.
-	 */
-	static const u8 sizes[] = { 48, 44, 39, 36, 32 };
+	/* Some IOMMUs have 39 bits, which are a part of 40, see pkvm_iommu_arch_bits(). */
+	static const u8 sizes[] = { 48, 44, 42, 40, 39, 36, 32 };
 	unsigned int i, bits = min(host_mmu.pgt.ia_bits, pkvm_iommu_oas);
 
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {

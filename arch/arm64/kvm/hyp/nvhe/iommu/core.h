@@ -131,11 +131,14 @@ static inline unsigned int pkvm_iommu_arch_bits(void)
 /* pool.c */
 void pkvm_iommu_pool_init(void);
 void pkvm_iommu_free_page(void *page);
+void *pkvm_iommu_alloc_block(size_t size);
+void pkvm_iommu_free_block(void *block);
 bool pkvm_iommu_pages_valid(u64 pfn, u64 nr_pages, u64 max);
 int pkvm_iommu_take_pages(u64 pfn, u64 nr_pages, u64 max);
 int pkvm_iommu_pool_topup(u64 pfn, u64 nr_pages, u64 max);
 int pkvm_iommu_pool_reclaim(u64 *pfn);
 u64 pkvm_iommu_pool_free(void);
+u64 pkvm_iommu_pool_block(void);
 u64 pkvm_iommu_pool_total(void);
 
 #define PKVM_IOMMU_RADIX_BITS	(PAGE_SHIFT - 3)
@@ -321,7 +324,11 @@ extern struct pkvm_iommu_domain pkvm_iommu_shadow;
 int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, u16 tag);
 struct pkvm_iommu_domain *pkvm_iommu_domain_get(u64 id);
 void pkvm_iommu_domain_put(struct pkvm_iommu_domain *domain);
-/* Pages of a managed domain: itself, the root and the data of its page table, its slot. */
+/*
+ * Pages of a managed domain: itself, the root and the data of its page table, its slot. For a
+ * root that is a block, pkvm_iommu_pool_block() more: at least one power of two of them is as
+ * large.
+ */
 #define PKVM_IOMMU_DOMAIN_PAGES		6
 /* A nested domain has one more, see nested.c. */
 #define PKVM_IOMMU_NESTED_PAGES		(PKVM_IOMMU_DOMAIN_PAGES + 1)

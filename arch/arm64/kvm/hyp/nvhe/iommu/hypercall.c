@@ -166,7 +166,8 @@ static int call_domain_alloc(struct kvm_cpu_context *ctxt, struct call_result *r
 	else if (kind == PKVM_IOMMU_DOMAIN_MANAGED)
 		ret = pkvm_iommu_domain_alloc(NULL, 0, &result->x2);
 	if (ret == -ENOMEM)
-		result->x2 = nested ? PKVM_IOMMU_NESTED_PAGES : PKVM_IOMMU_DOMAIN_PAGES;
+		result->x2 = nested ? PKVM_IOMMU_NESTED_PAGES :
+				      PKVM_IOMMU_DOMAIN_PAGES + pkvm_iommu_pool_block();
 
 	return ret;
 }

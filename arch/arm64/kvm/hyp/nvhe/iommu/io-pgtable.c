@@ -77,13 +77,16 @@ void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova, size_t leng
 
 static void *pgtable_alloc(void *cookie, size_t size, gfp_t gfp)
 {
-	/* No caller asks for concatenated root tables. */
-	return size <= PAGE_SIZE ? pkvm_iommu_alloc_page() : NULL;
+	/* A root of stage 2 with 40 or 42 bits is 2 or 8 tables, one behind the other. */
+	return size <= PAGE_SIZE ? pkvm_iommu_alloc_page() : pkvm_iommu_alloc_block(size);
 }
 
 static void pgtable_free(void *cookie, void *pages, size_t size)
 {
-	pkvm_iommu_free_page(pages);
+	if (size <= PAGE_SIZE)
+		pkvm_iommu_free_page(pages);
+	else
+		pkvm_iommu_free_block(pages);
 }
 
 /**
@@ -132,7 +135,7 @@ void pkvm_iommu_pgtable_free(struct io_pgtable_ops *ops)
 
 /*
  * Find the entry that maps @iova, or the empty entry where the walk ends, down to
- * level @last. Each table is one page, the root included, see pgtable_alloc(). Sets *@value
+ * level @last. Each table is one page, but for the root, see pgtable_alloc(). Sets *@value
  * to the entry as it was then: another CPU may put a table for other addresses in its place.
  */
 static __always_inline arm_lpae_iopte *pgtable_walk(struct arm_lpae_io_pgtable *data, u64 iova,
@@ -140,13 +143,16 @@ static __always_inline arm_lpae_iopte *pgtable_walk(struct arm_lpae_io_pgtable *
 {
 	arm_lpae_iopte pte, *ptep, *table = data->pgd;
 	int lvl = data->start_level, shift = ARM_LPAE_LVL_SHIFT(lvl, data);
+	u64 index = iova >> shift;
 
-	for (;; lvl++, shift -= PAGE_SHIFT - 3) {
-		ptep = table + (iova >> shift & (PTRS_PER_PTE - 1));
+	for (;; lvl++) {
+		ptep = table + index;
 		pte = READ_ONCE(*ptep);
 		if (lvl == last || iopte_type(pte) != ARM_LPAE_PTE_TYPE_TABLE)
 			break;
 		table = hyp_phys_to_virt(pte & ARM_LPAE_PTE_ADDR_MASK);
+		shift -= PAGE_SHIFT - 3;
+		index = iova >> shift & (PTRS_PER_PTE - 1);
 	}
 	*level = lvl;
 	*value = pte;

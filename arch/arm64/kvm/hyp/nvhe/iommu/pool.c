@@ -5,6 +5,9 @@
  * Every table, queue and record of the layer is made of pages of the pool. A page
  * comes from the host by itself and can go back by itself. The pool lock is inside
  * all other locks.
+ *
+ * A root table of stage 2 can have several pages, contiguous and aligned to their size. Pages
+ * that the host gives as such a block stay together until the other pages are used up.
  */
 #include <asm/kvm_mmu.h>
 
@@ -19,6 +22,9 @@ static struct hyp_pool pool;
 static DEFINE_HYP_SPINLOCK(pool_lock);
 static unsigned long pool_free;
 static unsigned long pool_total;
+/* Free blocks, linked by their first words; and pages of a block, 0 before the first request. */
+static void **pool_blocks;
+static unsigned long pool_block;
 
 /**
  * pkvm_iommu_pool_init() - prepare the empty pool
@@ -30,18 +36,52 @@ void pkvm_iommu_pool_init(void)
 	hyp_pool_init(&pool, 0, 0, 0);
 }
 
+static void block_push(void **block)
+{
+	hyp_assert_lock_held(&pool_lock);
+	*block = pool_blocks;
+	pool_blocks = block;
+}
+
+static void *block_pop(void)
+{
+	void **block = pool_blocks;
+
+	hyp_assert_lock_held(&pool_lock);
+	if (block)
+		pool_blocks = *block;
+
+	return block;
+}
+
+static void pages_push(void *virt, u64 nr_pages)
+{
+	hyp_assert_lock_held(&pool_lock);
+	for (; nr_pages--; virt += PAGE_SIZE) {
+		/* The page belonged to the host alone, or to a block: its reference count is 0. */
+		hyp_set_page_refcounted(hyp_virt_to_page(virt));
+		hyp_put_page(&pool, virt);
+	}
+}
+
 static void pool_add(u64 pfn, u64 nr_pages)
 {
-	struct hyp_page *page = hyp_phys_to_page(hyp_pfn_to_phys(pfn));
+	void *virt = hyp_phys_to_virt(hyp_pfn_to_phys(pfn)), *end = virt + (nr_pages << PAGE_SHIFT);
+	u64 block;
 
 	hyp_spin_lock(&pool_lock);
-	for (; nr_pages--; page++) {
-		/* The page belonged to the host alone: its reference count is 0. */
-		hyp_set_page_refcounted(page);
-		hyp_put_page(&pool, hyp_page_to_virt(page));
-		pool_free++;
-		pool_total++;
+	block = pool_block << PAGE_SHIFT;
+	while (virt < end) {
+		if (block && IS_ALIGNED(hyp_virt_to_phys(virt), block) && end - virt >= block) {
+			block_push(virt);
+			virt += block;
+		} else {
+			pages_push(virt, 1);
+			virt += PAGE_SIZE;
+		}
 	}
+	pool_free += nr_pages;
+	pool_total += nr_pages;
 	hyp_spin_unlock(&pool_lock);
 }
 
@@ -59,6 +99,10 @@ void *pkvm_iommu_alloc_page(void)
 	hyp_spin_lock(&pool_lock);
 	if (pool_free) {
 		page = hyp_alloc_pages(&pool, 0);
+		if (!page) {
+			pages_push(block_pop(), pool_block);
+			page = hyp_alloc_pages(&pool, 0);
+		}
 		pool_free--;
 	}
 	hyp_spin_unlock(&pool_lock);
@@ -77,6 +121,43 @@ void pkvm_iommu_free_page(void *page)
 	hyp_spin_lock(&pool_lock);
 	hyp_put_page(&pool, page);
 	pool_free++;
+	hyp_spin_unlock(&pool_lock);
+}
+
+/**
+ * pkvm_iommu_alloc_block() - take several pages from the pool, for a root table
+ * @size: bytes; a power of two, the same in all calls
+ *
+ * Context: any other lock may be held.
+ * Return: zeroed memory, aligned to @size; NULL if the host has given no such block since the
+ * first call, or all are in use.
+ */
+void *pkvm_iommu_alloc_block(size_t size)
+{
+	void *block;
+
+	hyp_spin_lock(&pool_lock);
+	pool_block = size >> PAGE_SHIFT;
+	block = block_pop();
+	pool_free -= block ? pool_block : 0;
+	hyp_spin_unlock(&pool_lock);
+	if (block)
+		memset(block, 0, size);
+
+	return block;
+}
+
+/**
+ * pkvm_iommu_free_block() - return memory of a root table to the pool
+ * @block: memory from pkvm_iommu_alloc_block(), which no IOMMU can reach any more
+ *
+ * Context: any other lock may be held.
+ */
+void pkvm_iommu_free_block(void *block)
+{
+	hyp_spin_lock(&pool_lock);
+	block_push(block);
+	pool_free += pool_block;
 	hyp_spin_unlock(&pool_lock);
 }
 
@@ -168,6 +249,16 @@ int pkvm_iommu_pool_reclaim(u64 *pfn)
 u64 pkvm_iommu_pool_free(void)
 {
 	return READ_ONCE(pool_free);
+}
+
+/**
+ * pkvm_iommu_pool_block() - pages of a root table, if these have to be one block; else 0
+ *
+ * Context: any.
+ */
+u64 pkvm_iommu_pool_block(void)
+{
+	return READ_ONCE(pool_block);
 }
 
 /**
