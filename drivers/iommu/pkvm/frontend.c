@@ -16,6 +16,7 @@
 #include <linux/init.h>
 #include <linux/memblock.h>
 #include <linux/module.h>
+#include <linux/pci.h>
 
 #include <uapi/linux/pkvm_iommu_test.h>
 
@@ -25,13 +26,25 @@
 #define MSI_IOVA_BASE		0x8000000
 #define MSI_IOVA_LENGTH		0x100000
 
-/* Have the DMA API bounce what lies beyond the physical addresses that IOMMUs reach. */
+/* Memory that no IOMMU can lead to. */
+static bool memory_beyond_reach(void)
+{
+	u64 address_bits;
+
+	return !pkvm_iommu_read_info(PKVM_IOMMU_INFO_LIMIT, 0, &address_bits) &&
+	       PFN_PHYS(max_pfn) > BIT_ULL(address_bits);
+}
+
+/*
+ * In the identity domain, the IOMMU is what the DMA API calls a bus with a smaller limit than
+ * the device: it bounces what lies beyond. A DMA domain has I/O virtual addresses within the
+ * limit anyway.
+ */
 static void pkvm_iommu_probe_finalize(struct device *dev)
 {
 	u64 address_bits;
 
-	if (!pkvm_iommu_read_info(PKVM_IOMMU_INFO_LIMIT, 0, &address_bits) &&
-	    PFN_PHYS(max_pfn) > BIT_ULL(address_bits))
+	if (!pkvm_iommu_read_info(PKVM_IOMMU_INFO_LIMIT, 0, &address_bits))
 		dev->bus_dma_limit = min_not_zero(dev->bus_dma_limit,
 						  DMA_BIT_MASK(address_bits));
 }
@@ -69,11 +82,20 @@ static bool pkvm_iommu_capable(struct device *dev, enum iommu_cap cap)
 	}
 }
 
+/*
+ * In a DMA domain nothing bounces: EL2 refuses to map memory beyond its reach, and the DMA
+ * fails. So a device that is trusted is in the identity domain if there is such memory.
+ */
 static int pkvm_iommu_def_domain_type(struct device *dev)
 {
 	struct pkvm_iommu_master *master = dev_iommu_priv_get(dev);
 
-	return master->pdev->identity ? 0 : IOMMU_DOMAIN_DMA;
+	if (!master->pdev->identity)
+		return IOMMU_DOMAIN_DMA;
+	if (dev_is_pci(dev) && to_pci_dev(dev)->untrusted)
+		return 0;
+
+	return memory_beyond_reach() ? IOMMU_DOMAIN_IDENTITY : 0;
 }
 
 static const struct iommu_ops pkvm_iommu_ops = {
@@ -138,6 +160,9 @@ static int __init pkvm_iommu_init(void)
 	if (pkvm_iommu_read_info(PKVM_IOMMU_INFO_LIMIT, 0, &address_bits))
 		return 0;
 
+	if (memory_beyond_reach())
+		pr_warn("memory beyond %llu bits of addresses: devices reach it by bounce buffers, in the identity domain only\n",
+			address_bits);
 	pkvm_iommu_shrinker_init();
 	pkvm_iommu_batch_init();
 	for_each_pkvm_iommu_dev(pdev) {
