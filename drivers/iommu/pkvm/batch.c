@@ -461,6 +461,34 @@ static inline int batch_add(struct pkvm_paging_domain *paging, unsigned long iov
 	return 0;
 }
 
+/*
+ * Map 1 GiB at once, outside of any batch: EL2 makes it a block if there is room for one.
+ * Returns the bytes that are mapped, also on an error, which then recurs for the rest.
+ */
+static noinline size_t map_gib(struct pkvm_paging_domain *paging, unsigned long iova,
+			       phys_addr_t paddr, int prot, gfp_t gfp)
+{
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_MAP,
+		.args	= { paging->id, iova, prot_flags(prot), PKVM_IOMMU_RUN_GIB(paddr) },
+	};
+	int tries, ret;
+
+	if (!paddr || !IS_ALIGNED(iova | paddr, SZ_1G))
+		return 0;
+
+	pkvm_iommu_reclaim_disable();
+	ret = pkvm_iommu_hvc(&hvc);
+	for (tries = 0; ret == -ENOMEM && tries < PKVM_IOMMU_TOPUP_TRIES; tries++) {
+		if (hvc.res[0] || pkvm_iommu_topup(hvc.res[1], gfp & ~__GFP_ACCOUNT))
+			break;
+		ret = pkvm_iommu_hvc(&hvc);
+	}
+	pkvm_iommu_reclaim_enable();
+
+	return hvc.res[0];
+}
+
 /**
  * pkvm_iommu_map_pages() - map_pages of paging domains
  * @domain: the domain
@@ -483,7 +511,15 @@ int pkvm_iommu_map_pages(struct iommu_domain *domain, unsigned long iova, phys_a
 	int ret = 0;
 
 	do {
-		len = min(size - done, RUN_MAX);
+		len = size - done;
+		if (unlikely(len > RUN_MAX)) {
+			len = pgsize == SZ_1G ? map_gib(to_paging(domain), iova + done,
+							paddr + done, prot, gfp) : 0;
+			done += len;
+			if (len)
+				continue;
+			len = RUN_MAX;
+		}
 		ret = batch_add(to_paging(domain), iova + done,
 				PKVM_IOMMU_RUN(paddr + done, len >> PAGE_SHIFT), prot, gfp);
 		if (ret)

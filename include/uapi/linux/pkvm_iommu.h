@@ -626,7 +626,9 @@ enum pkvm_iommu_op {
  *
  * Runs are mapped one behind the other. EL2 cuts them into pieces where an I/O virtual
  * address is a multiple of 2 MiB and where memory begins or ends. A piece of 2 MiB at
- * aligned addresses becomes a block, unless smaller mappings are in its place.
+ * aligned addresses becomes a block, unless smaller mappings are in its place. So does
+ * %PKVM_IOMMU_RUN_GIB at an address that is a multiple of 1 GiB, unless smaller mappings are, or
+ * have been, in its place.
  *
  * Arguments:
  *
@@ -649,7 +651,7 @@ enum pkvm_iommu_op {
  *  - -EOPNOTSUPP: the domain is nested.
  *  - -EINVAL: the I/O virtual address is not page aligned.
  *  - -EINVAL: x4 has an unknown bit, or neither READ nor WRITE.
- *  - -EINVAL: there is no run, or one of no pages.
+ *  - -EINVAL: there is no run, or one of no pages that is not %PKVM_IOMMU_RUN_GIB.
  *  - -ERANGE: an I/O virtual address or a physical one is beyond the reach of devices
  *    (%PKVM_IOMMU_INFO_LIMIT), or wraps.
  *  - -EEXIST: something is mapped at an I/O virtual address of the piece after the x2 bytes.
@@ -710,7 +712,8 @@ enum pkvm_iommu_op {
  *    no list.
  *  - -EINVAL: the I/O virtual address is not page aligned.
  *  - -EINVAL: x4 has an unknown bit, or neither READ nor WRITE.
- *  - -EINVAL: a run has no pages. Runs that precede it may be mapped.
+ *  - -EINVAL: a run has no pages and is not %PKVM_IOMMU_RUN_GIB. Runs that precede it may be
+ *    mapped.
  *  - -ERANGE: an I/O virtual address or a physical one is beyond the reach of devices
  *    (%PKVM_IOMMU_INFO_LIMIT), or wraps. Runs that precede it may be mapped.
  *  - -EEXIST: something is mapped at an I/O virtual address of the piece after the x2 bytes.
@@ -801,8 +804,8 @@ enum pkvm_iommu_op {
  *
  *  - x2: on success, the physical address
  *  - x3: on success, the bytes from the address on that are mapped without a gap, to
- *    physical addresses that follow x2. EL2 counts to the end of a page or block; at most to
- *    the next I/O virtual address that is a multiple of 2 MiB, and not beyond a change of
+ *    physical addresses that follow x2. EL2 counts to the end of a block, or over pages at most
+ *    to the next I/O virtual address that is a multiple of 2 MiB, and not beyond a change of
  *    permissions or attributes. Where an IOMMU has no page tables, it does not count beyond
  *    a piece that %PKVM_IOMMU_MAP or %PKVM_IOMMU_MAP_LIST has made of a run either.
  *
@@ -1001,9 +1004,11 @@ enum pkvm_iommu_type {
  *
  * A run is contiguous memory or MMIO. ``PKVM_IOMMU_RUN(phys, pages)`` encodes it in 64 bits:
  * the physical address, page aligned, and in the bits below (%PKVM_IOMMU_RUN_PAGES) the number
- * of pages, 1 to 4095. PAGE_SIZE is at least 4096, so the two do not overlap.
+ * of pages, 1 to 4095. PAGE_SIZE is at least 4096, so the two do not overlap. With 0 pages, it is
+ * a run of 1 GiB, if the physical address is a multiple of 1 GiB and not 0: ``PKVM_IOMMU_RUN_GIB``.
  */
 #define PKVM_IOMMU_RUN(phys, pages)	((phys) | (pages))
+#define PKVM_IOMMU_RUN_GIB(phys)	(phys)
 #define PKVM_IOMMU_RUN_PAGES		0xfffULL
 
 /**

@@ -77,6 +77,9 @@ const struct config configs[] = {
 	{ .name = "reach48", .ia = 48, .nr = 1, .scenario = far_apart, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 48,
 		.ril = true, .iidr = 0x4850043b } } },
+	{ .name = "gib", .ia = 36, .nr = 1, .gib = true, .scenario = gib_blocks, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44,
+		.ril = true } } },
 	{ .name = "saturated", .ia = 40, .nr = 1, .scenario = saturate_pins, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 48 } } },
 	{ .name = "many-domains", .ia = 36, .nr = 1, .scenario = many_lazy_domains, .smmu = { {

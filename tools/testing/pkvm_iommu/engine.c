@@ -113,10 +113,14 @@ bool engine_boot(const struct config *c, u64 seed)
 		coherent &= c->smmu[i].coherent;
 		vdev_stage1 |= !c->smmu[i].s2 || c->flags & PKVM_IOMMU_F_STAGE1;
 	}
+	if (c->gib)
+		env_add_gib();
 	env_init(coherent, c->ia);
 	spec.cpu_bits = c->ia;
 	spec_memory(&spec, ENV_RAM0, ENV_RAM0_END);
 	spec_memory(&spec, ENV_RAM1, ENV_RAM1_END);
+	if (c->gib)
+		spec_memory(&spec, ENV_GIB, ENV_GIB_END);
 	spec_memory(&spec, ENV_RAM2, ENV_RAM2_END);
 	for (pfn = ENV_CARVEOUT / ENV_PAGE; pfn < ENV_CARVEOUT_END / ENV_PAGE; pfn++)
 		*spec_page(&spec, pfn) = SPEC_EL2;

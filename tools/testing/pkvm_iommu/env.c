@@ -21,9 +21,10 @@
 #include "weak.h"
 
 #define MMIO_VA		0x100000000000ULL	/* never mapped: accesses fault into the handler */
+#define FILE_SIZE	((64 << 20) + ENV_GIB_END - ENV_GIB)
 #define VMEMMAP_SIZE	((ENV_END >> PAGE_SHIFT) * sizeof(struct hyp_page))
 
-struct memblock_region hyp_memory[] = {
+struct memblock_region hyp_memory[4] = {
 	{ ENV_RAM0, ENV_RAM0_END - ENV_RAM0 },
 	{ ENV_RAM1, ENV_RAM1_END - ENV_RAM1 },
 	{ ENV_RAM2, ENV_RAM2_END - ENV_RAM2 },
@@ -445,13 +446,21 @@ static void map_ram(u8 *base, int fd, int prot)
 	}
 }
 
+/* Before env_init(): there is 1 GiB more. It is too large to be filled, or to be copied. */
+void env_add_gib(void)
+{
+	hyp_memory[3] = hyp_memory[2];
+	hyp_memory[2] = (struct memblock_region) { ENV_GIB, ENV_GIB_END - ENV_GIB };
+	hyp_memblock_nr = 4;
+}
+
 void env_init(bool coherent, unsigned int ia_bits)
 {
 	struct sigaction sa = { .sa_sigaction = segv, .sa_flags = SA_SIGINFO };
 	int i, fd = memfd_create("memory", 0);
 	u64 pa, *p;
 
-	if (fd < 0 || ftruncate(fd, 64 << 20)) {
+	if (fd < 0 || ftruncate(fd, FILE_SIZE)) {
 		perror("memfd");
 		exit(1);
 	}
@@ -476,6 +485,8 @@ void env_init(bool coherent, unsigned int ia_bits)
 	 * that a use of memory which EL2 has not written is noticed.
 	 */
 	for (i = 0; i < hyp_memblock_nr; i++) {
+		if (hyp_memory[i].base == ENV_GIB)
+			continue;
 		for (pa = hyp_memory[i].base & PAGE_MASK; pa < hyp_memory[i].base +
 		     hyp_memory[i].size; pa += 8) {
 			p = (u64 *)(test_mem + pa);
@@ -498,7 +509,7 @@ void env_unshare(void)
 	off_t off = 0;
 	u64 pa;
 
-	if (fd < 0 || ftruncate(fd, 64 << 20)) {
+	if (fd < 0 || ftruncate(fd, FILE_SIZE)) {
 		perror("memfd");
 		exit(1);
 	}
@@ -506,7 +517,7 @@ void env_unshare(void)
 		u64 start = ALIGN_DOWN(hyp_memory[i].base, PAGE_SIZE);
 		u64 size = PAGE_ALIGN(hyp_memory[i].base + hyp_memory[i].size) - start;
 
-		if (pwrite(fd, test_mem + start, size, off) != (ssize_t)size) {
+		if (start != ENV_GIB && pwrite(fd, test_mem + start, size, off) != (ssize_t)size) {
 			perror("pwrite");
 			exit(1);
 		}

@@ -29,6 +29,8 @@
 #define ENV_RAM0_END	0x40500000ULL
 #define ENV_RAM1	0x40600800ULL
 #define ENV_RAM1_END	0x40bfe400ULL
+#define ENV_GIB		0x80000000ULL	/* only if the configuration has it */
+#define ENV_GIB_END	0xc0000000ULL
 #define ENV_RAM2	0xfffe0000ULL
 #define ENV_RAM2_END	0x100040000ULL
 #define ENV_CARVEOUT	0x40410000ULL	/* owned by EL2 before the boot */
@@ -75,6 +77,7 @@ void env_assert_held(struct env_lock *lock, const char *name);
 
 /* Called by the tests. */
 void env_init(bool coherent, unsigned int ia_bits);
+void env_add_gib(void);
 void env_unshare(void);				/* memory, after a fork */
 int env_page_op(enum env_op op, uint64_t pfn);
 bool env_is_ram(uint64_t pa);			/* whole page of memory */

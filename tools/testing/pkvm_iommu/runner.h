@@ -21,6 +21,7 @@ enum expect { RUN, LOST, TIMEOUT, REFUSE, AUDIT, OFF, UNFED, STAGES, REGISTERS, 
 
 struct config {
 	const char *name;
+	bool gib;			/* there is 1 GiB of memory more */
 	bool lies;			/* firmware claims that it snoops, and it does not */
 	unsigned int ia;		/* physical addresses of the CPU, in bits */
 	enum expect expect;
@@ -140,6 +141,7 @@ void replay_in_between(void);
 void many_domains(void);
 void edge_of_reach(void);
 void block_root(void);
+void gib_blocks(void);
 void far_apart(void);
 void suspend_resume(void);
 void resume_after_loss(void);
@@ -148,6 +150,7 @@ void same_stream(void);
 
 /* args.c */
 #define WALK_DOMAINS	8	/* domains that the walk has at most */
+#define GIB		(1ULL << 30)
 #define WHOLE_BLOCK	0x40200000ULL
 u64 some_pfn(void);
 u64 some_number(u64 max);

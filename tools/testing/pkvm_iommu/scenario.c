@@ -348,6 +348,92 @@ static void empty_tables(u64 id, u64 nr, u64 step)
 		must(!call(false, res, PKVM_IOMMU_UNMAP, id, i * step, ENV_PAGE, 0), "it goes");
 }
 
+static u64 pool_used(void)
+{
+	u64 total[3], left[3];
+
+	call(false, total, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_POOL_TOTAL, 0);
+	call(false, left, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_POOL_FREE, 0);
+
+	return total[1] - left[1];
+}
+
+static u64 give(u64 op, u64 phys)
+{
+	struct act a = { .kind = ACT_PAGE, .a = { op, phys / ENV_PAGE } };
+	u64 res[3];
+
+	return act(&a, res);
+}
+
+/*
+ * Blocks of 1 GiB, of memory: one entry maps all of it, and each page of it is pinned until the
+ * block is unmapped. Where they do not fit, blocks of 2 MiB take their place.
+ */
+void gib_blocks(void)
+{
+	static const u64 pages[] = { ENV_GIB, ENV_GIB + (5 << 21) + 7 * ENV_PAGE, ENV_GIB_END - ENV_PAGE };
+	const u64 block = 1 << 21, at = 4 * GIB;
+	struct act a = { .kind = ACT_CALL, .a = { PKVM_IOMMU_MAP, new_domain(), at, 3, ENV_GIB } };
+	struct act attach = { .kind = ACT_CALL, .a = { PKVM_IOMMU_ATTACH, 0, 0, a.a[1] } };
+	u64 res[3], i, used, id = a.a[1], lazy;
+
+	must(!fed(&attach, res), "a stream is attached");
+	/* A page nearby: the tables above are there. */
+	map_run(id, 2 * GIB, ENV_GIB, 1);
+	used = pool_used();
+	must(!act(&a, res) && res[1] == GIB, "1 GiB is mapped");
+	must(pool_used() == used, "without a table");
+	for (i = 0; i < COUNT(pages); i++) {
+		reach(at + pages[i] - ENV_GIB);
+		look_up(id, at + pages[i] - ENV_GIB + 8, pages[i] + 8, ENV_GIB_END - pages[i] - 8);
+		must(give(ENV_DONATE_GUEST, pages[i]) == -EBUSY, "each page is pinned");
+	}
+	check_all(true);
+	must(call(false, res, PKVM_IOMMU_UNMAP, id, at, GIB / 2, 0) == -EINVAL && !res[1], "no half");
+	must(call(false, res, PKVM_IOMMU_UNMAP, id, at + GIB - block, block, 0) == -EINVAL && !res[1],
+	     "no end");
+	/* Each unmapping leaves the address to be used again, and no pin. */
+	for (lazy = 0; lazy < 2; lazy++) {
+		must(!call(false, res, PKVM_IOMMU_UNMAP, id, at, GIB, lazy) && res[2] == GIB, "all");
+		for (i = 1; i < COUNT(pages); i++) {
+			must(!give(ENV_DONATE_GUEST, pages[i]), "no page is pinned");
+			must(act(&a, res) == -EPERM && !res[1], "the host does not reach all of it");
+			must(!give(ENV_RECLAIM_GUEST, pages[i]), "it comes back");
+		}
+		must(!act(&a, res) && res[1] == GIB, "1 GiB again");
+	}
+	must(!call(false, res, PKVM_IOMMU_UNMAP, id, at, GIB, 0), "all");
+
+	/* Memory a part of which is EL2's is mapped up to there, by smaller blocks. */
+	a.a[2] = at + block;
+	must(!fed(&a, res) && res[1] && res[1] < GIB, "not aligned");
+	unmap_all(id, at + 2 * GIB);
+	a.a[2] = at;
+	must(!fed(&a, res) && res[1] && res[1] < GIB, "there has been a table");
+	unmap_all(id, at + 2 * GIB);
+	a.a[4] = ENV_GIB + block;
+	must(act(&a, res) == -EINVAL, "not a multiple");
+	a.a[4] = ENV_GIB_END;
+	a.a[2] = 8 * GIB;
+	must(!fed(&a, res) && res[1] && res[1] < GIB, "memory begins in between");
+	unmap_all(id, 10 * GIB);
+
+	/* The work of a call is bounded by the pins of 2048 blocks, or so. */
+	for (i = 0; i < PKVM_IOMMU_RUNS; i++)
+		a.a[4 + i] = (20 + i) * GIB;
+	a.a[2] = 16 * GIB;
+	must(!fed(&a, res) && res[1] >= 3 * GIB && res[1] <= 5 * GIB, "a part of 13 GiB");
+	a.a[2] += 5 * GIB;
+	must(!fed(&a, res) && res[1] >= 3 * GIB, "and more");
+	must(!call(false, res, PKVM_IOMMU_UNMAP, id, 16 * GIB, 16 * GIB, 0) && res[2] <= 5 * GIB,
+	     "a part of these");
+	unmap_all(id, 40 * GIB);
+	must(!call(false, res, PKVM_IOMMU_DETACH, 0, 0, id), "it is detached");
+	while (call(false, res, PKVM_IOMMU_DOMAIN_FREE, id) == -EAGAIN)
+		;
+}
+
 /*
  * A list of which the first 16 runs, as many as EL2 checks at a time, have less than 2048
  * entries, and the next 16 as well. No run crosses the end of a table, which would split it.

@@ -122,6 +122,11 @@ static struct act some_map(u64 id, u64 iova, u64 size)
 		a.a[4 + i] = PKVM_IOMMU_RUN(phys, pages);
 		iova += pages * ENV_PAGE;
 	}
+	if (!below(16)) {
+		/* 1 GiB, usually where it can be a block. */
+		a.a[2] &= below(4) ? ~(GIB - 1) : ~0ULL;
+		a.a[4] = (below(8) ? 1 + below(4) : rnd() >> below(64)) * GIB;
+	}
 	/* The first 0 ends the runs; EL2 ignores the registers behind it. */
 	for (i++; i < PKVM_IOMMU_RUNS; i++)
 		a.a[4 + i] = noise();
@@ -157,6 +162,12 @@ static void map_rest(struct act *a, u64 done)
 		return;
 	for (run = a->a + 4; run < a->a + ARGS && pages; ) {
 		n = *run & PKVM_IOMMU_RUN_PAGES;
+		if (!n && pages < GIB / ENV_PAGE) {
+			n = GIB / ENV_PAGE - pages;
+			*run += PKVM_IOMMU_RUN(pages * ENV_PAGE, n < 4095 ? n : 4095);
+			break;
+		}
+		n = n ? n : GIB / ENV_PAGE;
 		if (n > pages) {
 			*run += pages * ENV_PAGE - pages;
 			break;

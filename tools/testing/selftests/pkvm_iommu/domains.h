@@ -15,6 +15,7 @@
 #define BIT(n)		(1ULL << (n))
 #define ALL_ONES	(~0ULL)
 #define BLOCK		0x200000UL
+#define GIB		0x40000000UL
 #define IDENTITY	PKVM_IOMMU_DOMAIN_IDENTITY
 #define READ		PKVM_IOMMU_PROT_READ
 #define WRITE		PKVM_IOMMU_PROT_WRITE
@@ -102,6 +103,7 @@ void test_mmio(void);
 void test_pins(void);
 void test_guests(void);
 void test_blocks(uint8_t *huge);
+void test_gib(void);
 void test_large(void);
 void test_pin_overflow(void);
 void test_runs(void);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "domains.h"
 #include "vm.h"
@@ -290,6 +291,38 @@ void test_blocks(uint8_t *huge)
 	can_donate(inside - PAGE, false, "beside it");
 	tap_ok(!unmap(a, Z + 3 * BLOCK, 2 * BLOCK, &mapped) &&
 	       mapped == BLOCK - (identity ? PAGE : 0), "UNMAP of the rest");
+}
+
+/* A block of 1 GiB, where the host has such a page: hugepagesz=1G hugepages=1. */
+void test_gib(void)
+{
+	static const uint64_t inside[] = { 0, 5 * BLOCK + 7 * PAGE, GIB - PAGE };
+	uint8_t *mem = mmap(NULL, GIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
+			    MAP_HUGETLB | 30 << MAP_HUGE_SHIFT, -1, 0);
+	volatile uint32_t *first = (void *)mem, *last = (void *)(mem + GIB - PAGE);
+	uint64_t phys, at = 2 * Z;
+	size_t i;
+
+	if (mem == MAP_FAILED) {
+		tap_skip("no page of 1 GiB", "MAP of 1 GiB");
+		return;
+	}
+	*first = 0;
+	phys = phys_of(mem);
+	is(call(PKVM_IOMMU_MAP, a, at, RW, PKVM_IOMMU_RUN_GIB(phys), 0), 0, GIB, 0, "MAP of 1 GiB");
+	is(LOOKUP(a, at + 8), 0, phys + 8, GIB - 8, "LOOKUP finds one block");
+	dma(at, first, OK, "to its first page");
+	dma(at + GIB - PAGE, last, OK, "to its last page");
+	FOR_EACH(i, inside)
+		can_donate(phys + inside[i], false, "in 1 GiB");
+	is(UNMAP(a, at, GIB / 2), -EINVAL, 0, 0, "UNMAP of a half");
+	is(UNMAP(a, at + GIB - BLOCK, BLOCK), -EINVAL, 0, 0, "UNMAP of the end");
+	is(UNMAP(a, at, GIB), 0, GIB, GIB, "UNMAP of 1 GiB");
+	dma(at, first, PKVM_IOMMU_FAULT_UNMAPPED, "after UNMAP, to its first page");
+	dma(at + GIB - PAGE, last, PKVM_IOMMU_FAULT_UNMAPPED, "and to its last page");
+	FOR_EACH(i, inside)
+		can_donate(phys + inside[i], true, "of it");
+	munmap(mem, GIB);
 }
 
 /********** large ranges */

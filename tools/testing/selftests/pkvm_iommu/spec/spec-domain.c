@@ -429,6 +429,14 @@ static struct spec_domain *map_args(struct spec *s, struct allowed *a, u64 id, u
 /* Most pages that one call takes from the pool. The contract does not define it. */
 #define MAP_PAGES(nr)	(96 + 2 * (nr))
 
+/* Bytes of a run; 0: it is invalid. */
+u64 run_size(u64 run)
+{
+	u64 pages = run & PKVM_IOMMU_RUN_PAGES;
+
+	return pages ? pages * PAGE : run && !(run % GIB) ? GIB : 0;
+}
+
 const u64 *runs_of(struct spec *s, const u64 *args, u64 *nr)
 {
 	if (args[0] == PKVM_IOMMU_MAP_LIST) {
@@ -460,9 +468,12 @@ static const char *map_done(struct spec *s, struct spec_domain *d, u64 iova, u64
 	/* An IOMMU must not have two translations of an address: the old one is flushed. */
 	if (!race_may_unmap(s, d->id))
 		map_del(&d->was, false, iova, iova + size, NULL);
-	/* Runs are split at multiples of 2 MiB, which matters without page tables. */
+	/*
+	 * Runs are split at multiples of 2 MiB, which matters without page tables. One call
+	 * maps all of 1 GiB only as a block.
+	 */
 	for (pos = 0; pos < size; pos += here) {
-		here = d->is.runs ? (1 << 21) - (iova + pos) % (1 << 21) : size;
+		here = d->is.runs && size < GIB ? (1 << 21) - (iova + pos) % (1 << 21) : size;
 		here = here < size - pos ? here : size - pos;
 		map_add(&d->is, iova + pos, phys + pos, here, prot);
 	}
@@ -501,7 +512,7 @@ static const char *map_runs(struct spec *s, struct spec_domain *d, const u64 *ar
 	const char *wrong = NULL;
 
 	for (run = runs; run < runs + nr && !wrong; run++) {
-		u64 len = (*run & PKVM_IOMMU_RUN_PAGES) * PAGE, phys = *run / PAGE * PAGE;
+		u64 len = run_size(*run), phys = *run / PAGE * PAGE;
 		u64 here = done <= pos ? 0 : done - pos < len ? done - pos : len;
 
 		if (verdict)
@@ -518,6 +529,7 @@ static const char *map_runs(struct spec *s, struct spec_domain *d, const u64 *ar
 const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdict)
 {
 	bool ok, empty = false, range = false, perm = false, exist = false, busy = false;
+	bool later = false;
 	u64 prot = args[3], done = res[1], size = 0, nr, i;
 	const u64 *runs = runs_of(s, args, &nr);
 	bool list = args[0] == PKVM_IOMMU_MAP_LIST;
@@ -526,7 +538,7 @@ const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdi
 	const char *wrong;
 
 	for (i = 0; runs && i < nr; i++) {
-		u64 len = (runs[i] & PKVM_IOMMU_RUN_PAGES) * PAGE, phys = runs[i] / PAGE * PAGE;
+		u64 len = run_size(runs[i]), phys = runs[i] / PAGE * PAGE;
 
 		empty |= !len;
 		range |= phys + len < phys || phys + len > 1ULL << s->limit;
@@ -537,6 +549,9 @@ const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdi
 			break;
 		size += len;
 	}
+	/* If several errors apply, any of them may be returned. */
+	for (; runs && list && range && i < nr; i++)
+		later |= !run_size(runs[i]);
 	/* Each run has at least one page. */
 	if (!list && args[2] < 1ULL << s->limit)
 		range |= nr * PAGE > (1ULL << s->limit) - args[2];
@@ -554,7 +569,7 @@ const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdi
 	if (wrong || !verdict)
 		return wrong;
 
-	if_so(&a, empty, EINVAL);
+	if_so(&a, empty || later, EINVAL);
 	if_so(&a, range, ERANGE);
 	if_so(&a, perm, EPERM);
 	if_so(&a, exist, EEXIST);
@@ -690,11 +705,17 @@ static const char *lookup_size(struct spec *s, u64 id, u64 iova, u64 phys, u64 s
 	const struct spec_map *m;
 	bool must = true, memory = false, is_memory;
 
-	if (!size || size > end - iova || (iova + size) % PAGE)
-		return "an impossible size";
 	/* Others may map and unmap behind the page. */
 	if (race_may_use(s, id))
 		return NULL;
+	/* A block of 1 GiB. */
+	m = map_at(&d->is, iova);
+	pos = iova & ~(GIB - 1);
+	if (m && size > end - iova && size == pos + GIB - iova && !((m->phys - m->iova) % GIB) &&
+	    m->iova <= pos && m->iova + m->size - pos >= GIB)
+		return NULL;
+	if (!size || size > end - iova || (iova + size) % PAGE)
+		return "an impossible size";
 	for (pos = iova; pos < end; pos = next) {
 		next = pos / PAGE * PAGE + PAGE;
 		m = map_at(&d->is, pos);

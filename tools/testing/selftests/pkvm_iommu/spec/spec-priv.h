@@ -16,6 +16,7 @@ typedef uint64_t u64;
 typedef uint32_t u32;
 
 #define PAGE	4096ULL
+#define GIB	(1ULL << 30)
 
 /* The allowed answers: errors whose condition holds, or success. */
 struct allowed {
@@ -68,6 +69,7 @@ const char *replay_maps(struct spec *s, const u64 *args, const u64 *res);
 
 /* The runs of a MAP or MAP_LIST; NULL if they are beyond the shared memory. */
 const u64 *runs_of(struct spec *s, const u64 *args, u64 *nr);
+u64 run_size(u64 run);
 /* The two steps of a MAP, in any order: map its part, and check the error for the rest. */
 const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdict);
 

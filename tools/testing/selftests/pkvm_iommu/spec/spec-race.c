@@ -52,7 +52,7 @@ bool race_may_pin(struct spec *s, u64 pfn)
 		case PKVM_IOMMU_MAP_LIST:
 			for (run = runs_of(s, e->args, &nr); run && nr; run++, nr--) {
 				if (pfn >= *run / PAGE &&
-				    pfn < *run / PAGE + (*run & PKVM_IOMMU_RUN_PAGES))
+				    pfn < *run / PAGE + run_size(*run) / PAGE)
 					return true;
 			}
 		}

@@ -292,7 +292,7 @@ int pkvm_iommu_pgtable_map(struct pkvm_iommu_domain *domain,
 			ptep = pgtable_find(data, map->iova, &lvl, &value);
 			shift = map->shift;
 		} else {
-			/* Another CPU has made a table since block_fits() looked. */
+			/* Another CPU has made a table since fit_block() looked. */
 			ret = -EAGAIN;
 		}
 		if (ret)
@@ -572,10 +572,9 @@ int pkvm_iommu_pgtable_unmap(struct io_pgtable_ops *ops, u64 iova, u64 max,
 	n = pgtable_entries(iova, max, lvl);
 
 	if (shift != PAGE_SHIFT) {
-		/* Larger blocks do not fit into a removed run. Only the shadow has them. */
-		if (shift > PMD_SHIFT || iova & (BIT(shift) - 1) || max < BIT(shift))
+		if (iova & (BIT(shift) - 1) || max < BIT(shift))
 			return -EINVAL;
-		*removed = pack_removed(pte, BIT(shift - PAGE_SHIFT)) | PKVM_IOMMU_REMOVED_BLOCK;
+		*removed = pack_removed(pte, shift - PAGE_SHIFT) | PKVM_IOMMU_REMOVED_BLOCK;
 	} else {
 		*removed = pack_removed(pte, 1);
 	}

@@ -147,12 +147,6 @@ static bool lazy_list(struct pkvm_iommu_domain *domain)
 	return i < LAZY_DOMAINS;
 }
 
-/* Page-table entries that a removed run had. */
-static unsigned int run_entries(u64 removed)
-{
-	return removed & PKVM_IOMMU_REMOVED_BLOCK ? 1 : removed & PKVM_IOMMU_REMOVED_PAGES;
-}
-
 /**
  * pkvm_iommu_lazy_add() - remember runs until the domain is flushed
  * @domain: the domain that they were unmapped from
@@ -171,7 +165,7 @@ bool pkvm_iommu_lazy_add(struct pkvm_iommu_domain *domain, const u64 *removed, i
 	if (used + nr > PKVM_IOMMU_LAZY_RUNS)
 		return false;
 	for (i = 0; i < nr; i++) {
-		entries += run_entries(removed[i]);
+		entries += pkvm_iommu_removed_pins(removed[i]);
 		domain->lazy[(domain->lazy_end + i) % PKVM_IOMMU_LAZY_RING] = removed[i];
 	}
 	if (entries > LAZY_ENTRIES || (!used && !lazy_list(domain)))
@@ -195,7 +189,7 @@ static void lazy_remove(struct pkvm_iommu_domain *domain, const struct pkvm_iomm
 		n = min(end - first, PKVM_IOMMU_LAZY_RING - first % PKVM_IOMMU_LAZY_RING);
 		pkvm_iommu_unpin_removed(runs, n);
 		for (i = 0; i < n; i++)
-			domain->lazy_entries -= run_entries(runs[i]);
+			domain->lazy_entries -= pkvm_iommu_removed_pins(runs[i]);
 	}
 	/* If the ring was empty before, the slot is not the domain's any more. */
 	if (first != domain->lazy_first && first == domain->lazy_end)

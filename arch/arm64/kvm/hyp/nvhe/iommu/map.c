@@ -159,8 +159,11 @@ static int runs_read(const u64 *list, int nr, u64 *runs, u64 *size)
 		runs[i] = run;
 		phys = run & ~PKVM_IOMMU_RUN_PAGES;
 		len = (run & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
-		if (!len)
-			return -EINVAL;
+		if (unlikely(!len)) {
+			if (!phys || !IS_ALIGNED(phys, SZ_1G))
+				return -EINVAL;
+			len = SZ_1G;
+		}
 		if (phys >= limit || len > limit - phys)
 			ret = -ERANGE;
 		*size += len;
@@ -170,40 +173,48 @@ static int runs_read(const u64 *list, int nr, u64 *runs, u64 *size)
 }
 
 /*
- * Find out if a block entry may fit at @iova; other CPUs may change that until it is
- * written. An empty table in its place is removed: the mappings that it had are gone, and
- * the table has stayed. Its entries are added to *@entries, those that were looked at.
+ * Make *@map a block, if there may be room for one; other CPUs may change that until it is
+ * written. The run goes on for @len bytes, and the region of memory up to @end. An empty table
+ * of pages in its place is removed: the mappings that it had are gone, and the table has
+ * stayed. Its entries are added to *@entries, those that were looked at; so are the pins of
+ * 1 GiB.
  */
-static bool block_fits(struct pkvm_iommu_domain *domain, u64 iova, u64 *entries)
+static void fit_block(struct pkvm_iommu_domain *domain, struct pkvm_iommu_mapping *map, u64 len,
+		      u64 end, u64 *entries)
 {
-	u64 range = pkvm_iommu_range_lock(domain, iova, SZ_2M);
+	u64 iova = map->iova, range = pkvm_iommu_range_lock(domain, iova, SZ_2M);
 	struct pkvm_iommu_run run;
 	void *table = NULL;
-	bool fits = false;
 
 	/* The range is large enough to own all addresses, so a table can be removed. */
 	if (!pkvm_iommu_pgtable_read(domain->ops, iova, SZ_2M, &run, 1)) {
-		fits = run.shift >= PMD_SHIFT;
-		if (!fits)
+		if (run.shift >= PMD_SHIFT)
+			map->shift = PMD_SHIFT;
+		else
 			table = pkvm_iommu_pgtable_prune(domain->ops, iova,
 							 pkvm_iommu_stale(domain, false));
 	}
 	pkvm_iommu_range_unlock(domain, range);
+	if (unlikely(len >= SZ_1G) && end - map->phys >= SZ_1G && map->shift == PMD_SHIFT &&
+	    run.shift >= PUD_SHIFT && IS_ALIGNED(iova | map->phys, SZ_1G)) {
+		map->shift = PUD_SHIFT;
+		map->size = SZ_1G;
+		*entries += SZ_1G / SZ_2M;
+	}
 	if (!table)
-		return fits;
+		return;
 
 	/* IOMMUs may have cached the address of the table. */
 	pkvm_iommu_flush_domain(domain, NULL);
 	pkvm_iommu_free_page(table);
 	*entries += SZ_2M >> PAGE_SHIFT;
-
-	return true;
+	map->shift = PMD_SHIFT;
 }
 
 /*
  * Split runs into mappings, which end where a last-level table or a region of memory
- * ends. A mapping is a block if both addresses are aligned and the page table has
- * room for one. Returns the number of mappings, which may not cover all runs.
+ * ends. A mapping is a block of 2 MiB or 1 GiB if both addresses are aligned and the page
+ * table has room for one. Returns the number of mappings, which may not cover all runs.
  */
 static int runs_split(struct pkvm_iommu_domain *domain, u64 iova, const u64 *runs, int nr,
 		      int prot, struct pkvm_iommu_mapping *maps, u64 *entries)
@@ -216,7 +227,7 @@ static int runs_split(struct pkvm_iommu_domain *domain, u64 iova, const u64 *run
 
 	for (i = 0; i < nr; i++) {
 		phys = runs[i] & ~PKVM_IOMMU_RUN_PAGES;
-		len = (runs[i] & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
+		len = (runs[i] & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT ?: SZ_1G;
 		for (; len; map++) {
 			if (map == maps + MAP_MAX || *entries >= PKVM_IOMMU_MAX_ENTRIES)
 				return map - maps;
@@ -229,9 +240,8 @@ static int runs_split(struct pkvm_iommu_domain *domain, u64 iova, const u64 *run
 			map->is_memory = is_memory;
 			map->prot = is_memory ? prot : mmio_prot;
 
-			if (map->size == SZ_2M && IS_ALIGNED(phys, SZ_2M) &&
-			    block_fits(domain, iova, entries))
-				map->shift = PMD_SHIFT;
+			if (map->size == SZ_2M && IS_ALIGNED(phys, SZ_2M))
+				fit_block(domain, map, len, end, entries);
 
 			iova += map->size;
 			phys += map->size;
@@ -462,8 +472,8 @@ static int range_clear(struct pkvm_iommu_domain *domain, u64 iova, u64 size, u64
 						 removed + nr, UNMAP_RUNS - nr, stale, &len);
 		if (found > 0) {
 			nr += found;
-			entries += removed[nr - 1] & PKVM_IOMMU_REMOVED_BLOCK ? 1 :
-				   len >> PAGE_SHIFT;
+			entries += len >> (removed[nr - 1] & PKVM_IOMMU_REMOVED_BLOCK ?
+					   PMD_SHIFT : PAGE_SHIFT);
 			done += len;
 			progress->unmapped += len;
 		} else if (!found) {

@@ -11,7 +11,8 @@
  * Each page has a 16-bit count, which is either a number of mappings or CLOSED. The
  * count is CLOSED if the host cannot reach the page. Pages that are mapped one by one
  * are counted one by one; a 2 MiB block that one page-table entry maps is counted once,
- * in a word of its own, which also has the number of its closed pages:
+ * in a word of its own, which also has the number of its closed pages. A 1 GiB block is
+ * counted as 512 of these:
  *
  *	block:	pins = 1, closed = 0		mapped once by a block entry
  *	pages:	0 0 2 0 1 CLOSED ...		page 2 mapped twice, page 4 once
@@ -316,6 +317,35 @@ static noinline int pin_pages(u64 phys, u64 len)
 	return ret;
 }
 
+static __always_inline void unpin_block(u64 phys)
+{
+	atomic_fetch_sub_release(1, block_of(chunk_of(phys), phys));
+}
+
+static noinline void unpin_blocks(u64 phys, u64 len)
+{
+	u64 end = phys + len;
+
+	for (; phys < end; phys += PMD_SIZE)
+		unpin_block(phys);
+}
+
+static noinline int pin_blocks(u64 phys, u64 len)
+{
+	u64 at, end = phys + len;
+	int ret;
+
+	for (at = phys; at < end; at += PMD_SIZE) {
+		ret = block_pin(block_of(chunk_of(at), at));
+		if (ret) {
+			unpin_blocks(phys, at - phys);
+			return ret;
+		}
+	}
+
+	return 0;
+}
+
 /* Remove one pin from pages, or from a block if @shift is that of a block. */
 static __always_inline void unpin(u64 phys, u64 len, int shift)
 {
@@ -326,8 +356,10 @@ static __always_inline void unpin(u64 phys, u64 len, int shift)
 		word_unpin(word, one);
 	} else if (shift == PAGE_SHIFT) {
 		unpin_pages(phys, len);
+	} else if (likely(shift == PMD_SHIFT)) {
+		unpin_block(phys);
 	} else {
-		atomic_fetch_sub_release(1, block_of(chunk_of(phys), phys));
+		unpin_blocks(phys, BIT(shift));
 	}
 }
 
@@ -343,6 +375,9 @@ static __always_inline int pin(u64 phys, u64 len, int shift)
 
 	if (shift == PAGE_SHIFT)
 		return pin_pages(phys, len);
+
+	if (unlikely(shift != PMD_SHIFT))
+		return pin_blocks(phys, len);
 
 	return block_pin(block_of(chunk_of(phys), phys));
 }
@@ -402,10 +437,12 @@ void pkvm_iommu_unpin(const struct pkvm_iommu_mapping *maps, int nr)
  */
 void pkvm_iommu_unpin_removed(const u64 *removed, int nr)
 {
+	u64 n;
+
 	for (; nr--; removed++) {
+		n = *removed & PKVM_IOMMU_REMOVED_PAGES;
 		if (*removed & PKVM_IOMMU_REMOVED_MEMORY)
-			unpin(*removed & PAGE_MASK,
-			      (*removed & PKVM_IOMMU_REMOVED_PAGES) << PAGE_SHIFT,
-			      *removed & PKVM_IOMMU_REMOVED_BLOCK ? PMD_SHIFT : PAGE_SHIFT);
+			unpin(*removed & PAGE_MASK, n << PAGE_SHIFT,
+			      *removed & PKVM_IOMMU_REMOVED_BLOCK ? PAGE_SHIFT + n : PAGE_SHIFT);
 	}
 }
