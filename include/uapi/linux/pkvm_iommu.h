@@ -320,6 +320,7 @@ enum pkvm_iommu_boot_op {
  * @PKVM_IOMMU_REPLAY: send the mappings of a domain to an IOMMU without page tables
  * @PKVM_IOMMU_MAP_LIST: map memory in a domain, by runs in shared memory
  * @PKVM_IOMMU_INVALIDATE: drop what IOMMUs have cached of the host's page tables
+ * @PKVM_IOMMU_REGION: read a reserved region of a stream
  *
  * A block of the same name describes each operation. 6 is reserved for tests.
  */
@@ -340,6 +341,7 @@ enum pkvm_iommu_op {
 	PKVM_IOMMU_REPLAY		= 13,
 	PKVM_IOMMU_MAP_LIST		= 14,
 	PKVM_IOMMU_INVALIDATE		= 15,
+	PKVM_IOMMU_REGION		= 16,
 };
 
 /**
@@ -923,6 +925,46 @@ enum pkvm_iommu_op {
  */
 
 /**
+ * DOC: PKVM_IOMMU_REGION
+ *
+ * Read a reserved region of a stream: I/O virtual addresses at which the IOMMU does not
+ * translate accesses of the stream by its domain. The host should map nothing there. EL2 does
+ * not enforce this; the IOMMU may refuse such a mapping, and %PKVM_IOMMU_MAP then returns -EIO.
+ *
+ * A stream has few regions, which do not change. They have no order, and may overlap. The
+ * stream need not be attached.
+ *
+ * Arguments:
+ *
+ *  - x2: IOMMU id
+ *  - x3: stream id
+ *  - x4: index of the region, from 0
+ *
+ * Results:
+ *
+ *  - x2: on success, the first I/O virtual address, page aligned; and in the bits below
+ *    (%PKVM_IOMMU_REGION_KIND) an &enum pkvm_iommu_region_kind
+ *  - x3: on success, the last I/O virtual address, the last one of a page; not below the first
+ *
+ * Errors:
+ *
+ *  - -ENODEV: the layer is not in service.
+ *  - -ENOENT: there is no such IOMMU.
+ *  - -EINVAL: the stream id is beyond what the IOMMU's stream table can hold.
+ *  - -ENODATA: the stream has no region with this index. Only IOMMUs without page tables have
+ *    regions.
+ *  - -EIO: the IOMMU did not respond at boot.
+ *  - -EIO: the IOMMU refuses to tell, because it has no such stream, for instance.
+ *
+ * Context: waits for the IOMMU. Calls for one IOMMU exclude each other.
+ *
+ * Example, a stream with a region for message-signalled interrupts::
+ *
+ *	REGION(1, 0x20, 0) -> 0, x2 = 0x8090001, x3 = 0x809ffff
+ *	REGION(1, 0x20, 1) -> -ENODATA
+ */
+
+/**
  * enum pkvm_iommu_type - kind of an IOMMU, for %PKVM_IOMMU_BOOT_REGISTER
  * @PKVM_IOMMU_TYPE_SMMU_V3: Arm SMMUv3 (IHI 0070)
  * @PKVM_IOMMU_TYPE_VIRTIO: virtio-iommu over MMIO (virtio 1.2, 5.13); has no page tables
@@ -1050,6 +1092,26 @@ enum pkvm_iommu_type {
  *    that points to a table.
  */
 #define PKVM_IOMMU_INVALIDATE_LEAF	(1ULL << 0)
+
+/**
+ * DOC: Fields of a region
+ *
+ * x2 of %PKVM_IOMMU_REGION has these fields, beside a page-aligned address:
+ *
+ *  - %PKVM_IOMMU_REGION_KIND: &enum pkvm_iommu_region_kind
+ */
+#define PKVM_IOMMU_REGION_KIND		0xfffULL
+
+/**
+ * enum pkvm_iommu_region_kind - use of a reserved region
+ * @PKVM_IOMMU_REGION_RESERVED: none for the host
+ * @PKVM_IOMMU_REGION_MSI: accesses pass untranslated, for message-signalled interrupts. The host
+ *	need not map the doorbell of its interrupt controller.
+ */
+enum pkvm_iommu_region_kind {
+	PKVM_IOMMU_REGION_RESERVED	= 0,
+	PKVM_IOMMU_REGION_MSI		= 1,
+};
 
 /**
  * DOC: Format of the page tables of nested domains

@@ -106,6 +106,18 @@ struct pkvm_iommu_fault {
 };
 
 /**
+ * struct pkvm_iommu_region - I/O virtual addresses that a stream cannot use
+ * @start: first address; the core extends the region to whole pages
+ * @end: last address, not below @start
+ * @kind: its use
+ */
+struct pkvm_iommu_region {
+	u64				start;
+	u64				end;
+	enum pkvm_iommu_region_kind	kind;
+};
+
+/**
  * struct pkvm_iommu - an IOMMU in the registry
  * @id: index in the registry
  * @ops: its backend
@@ -212,6 +224,9 @@ struct pkvm_iommu_mapping {
  *	@ticket dropped have completed; optional. Invalidations complete in the order
  *	of the calls of @invalidate. Returns false if the hardware is late.
  * @fault: take the oldest fault record. Returns false if there is none.
+ * @region: find the reserved region of @sid with the given index, of a bounded number; optional.
+ *	Returns 0, -ENODATA if there is none, or -EIO if the hardware does not tell. The stream
+ *	may be blocked, unknown to the hardware, and one that @stream_prepare has not seen.
  *
  * Context: the core calls @stream_prepare and all later operations with
  * pkvm_iommu::lock held and interrupts masked. With @wait, it calls @stream_set, @invalidate and
@@ -235,6 +250,8 @@ struct pkvm_iommu_ops {
 			  u64 addr, u64 size, bool leaf);
 	bool (*wait)(struct pkvm_iommu *iommu, u64 ticket);
 	bool (*fault)(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault);
+	int (*region)(struct pkvm_iommu *iommu, u32 sid, u64 index,
+		      struct pkvm_iommu_region *region);
 };
 
 /* Define the operations of a backend: PKVM_IOMMU_BACKEND(kind) = { ... }; */

@@ -12,7 +12,7 @@
  *	backends/kinds	table of the kinds of IOMMUs
  *	map		MAP, MAP_LIST, UNMAP, LOOKUP, FLUSH, REPLAY
  *	nested		nested domains; DOMAIN_FREE, INVALIDATE
- *	stream		ATTACH, DETACH, FAULT
+ *	stream		ATTACH, DETACH, FAULT, REGION
  *	shadow		identity domain; follows page ownership
  *	domain		table and life of domains
  *	lazy		flushes; runs that are unmapped but not flushed
@@ -354,6 +354,7 @@ bool pkvm_iommu_shadow_maps(u64 addr);
 int pkvm_iommu_attach(u64 id, u64 sid, u64 domain_id, bool *replay, u64 *need);
 int pkvm_iommu_detach(u64 id, u64 sid, u64 domain_id);
 int pkvm_iommu_take_fault(u64 id, struct pkvm_iommu_fault *fault);
+int pkvm_iommu_find_region(u64 id, u64 sid, u64 index, struct pkvm_iommu_region *region);
 
 /* nested.c */
 u64 pkvm_iommu_nested_info(const struct pkvm_iommu *iommu);

@@ -266,6 +266,24 @@ static int call_invalidate(struct kvm_cpu_context *ctxt, struct call_result *res
 	return pkvm_iommu_nested_invalidate(domain_id, iova, size, flags);
 }
 
+static int call_region(struct kvm_cpu_context *ctxt, struct call_result *result)
+{
+	DECLARE_REG(u64, id, ctxt, 2);
+	DECLARE_REG(u64, sid, ctxt, 3);
+	DECLARE_REG(u64, index, ctxt, 4);
+	struct pkvm_iommu_region region = {};
+	int ret = pkvm_iommu_find_region(id, sid, index, &region);
+
+	if (ret)
+		return ret;
+
+	/* Whole pages. */
+	result->x2 = (region.start & PAGE_MASK) | region.kind;
+	result->x3 = region.end | ~PAGE_MASK;
+
+	return 0;
+}
+
 static int boot_withhold(struct kvm_cpu_context *ctxt)
 {
 	DECLARE_REG(u64, base, ctxt, 2);
@@ -304,6 +322,7 @@ static int call(u64 op, struct kvm_cpu_context *ctxt, struct call_result *result
 	case PKVM_IOMMU_REPLAY:		return call_replay(ctxt, result);
 	case PKVM_IOMMU_MAP_LIST:	return call_map_list(ctxt, result);
 	case PKVM_IOMMU_INVALIDATE:	return call_invalidate(ctxt, result);
+	case PKVM_IOMMU_REGION:		return call_region(ctxt, result);
 	}
 
 	return -EOPNOTSUPP;

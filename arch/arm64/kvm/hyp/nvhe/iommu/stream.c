@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Streams: which domain each stream is attached to, and the faults of devices.
+ * Streams: which domain each stream is attached to, its reserved regions, and the faults of
+ * devices.
  *
  * Each IOMMU has a radix tree of pool pages. A leaf of it is the slot of a stream: its
  * domain; NULL while the stream is blocked; or STREAM_BUSY. The pages of the tree are not
@@ -245,4 +246,35 @@ int pkvm_iommu_take_fault(u64 id, struct pkvm_iommu_fault *fault)
 	pkvm_iommu_unlock(iommu);
 
 	return found ? 0 : -EAGAIN;
+}
+
+/**
+ * pkvm_iommu_find_region() - PKVM_IOMMU_REGION
+ * @id: any value; IOMMU
+ * @sid: any value; stream id
+ * @index: any value; index of the region
+ * @region: set to the region
+ *
+ * Context: takes the lock of the IOMMU.
+ * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
+ */
+int pkvm_iommu_find_region(u64 id, u64 sid, u64 index, struct pkvm_iommu_region *region)
+{
+	struct pkvm_iommu *iommu = pkvm_iommu_get(id);
+	int ret;
+
+	if (!iommu)
+		return -ENOENT;
+	if (sid >> iommu->sid_bits)
+		return -EINVAL;
+	if (iommu->dead)
+		return -EIO;
+	if (!iommu->ops->region)
+		return -ENODATA;
+
+	pkvm_iommu_lock(iommu, NULL);
+	ret = iommu->ops->region(iommu, sid, index, region);
+	pkvm_iommu_unlock(iommu);
+
+	return ret;
 }

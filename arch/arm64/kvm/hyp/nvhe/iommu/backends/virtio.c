@@ -43,7 +43,9 @@
 #define QUEUE_EVENT		1
 #define QUEUE_NUM		64
 /* A request has two descriptors: one that the device reads, and its status. */
-#define SLOTS			(QUEUE_NUM / 2)
+#define SLOTS			(QUEUE_NUM / 2 - 2)
+/* A PROBE has three descriptors of its own; the second one is for properties. */
+#define PROBE_DESC		(2 * SLOTS)
 
 #define FEATURES_NEEDED		(BIT_ULL(VIRTIO_F_VERSION_1) |			\
 				 BIT_ULL(VIRTIO_IOMMU_F_MAP_UNMAP) |		\
@@ -56,6 +58,7 @@
 #define FEATURES_TAKEN		(FEATURES_NEEDED |				\
 				 BIT_ULL(VIRTIO_IOMMU_F_INPUT_RANGE) |		\
 				 BIT_ULL(VIRTIO_IOMMU_F_DOMAIN_RANGE) |		\
+				 BIT_ULL(VIRTIO_IOMMU_F_PROBE) |		\
 				 BIT_ULL(VIRTIO_IOMMU_F_MMIO) |			\
 				 BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) |		\
 				 BIT_ULL(VIRTIO_F_ORDER_PLATFORM))
@@ -99,11 +102,17 @@ struct virtio_slot {
 	struct virtio_iommu_req_tail		tail;
 };
 
-/* A queue and its buffers fit into a page. */
+/*
+ * A queue and its buffers fit into a page. The properties of @probe, which the device writes,
+ * have the rest of the page.
+ */
 struct virtio_requests {
-	struct virtq		q;
-	struct virtio_slot	slots[SLOTS];
+	struct virtq			q;
+	struct virtio_slot		slots[SLOTS];
+	struct virtio_iommu_req_probe	probe;
 };
+
+#define PROPERTIES_MAX		(PAGE_SIZE - sizeof(struct virtio_requests))
 
 struct virtio_events {
 	struct virtq			q;
@@ -119,6 +128,8 @@ struct virtio_events {
  * @requests: request queue, a page
  * @done: avail and used index of the request queue while it is empty
  * @nr: requests that the next notification sends
+ * @head: first descriptor of these requests
+ * @probe_size: bytes of properties of an endpoint; 0 if EL2 does not ask for them
  * @events: event queue, a page
  * @seen: used index up to which events were taken
  * @deaf: the device wrote an invalid entry into the event queue, which is not used
@@ -129,6 +140,8 @@ struct hyp_virtio {
 	struct virtio_requests	*requests;
 	u16			done;
 	u16			nr;
+	u16			head;
+	u32			probe_size;
 	struct virtio_events	*events;
 	u16			seen;
 	bool			deaf;
@@ -196,8 +209,8 @@ static union virtio_req *virtio_add(struct pkvm_iommu *iommu, u8 type,
  */
 static int virtio_answers(struct hyp_virtio *virtio)
 {
+	u32 i, id, len, most = virtio->head == PROBE_DESC ? virtio->probe_size : 0;
 	struct virtq *q = &virtio->requests->q;
-	u32 i, id, len;
 	int ret = 0;
 	u64 seen = 0;
 	u8 status;
@@ -205,11 +218,12 @@ static int virtio_answers(struct hyp_virtio *virtio)
 	for (i = 0; i < virtio->nr; i++) {
 		vring_used_elem_t *elem = &q->used.ring[(u16)(virtio->done + i) % QUEUE_NUM];
 
-		id = __virtio32_to_cpu(true, READ_ONCE(elem->id));
+		id = __virtio32_to_cpu(true, READ_ONCE(elem->id)) - virtio->head;
 		len = __virtio32_to_cpu(true, READ_ONCE(elem->len));
 		status = READ_ONCE(virtio->requests->slots[i].tail.status);
 		if (id >= 2 * virtio->nr || id % 2 || seen & BIT_ULL(id) ||
-		    len != sizeof(struct virtio_iommu_req_tail) || status > VIRTIO_IOMMU_S_NOMEM)
+		    len - sizeof(struct virtio_iommu_req_tail) > most ||
+		    status > VIRTIO_IOMMU_S_NOMEM)
 			return -EPROTO;
 		seen |= BIT_ULL(id);
 		if (status != VIRTIO_IOMMU_S_OK)
@@ -299,6 +313,12 @@ static int virtio_probe(struct pkvm_iommu *iommu, u64 *why)
 		first_tag = virtio_config32(iommu, CONFIG(domain_range.start));
 		last_tag = virtio_config32(iommu, CONFIG(domain_range.end));
 	}
+	if (virtio->features & BIT_ULL(VIRTIO_IOMMU_F_PROBE))
+		virtio->probe_size = virtio_config32(iommu, CONFIG(probe_size));
+	if (!virtio->probe_size || virtio->probe_size > PROPERTIES_MAX) {
+		virtio->features &= ~BIT_ULL(VIRTIO_IOMMU_F_PROBE);
+		virtio->probe_size = 0;
+	}
 	if (first || last < U32_MAX || first_tag > VIRTIO_TAG_MIN || last_tag < U8_MAX)
 		return virtio_refuse(why, PKVM_IOMMU_REFUSE_STAGE);
 
@@ -349,6 +369,12 @@ static void virtio_fill_queues(struct hyp_virtio *virtio)
 		virtq_set_desc(&requests->q, 2 * i + 1, &requests->slots[i].tail,
 			       sizeof(requests->slots[i].tail), VRING_DESC_F_WRITE);
 	}
+	virtq_set_desc(&requests->q, PROBE_DESC, &requests->probe, sizeof(requests->probe),
+		       VRING_DESC_F_NEXT);
+	virtq_set_desc(&requests->q, PROBE_DESC + 1, requests->probe.properties,
+		       virtio->probe_size, VRING_DESC_F_WRITE | VRING_DESC_F_NEXT);
+	virtq_set_desc(&requests->q, PROBE_DESC + 2, &requests->slots[0].tail,
+		       sizeof(requests->slots[0].tail), VRING_DESC_F_WRITE);
 	/* Only the event queue interrupts. */
 	requests->q.avail.flags = cpu_to_le16(VRING_AVAIL_F_NO_INTERRUPT);
 
@@ -554,6 +580,61 @@ static bool virtio_fault(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *faul
 	return true;
 }
 
+/* Have the device write the properties of an endpoint (5.13.6.7). */
+static int virtio_get_properties(struct pkvm_iommu *iommu, u32 sid)
+{
+	struct hyp_virtio *virtio = to_virtio(iommu);
+	struct virtio_requests *requests = virtio->requests;
+	int ret;
+
+	memset(requests->probe.properties, 0, virtio->probe_size);
+	requests->probe.head.type = VIRTIO_IOMMU_T_PROBE;
+	requests->probe.endpoint = cpu_to_le32(sid);
+	requests->slots[0].tail.status = STATUS_NONE;
+	requests->q.avail.ring[virtio->done % QUEUE_NUM] = cpu_to_le16(PROBE_DESC);
+	virtio->nr = 1;
+	virtio->head = PROBE_DESC;
+	ret = virtio_flush(iommu);
+	virtio->head = 0;
+
+	return ret;
+}
+
+/*
+ * The device can write properties at any time, so EL2 judges a copy of each. The list ends with
+ * type 0, or with a length that leads out of it. A property has a header at least, so that the
+ * work is bounded. A region of an unknown kind is reserved (5.13.6.7.3.1).
+ */
+static int virtio_region(struct pkvm_iommu *iommu, u32 sid, u64 index,
+			 struct pkvm_iommu_region *region)
+{
+	struct hyp_virtio *virtio = to_virtio(iommu);
+	struct virtio_iommu_probe_resv_mem mem;
+	u32 at = 0, type, len, room = virtio->probe_size;
+	int ret = room ? virtio_get_properties(iommu, sid) : -ENODATA;
+
+	for (; !ret && room >= sizeof(mem.head); at += len, room -= len) {
+		mem = (struct virtio_iommu_probe_resv_mem) {};
+		memcpy(&mem, virtio->requests->probe.properties + at, min(room, sizeof(mem)));
+		/* The compiler must not read twice. */
+		barrier();
+		type = le16_to_cpu(mem.head.type) & VIRTIO_IOMMU_PROBE_T_MASK;
+		len = sizeof(mem.head) + le16_to_cpu(mem.head.length);
+		if (type == VIRTIO_IOMMU_PROBE_T_NONE || len > room)
+			break;
+
+		region->start = le64_to_cpu(mem.start);
+		region->end = le64_to_cpu(mem.end);
+		region->kind = mem.subtype == VIRTIO_IOMMU_RESV_MEM_T_MSI ?
+			       PKVM_IOMMU_REGION_MSI : PKVM_IOMMU_REGION_RESERVED;
+		if (type == VIRTIO_IOMMU_PROBE_T_RESV_MEM && len >= sizeof(mem) &&
+		    region->start <= region->end && !index--)
+			return 0;
+	}
+
+	return ret ?: -ENODATA;
+}
+
 PKVM_IOMMU_BACKEND(virtio) = {
 	.isolates	= true,
 	.probe		= virtio_probe,
@@ -563,4 +644,5 @@ PKVM_IOMMU_BACKEND(virtio) = {
 	.map		= virtio_map,
 	.invalidate	= virtio_invalidate,
 	.fault		= virtio_fault,
+	.region		= virtio_region,
 };
