@@ -16,7 +16,7 @@
 #include "runner.h"
 
 struct record *record;
-u64 act_counts[16], act_answers[2];
+u64 act_counts[18], act_answers[2];
 u64 act_nr;
 bool act_tracing;
 bool may_stop;
@@ -131,7 +131,7 @@ bool knows_says(int iommu, u64 domain, u64 *mapped, u64 *lingers)
 static const char *const names[] = {
 	"attach", "detach", "topup", "reclaim", "fault", "info", "test", "domain alloc",
 	"domain free", "map", "unmap", "lookup", "flush", "replay", "map list",
-	"invalidate",
+	"invalidate", "region",
 };
 
 const char *const page_op_names[ENV_OPS] = {
@@ -156,7 +156,8 @@ static const char *call_name(const struct act *a)
 /* Number of arguments that an act uses. */
 int act_args(const struct act *a)
 {
-	static const int named[] = { 3, 3, 2, 0, 1, 2, 3, 2, 1, 4, 4, 2, 1, 2, ARGS - 1, 4 };
+	static const int named[] = { 3, 3, 2, 0, 1, 2, 3, 2, 1, 4, 4, 2, 1, 2, ARGS - 1, 4,
+				     3 };
 	static const int boot_named[] = { 4, 3, 1 };
 	int last;
 

@@ -154,6 +154,23 @@ static int boot_register(int id, u64 *res)
 		    PKVM_IOMMU_F_COHERENT);
 }
 
+/* Whole pages; kinds that the contract does not have are reserved. */
+static void spec_regions(int id)
+{
+	const struct vdev_config *v = &config->virtio[id - config->nr];
+	struct spec_iommu *iommu = &spec.iommu[id];
+	const struct vdev_region *r;
+	unsigned int i;
+
+	iommu->tells = v->probe_size;
+	for (i = 0, r = v->region; v->probe_size && i < v->regions; i++, r++)
+		iommu->region[i] = (struct spec_region) {
+			.first = r->start & ~(ENV_PAGE - 1), .last = r->last | (ENV_PAGE - 1),
+			.kind = r->kind == VDEV_MSI, .odd = i,
+		};
+	iommu->nr_regions = i;
+}
+
 bool boot_all(void)
 {
 	u64 res[3], pfn, n, i, flags = below(6) ? 0 : PKVM_IOMMU_F_PARTIAL;
@@ -276,7 +293,9 @@ bool boot_all(void)
 			/* PCI requester ids of 256 segments, not all of which exist. */
 			spec.iommu[id].sid_bits = 24;
 			spec.iommu[id].endpoints = config->virtio[id - config->nr].endpoints;
-			spec.iommu[id].fickle = config->virtio[id - config->nr].refuses;
+			spec.iommu[id].fickle = config->virtio[id - config->nr].refuses ||
+						config->virtio[id - config->nr].regions;
+			spec_regions(id);
 		}
 	}
 	call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_LIMIT, 0, 0, 0);
@@ -303,7 +322,7 @@ void aftermath(void)
 			a.kind = ACT_CALL;
 			for (i = 1; i < 6; i++)
 				a.a[i] = below(3) ? below(3) : some_pfn();
-			a.a[0] = below(PKVM_IOMMU_INVALIDATE + 1);
+			a.a[0] = below(PKVM_IOMMU_REGION + 1);
 		} else {
 			a.kind = ACT_PAGE;
 			a.a[0] = below(2) ? ENV_DONATE_GUEST : ENV_GUEST_UNSHARE;

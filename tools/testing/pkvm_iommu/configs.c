@@ -16,7 +16,7 @@ const struct config configs[] = {
 		.oas = 44, .ril = true } } },
 	{ .name = "virtio", .ia = 40, .scenario = replay_in_between, .nr_virtio = 1, .virtio = { {
 		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
-		.polls = true } } },
+		.probe_size = 512, .polls = true } } },
 	{ .name = "slow-queue", .ia = 36, .nr = 1, .scenario = same_stream, .smmu = { {
 		AT(0x9050000), .two_level = true, .sid_bits = 16, .cmdq_bits = 6, .evtq_bits = 7,
 		.s1 = true, .s2 = true, .coherent = true, .oas = 44, .pauses = 2 } } },
@@ -24,12 +24,16 @@ const struct config configs[] = {
 		AT(0x9050000), .two_level = true, .sid_bits = 16, .cmdq_bits = 6, .evtq_bits = 7,
 		.s1 = true, .s2 = true, .coherent = true, .oas = 44 } } },
 	{ .name = "virtio-lost", .ia = 36, .nr_virtio = 1, .expect = LOST, .virtio = { {
-		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16 } } },
+		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
+		.probe_size = 24 } } },
 	{ .name = "virtio-many", .ia = 40, .nr_virtio = 2, .tests = 1, .virtio = {
 		{ VAT(0x9080e00), .endpoints = 1000, .no_ranges = true, .no_mmio = true,
 		  .latency = 1 },
 		{ VAT(0x9082000), .endpoints = 100, .input_bits = 48, .tag_bits = 8,
-		  .refuses = 5 } } },
+		  .refuses = 5, .probe_size = 256, .regions = 3, .region = {
+			{ 0x40000000, 0x40001fff, VDEV_MSI },
+			{ 0, 0xfff, VDEV_RESERVED },
+			{ 0x123456789a, 0xffffffffffffffff, VDEV_RESERVED } } } } },
 	{ .name = "stage1", .ia = 36, .nr = 1, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .coherent = true, .oas = 44, .msi = true } } },
 	{ .name = "stage1-forced", .ia = 39, .nr = 1, .flags = PKVM_IOMMU_F_STAGE1, .smmu = { {
@@ -140,7 +144,9 @@ const struct config configs[] = {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44,
 		.ril = true } }, .virtio = {
 		{ VAT(0x9080e00), .endpoints = 600, .input_bits = 36, .tag_bits = 16,
-		  .refuses = 20 },
+		  .refuses = 20, .probe_size = 512, .regions = 2, .region = {
+			{ 0x401fff, 0x402000, VDEV_RESERVED },
+			{ 0x8090010, 0x8090013, VDEV_MSI } } },
 		{ VAT(0x9081000), .endpoints = 64, .no_ranges = true,
 		  .latency = 2, .polls = true } } },
 	{ .name = "virtio-smmu-s1", .ia = 36, .nr = 1, .nr_virtio = 1, .smmu = { {
@@ -148,7 +154,7 @@ const struct config configs[] = {
 		VAT(0x9080e00), .endpoints = 600, .input_bits = 52, .tag_bits = 10 } } },
 	{ .name = "virtio-hangs", .ia = 36, .nr_virtio = 2, .expect = TIMEOUT, .virtio = {
 		{ VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
-		  .lie = RESET_HANGS },
+		  .lie = RESET_HANGS, .probe_size = 512 },
 		{ VAT(0x9082e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16 } } },
 	{ .name = "no-reach", .ia = 31, .nr = 1, .expect = STAGES, .smmu = { {
 		AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },

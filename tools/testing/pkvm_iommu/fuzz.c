@@ -104,7 +104,7 @@ static void one_input(void)
 	while (engine_nr_choices) {
 		a.chance = noise();
 		nr = 1 + below(ARGS);
-		a.a[0] = below(256) < 240 ? below(PKVM_IOMMU_INVALIDATE + 2) : rnd();
+		a.a[0] = below(256) < 240 ? below(PKVM_IOMMU_REGION + 2) : rnd();
 		for (i = 1; i < ARGS; i++)
 			a.a[i] = i < nr ? argument() : 0;
 		/* Tests that break hardware on purpose. */

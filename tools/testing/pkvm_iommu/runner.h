@@ -76,7 +76,7 @@ struct record {
 
 extern struct record *record;
 extern const char *const page_op_names[ENV_OPS];
-extern u64 act_counts[16], act_answers[2];	/* calls per operation; that failed or not */
+extern u64 act_counts[18], act_answers[2];	/* calls per operation; that failed or not */
 extern u64 act_nr;
 extern bool act_tracing;
 extern const char *act_repeat;	/* the command that repeats it all */

@@ -75,6 +75,8 @@ static struct act hot_act(struct hot *h)
 			return CALL(PKVM_IOMMU_DOMAIN_ALLOC, below(2), h->pfn * ENV_PAGE);
 		break;
 	case 27:
+		if (is_virtio(h->iommu) && below(2))
+			return CALL(PKVM_IOMMU_REGION, h->iommu, h->sid + below(2), below(3));
 		return CALL(PKVM_IOMMU_FAULT, h->iommu);
 	case 28:
 		if (is_virtio(h->iommu) && below(2))

@@ -138,6 +138,14 @@ bool do_info(void)
 	return true;
 }
 
+static bool do_region(void)
+{
+	u64 res[3], iommu = some_iommu(), sid = some_sid(iommu);
+
+	return call(false, res, PKVM_IOMMU_REGION, iommu, sid,
+		    below(8) ? below(5) : rnd() >> below(64)) <= 0;
+}
+
 static bool do_dma(void)
 {
 	u64 iommu = below(config->nr + config->nr_virtio), sid = some_sid(iommu) & 0xffffffff, res[3];
@@ -228,9 +236,9 @@ static bool do_test(void)
 
 static bool do_garbage(void)
 {
-	u64 res[3], op = below(2) ? PKVM_IOMMU_INVALIDATE + 1 + below(4) : rnd() >> below(64);
+	u64 res[3], op = below(2) ? PKVM_IOMMU_REGION + 1 + below(4) : rnd() >> below(64);
 
-	if (op <= PKVM_IOMMU_INVALIDATE)
+	if (op <= PKVM_IOMMU_REGION)
 		return true;
 	return call(false, res, op, rnd() >> below(64)) <= 0;
 }
@@ -270,7 +278,7 @@ bool one_step(void)
 	case 30 ... 31:
 		return do_fault(below(8) ? 1 : 12);
 	case 32 ... 33:
-		return do_info();
+		return below(3) ? do_info() : do_region();
 	case 34 ... 37:
 		return do_dma();
 	case 19:

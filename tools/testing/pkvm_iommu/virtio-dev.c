@@ -5,9 +5,12 @@
  * "Physical" addresses are virtual addresses of this program.
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* Included, because each boot of this test clears the state of the backend. */
 #include VIRTIO_C
@@ -18,10 +21,13 @@ typedef unsigned long long ull;
 
 #define ENDPOINTS	8
 
+#define PROPERTIES	512
+
 static const struct vdev_config honest = {
 	.endpoints = ENDPOINTS, .input_bits = 39, .tag_bits = 10,
 };
 static struct vdev dev;
+static u32 probe_size = PROPERTIES;
 
 static unsigned int count, failed;
 static jmp_buf lost;
@@ -44,6 +50,17 @@ void fail(const char *fmt, ...)
 	printf("\nBail out!\n");
 	va_end(ap);
 	exit(1);
+}
+
+/* Print only what mutants.sh looks for, and end. */
+static void segv(int sig)
+{
+	static const char text[] = "\n# FAILED: EL2 accesses memory that it does not have\nBail out!\n";
+
+	fflush(stdout);
+	if (write(1, text, sizeof(text) - 1) < 0)
+		_exit(2);
+	_exit(1);
 }
 
 static void ok(bool good, const char *fmt, ...)
@@ -78,8 +95,12 @@ void *pkvm_iommu_alloc_page(void)
 
 	if (pages[i])
 		fail("a third page");
-	pages[i] = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
-	return memset(pages[i], 0, PAGE_SIZE);
+	/* The page that follows cannot be accessed. */
+	pages[i] = mmap(NULL, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0);
+	if (pages[i] == MAP_FAILED || mprotect(pages[i] + PAGE_SIZE, PAGE_SIZE, PROT_NONE))
+		fail("no memory");
+	return pages[i];
 }
 
 void pkvm_iommu_lost_command(void)
@@ -127,11 +148,13 @@ static int boot(enum vdev_lie lie)
 	int ret, i;
 
 	for (i = 0; i < 2; i++) {
-		free(pages[i]);
+		if (pages[i])
+			munmap(pages[i], 2 * PAGE_SIZE);
 		pages[i] = NULL;
 	}
 	vdev_free(&dev);
 	vdev_init(&dev, &honest);
+	dev.c.probe_size = probe_size;
 	dev.c.lie = lie;
 	memset(hyp_virtios, 0, sizeof(hyp_virtios));
 	iommu = (struct pkvm_iommu){
@@ -183,6 +206,13 @@ static int mapped(void)
 	return dev.domain[3] ? dev.domain[3]->nr : 0;
 }
 
+static struct pkvm_iommu_region region;
+
+static int probe(void)
+{
+	return ops->region(&iommu, 3, 0, &region);
+}
+
 #define LOST	1
 
 /* Result of a call while the device lies. */
@@ -203,7 +233,7 @@ static void test_boot(void)
 	static const u64 expected = BIT_ULL(VIRTIO_F_VERSION_1) |
 		BIT_ULL(VIRTIO_IOMMU_F_MAP_UNMAP) | BIT_ULL(VIRTIO_IOMMU_F_BYPASS_CONFIG) |
 		BIT_ULL(VIRTIO_IOMMU_F_MMIO) | BIT_ULL(VIRTIO_IOMMU_F_INPUT_RANGE) |
-		BIT_ULL(VIRTIO_IOMMU_F_DOMAIN_RANGE);
+		BIT_ULL(VIRTIO_IOMMU_F_DOMAIN_RANGE) | BIT_ULL(VIRTIO_IOMMU_F_PROBE);
 	enum vdev_lie lie;
 
 	ok(!boot(HONEST), "boot");
@@ -260,12 +290,13 @@ static void test_lies(void)
 	} calls[] = {
 		{ "attach", attach, -EIO }, { "map", map, -EIO },
 		{ "detach", detach, LOST }, { "unmap", unmap, LOST },
+		{ "probe", probe, -EIO },
 	};
 	enum vdev_lie lie;
 	int i, ret;
 
 	for (lie = SILENT; lie <= REFUSED; lie++) {
-		for (i = 0; i < 4; i++) {
+		for (i = 0; i < 5; i++) {
 			/* ID_TWICE needs at least two requests. */
 			if (lie == ID_TWICE && calls[i].call != map)
 				continue;
@@ -277,6 +308,129 @@ static void test_lies(void)
 			   calls[i].name, lie, ret == LOST ? "lost" : ret ? "-EIO" : "believed");
 		}
 	}
+}
+
+/* A property at @at; its length is of what follows the first four bytes. Returns its end. */
+static int property(u8 *to, int at, u16 type, u16 len, u8 kind, u64 start, u64 last)
+{
+	const struct virtio_iommu_probe_resv_mem mem = {
+		.head = { .type = type, .length = len },
+		.subtype = kind, .start = start, .end = last,
+	};
+
+	memcpy(to + at, &mem, at + sizeof(mem) > PROPERTIES ? PROPERTIES - at : sizeof(mem));
+	return at + sizeof(mem.head) + len;
+}
+
+static bool is_region(u64 index, enum pkvm_iommu_region_kind kind, u64 start, u64 end)
+{
+	return !ops->region(&iommu, 3, index, &region) && region.kind == kind &&
+	       region.start == start && region.end == end;
+}
+
+/* The number of regions. They are all read, so that the whole list is. */
+static int regions(void)
+{
+	int nr = 0, ret;
+
+	while (!(ret = ops->region(&iommu, 3, nr, &region)) && nr < PROPERTIES)
+		nr++;
+	return ret == -ENODATA && ops->region(&iommu, 3, ~0ULL, &region) == -ENODATA ? nr : -1;
+}
+
+#define RESV	VIRTIO_IOMMU_PROBE_T_RESV_MEM
+
+static void test_properties(void)
+{
+	u8 list[PROPERTIES] = {};
+	int at, i;
+
+	boot(HONEST);
+	ok(regions() == 0, "no region");
+	ok(ops->region(&iommu, ENDPOINTS, 0, &region) == -EIO, "regions of what is not there");
+	dev.c.properties = list;
+	at = property(list, 0, RESV, 20, 0, 0x1234, 0x5678);
+	/* Unknown, of odd length; without any length; a type with reserved bits; longer. */
+	at = property(list, at, 0xfff, 7, 0, 0, 0);
+	at = property(list, at, 2, 0, 0, 0, 0);
+	at = property(list, at, 0xf000 | RESV, 20, 1, 0x8090000, 0x809ffff);
+	at = property(list, at, RESV, 28, 0, 0, ~0ULL);
+	at = property(list, at, RESV, 20, 0x77, 5, 5);
+	ok(regions() == 4, "four regions");
+	ok(is_region(0, PKVM_IOMMU_REGION_RESERVED, 0x1234, 0x5678), "the first");
+	ok(is_region(1, PKVM_IOMMU_REGION_MSI, 0x8090000, 0x809ffff), "MSIs");
+	ok(is_region(2, PKVM_IOMMU_REGION_RESERVED, 0, ~0ULL), "everything");
+	ok(is_region(3, PKVM_IOMMU_REGION_RESERVED, 5, 5), "a kind that is not known");
+	ok(!attach() && !map() && mapped() == MANY && !detach(), "other requests work");
+
+	/* An end before the start; too short for a region; then one that is right. */
+	memset(list, 0, sizeof(list));
+	at = property(list, 0, RESV, 20, 0, 0x2000, 0x1fff);
+	at = property(list, at, RESV, 19, 0, 1, 2);
+	at = property(list, at, RESV, 0, 0, 3, 4);
+	property(list, at, RESV, 20, 0, 0x3000, 0x3fff);
+	ok(regions() == 1 && is_region(0, PKVM_IOMMU_REGION_RESERVED, 0x3000, 0x3fff),
+	   "regions that are none");
+	/* The list ends with type 0, whatever follows. */
+	memset(list, 0, sizeof(list));
+	at = property(list, 0, RESV, 20, 0, 1, 2);
+	at = property(list, at, 0xf000, 20, 0, 3, 4);
+	property(list, at, RESV, 20, 0, 5, 6);
+	ok(regions() == 1, "the end of the list");
+	/* Lengths that lead out of the list, or to its very end. */
+	for (i = 0; i < 30; i++) {
+		memset(list, 0, sizeof(list));
+		at = property(list, 0, 0xabc, PROPERTIES - 4 - i, 0, 0, 0);
+		if (i)
+			property(list, at, RESV, 20, 0, ~0ULL, ~0ULL);
+		if (regions() != (i >= 24))
+			break;
+	}
+	ok(i == 30, "a property before a region: of all but %d bytes of the list", i);
+	for (i = 0; i < 0x10000; i += 509) {
+		memset(list, 0, sizeof(list));
+		property(list, 0, RESV, i, 0, 1, 2);
+		if (regions() != (i >= 20 && i <= PROPERTIES - 4))
+			break;
+	}
+	ok(i >= 0x10000, "a region in a property of %d bytes", i);
+	memset(list, 0, sizeof(list));
+	for (i = 0; i < PROPERTIES; i++)
+		list[i] = i % 4 == 0;		/* as many properties as can be */
+	ok(regions() == 0, "nothing but headers");
+
+	/* Properties of before are not those of now. */
+	memset(list, 0, sizeof(list));
+	property(list, 0, RESV, 20, 0, 1, 2);
+	ok(regions() == 1, "a region, and then");
+	dev.c.lie = PROPERTIES_UNWRITTEN;
+	ok(regions() == 0, "nothing but a status");
+	dev.c.lie = HONEST;
+	ok(regions() == 1, "the region again");
+	ok(lying(PROPERTIES_LONG, probe) == LOST, "more properties than there is room for: lost");
+}
+
+/* As many properties as the page has room for, and one byte more. */
+static void test_probe_size(void)
+{
+	u32 size = PROPERTIES_MAX;
+	u8 list[PAGE_SIZE] = {};
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		probe_size = i == 0 ? size : i == 1 ? size + 1 : i == 2 ? 0 : ~0U;
+		if (boot(HONEST))
+			break;
+		dev.c.properties = list;
+		property(list, 0, RESV, 20, 0, 1, 2);
+		/* And the header of another one at the very end. */
+		property(list, 24, 0xabc, size - 24 - 4 - 4, 0, 0, 0);
+		list[size - 4] = RESV;
+		if (regions() != !i || !(dev.features & BIT_ULL(VIRTIO_IOMMU_F_PROBE)) != !!i)
+			break;
+	}
+	ok(i == 4, "%u bytes of properties: %s", probe_size, i == 4 ? "right" : "wrong");
+	probe_size = PROPERTIES;
 }
 
 static bool is_fault(u8 reason, u32 sid, bool write, u64 address)
@@ -334,10 +488,13 @@ static void test_events(void)
 
 int main(void)
 {
+	signal(SIGSEGV, segv);
 	printf("TAP version 13\n");
 	test_boot();
 	test_requests();
 	test_lies();
+	test_properties();
+	test_probe_size();
 	test_events();
 	printf("1..%u\n# %u passed, %u failed\n", count, count - failed, failed);
 	return failed != 0;

@@ -32,7 +32,7 @@ enum {
 	F_MMIO = 5, F_BYPASS_CONFIG = 6, F_EVENT_IDX = 29, F_VERSION_1 = 32, F_PACKED = 34,
 };
 /* Requests and their states (5.13.6). */
-enum { T_ATTACH = 1, T_DETACH, T_MAP, T_UNMAP };
+enum { T_ATTACH = 1, T_DETACH, T_MAP, T_UNMAP, T_PROBE };
 enum { S_OK, S_IOERR, S_UNSUPP, S_DEVERR, S_INVAL, S_RANGE, S_NOENT, S_FAULT, S_NOMEM };
 enum { D_NEXT = 1, D_WRITE = 2 };
 
@@ -50,6 +50,17 @@ struct range {		/* MAP; UNMAP has neither phys nor flags, but a reserved word */
 	u32 type, domain;
 	u64 start, last, phys;
 	u32 flags;
+};
+
+struct probe {
+	u32 type, endpoint;
+	u8 reserved[64];
+};
+
+struct property {
+	u16 type, len;
+	u8 subtype, reserved[3];
+	u64 start, last;
 };
 
 struct fault {
@@ -198,6 +209,13 @@ static u8 do_map(struct vdev *d, const struct range *req)
 		if (domain->map[i].start <= req->last && req->start <= domain->map[i].last)
 			return no(d, S_INVAL, "MAP over what is mapped");
 	}
+	/* Allowed, and not required (5.13.6.7.3.1). */
+	for (i = 0; i < (int)d->c.regions; i++) {
+		if (d->c.region[i].start <= req->last && req->start <= d->c.region[i].last) {
+			d->refused++;
+			return S_INVAL;
+		}
+	}
 	if (d->c.refuses && !vdev_random(d->c.refuses)) {
 		d->refused++;
 		return S_NOMEM;
@@ -240,19 +258,68 @@ static u8 do_unmap(struct vdev *d, const struct range *req)
 	return S_OK;
 }
 
+/********** properties (5.13.6.7) */
+
+/* A property that no driver knows, of any length; the bits above its type are reserved. */
+static u8 *unknown_property(u8 *to)
+{
+	struct property head = { .type = 2 + vdev_random(0xffe), .len = vdev_random(24) };
+
+	memcpy(to, &head, 4);
+	memset(to + 4, 0x5a, head.len);
+	return to + 4 + head.len;
+}
+
+static u8 *region_property(u8 *to, const struct vdev_region *region)
+{
+	struct property p = { .type = 1, .len = 20, .subtype = region->kind,
+			      .start = region->start, .last = region->last };
+
+	memcpy(to, &p, sizeof(p));
+	return to + sizeof(p);
+}
+
+static u8 do_probe(struct vdev *d, const struct probe *req, u8 *to)
+{
+	unsigned int i;
+	u8 *end = to + d->c.probe_size;
+
+	for (i = 0; i < sizeof(req->reserved); i++) {
+		if (req->reserved[i])
+			fail("virtio %d: PROBE with reserved bytes", d->id);
+	}
+	if (req->endpoint >= d->c.endpoints)
+		return S_NOENT;
+	if (d->c.lie == PROPERTIES_UNWRITTEN)
+		return S_OK;
+	if (d->c.properties) {
+		memcpy(to, d->c.properties, d->c.probe_size);
+		return S_OK;
+	}
+	for (i = req->endpoint % 2; i < d->c.regions; i++) {
+		if (vdev_random(2))
+			to = unknown_property(to);
+		to = region_property(to, &d->c.region[i]);
+	}
+	memset(to, 0, end - to);
+	return S_OK;
+}
+
 /********** requests */
 
-static u8 do_request(struct vdev *d, const void *req, u32 len, u64 name)
+static u8 do_request(struct vdev *d, const void *req, u32 len, u64 name, u8 *properties)
 {
-	static const u8 lens[] = { 0, 20, 20, 36, 28 };
+	static const u8 lens[] = { 0, 20, 20, 36, 28, 72 };
 	union {
 		u32 type;
 		struct attach attach;
 		struct range range;
+		struct probe probe;
 	} copy = {};
 
 	memcpy(&copy.type, req, sizeof(copy.type));
-	if (copy.type >= sizeof(lens) || !copy.type || len != lens[copy.type])
+	if (copy.type >= sizeof(lens) || !copy.type || len != lens[copy.type] ||
+	    (copy.type == T_PROBE) != !!properties)
 		fail("virtio %d: request %#x of %u bytes", d->id, copy.type, len);
 	memcpy(&copy, req, len);
 	d->requests++;
@@ -263,6 +330,8 @@ static u8 do_request(struct vdev *d, const void *req, u32 len, u64 name)
 		return do_detach(d, &copy.attach);
 	case T_MAP:
 		return do_map(d, &copy.range);
+	case T_PROBE:
+		return do_probe(d, &copy.probe, properties);
 	default:
 		/* UNMAP has a reserved word where MAP has an address. */
 		if (copy.range.phys)
@@ -276,25 +345,37 @@ static void answer(struct vdev *d, u16 head, u64 name)
 	enum vdev_lie lie = d->c.lie;
 	struct vdev_queue *q = &d->q[0];
 	struct desc *in = desc_at(d, q, head), *out;
-	u32 word;
-	u8 *tail;
+	u32 word, more = 0;
+	u8 *tail, *properties = NULL;
 
 	if (in->flags != D_NEXT)
 		fail("virtio %d: a request begins with flags %#x", d->id, in->flags);
 	out = desc_at(d, q, in->next);
+	if (out->flags == (D_WRITE | D_NEXT)) {
+		more = out->len;
+		if (!(d->features & BIT(F_PROBE)) || more != d->c.probe_size)
+			fail("virtio %d: %u bytes for properties", d->id, more);
+		properties = at(d, out->addr, more, 1);
+		out = desc_at(d, q, out->next);
+	}
 	if (out->flags != D_WRITE || out->len != 4)
 		fail("virtio %d: a request ends with flags %#x, %u bytes", d->id, out->flags,
 		     out->len);
 	tail = at(d, out->addr, out->len, 1);
 	word = lie == REFUSED ? S_INVAL :
-	       do_request(d, at(d, in->addr, in->len, 1), in->len, name);
+	       do_request(d, at(d, in->addr, in->len, 1), in->len, name, properties);
 	if (lie == STATUS_NEW)
 		word = S_NOMEM + 1;
 	if (lie != STATUS_UNWRITTEN)
 		memcpy(tail, &word, 4);
+	/* A driver cannot rely on the properties of a refused PROBE, nor on their length. */
+	if (word != S_OK || lie == PROPERTIES_UNWRITTEN)
+		more = vdev_random(2) ? more : 0;
+	if (lie == PROPERTIES_LONG && properties)
+		more++;
 	use(d, q, lie == ID_HIGH ? 0x10000 + head : lie == ID_STATUS ? in->next :
 	    lie == ID_IDLE ? head + 32 : lie == ID_TWICE ? 0 : head,
-	    lie == LEN_SHORT ? 3 : lie == LEN_LONG ? 5 : 4);
+	    lie == LEN_SHORT ? 3 : more + (lie == LEN_LONG ? 5 : 4));
 }
 
 /* Look for new requests. */
@@ -415,6 +496,7 @@ static u64 config_read(struct vdev *d, u64 offset, int size)
 			   BIT(lie == INPUT_SHORT ? 31 : d->c.input_bits) - 1 },
 		.tags = { lie == TAGS_START ? 3 : 0,
 			  lie == TAGS_FEW ? 99 : BIT(d->c.tag_bits) - 1 },
+		.probe_size = d->c.probe_size,
 		.bypass = d->bypass,
 	};
 	u64 val = 0;

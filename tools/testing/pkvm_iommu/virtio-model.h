@@ -24,6 +24,15 @@ enum vdev_lie {
 	STATUS_NEW, STATUS_UNWRITTEN, REFUSED,
 	/* Of events. */
 	EVENT_ID, EVENT_SHORT, EVENT_LONG, EVENT_IDX,
+	/* Of properties: no more than the status is written, or more than there is room for. */
+	PROPERTIES_UNWRITTEN, PROPERTIES_LONG,
+};
+
+/* Addresses that endpoints cannot use, at first and last byte. Even endpoints have all of them. */
+#define VDEV_REGIONS	3
+struct vdev_region {
+	uint64_t start, last;
+	uint8_t kind;
 };
 
 /* A kind of hardware, and how it misbehaves. */
@@ -40,6 +49,11 @@ struct vdev_config {
 	bool polls;			/* does not wait for a notification */
 	unsigned int latency;		/* reads of the counter until it acts */
 	unsigned int refuses;		/* one per this many MAP, for want of memory; 0: never */
+	uint32_t probe_size;		/* bytes of properties; 0: none */
+	struct vdev_region region[VDEV_REGIONS];
+	unsigned int regions;		/* odd endpoints have one less: not the first */
+	/* If not NULL, the properties of each endpoint, @probe_size bytes. */
+	const uint8_t *properties;
 	enum vdev_lie lie;
 };
 
@@ -52,6 +66,8 @@ struct vdev_config {
 #define VDEV_FAULT_READ		1
 #define VDEV_FAULT_WRITE	2
 #define VDEV_FAULT_ADDRESS	0x100
+#define VDEV_RESERVED		0
+#define VDEV_MSI		1
 
 struct vdev_mapping {
 	uint64_t start, last, phys;	/* the last byte, as in a request */

@@ -131,7 +131,7 @@ static void control(const char *when)
 static void test_unknown_ops(void)
 {
 	static const uint64_t ops[] = {
-		PKVM_IOMMU_INVALIDATE + 1, 0x100, BIT(31), BIT(32), BIT(32) + 5,
+		PKVM_IOMMU_REGION + 1, 0x100, BIT(31), BIT(32), BIT(32) + 5,
 		BIT(63), ALL_ONES,
 	};
 	size_t i;
@@ -511,7 +511,7 @@ static void test_off(void)
 {
 	uint64_t op;
 
-	for (op = PKVM_IOMMU_ATTACH; op <= PKVM_IOMMU_INVALIDATE; op++) {
+	for (op = PKVM_IOMMU_ATTACH; op <= PKVM_IOMMU_REGION; op++) {
 		struct td_res res = td_call(op, 0, edu.sid, 0);
 
 		if (op == PKVM_IOMMU_TEST)

@@ -528,7 +528,7 @@ static void step_ask(struct walker *w)
 {
 	uint64_t res[3], op;
 
-	switch (below(w, 7)) {
+	switch (below(w, 8)) {
 	case 0:
 		call(w, res, PKVM_IOMMU_INFO, machine.weak ? PKVM_IOMMU_INFO_LIMIT : below(w, 4),
 		     0, 0, 0);
@@ -553,8 +553,12 @@ static void step_ask(struct walker *w)
 		call(w, res, PKVM_IOMMU_REPLAY, below(w, 8) ? 0 : w->spec.nr_iommus,
 		     some_own_domain(w), 0, 0);
 		break;
+	case 6:
+		call(w, res, PKVM_IOMMU_REGION, below(w, 8) ? 0 : w->spec.nr_iommus, some_sid(w),
+		     chance(w) >> below(w, 64), 0);
+		break;
 	default:
-		op = PKVM_IOMMU_MAP_LIST + 1 + (chance(w) >> below(w, 60));
+		op = PKVM_IOMMU_REGION + 1 + (chance(w) >> below(w, 60));
 		call(w, res, op, chance(w), chance(w), chance(w), chance(w));
 	}
 }

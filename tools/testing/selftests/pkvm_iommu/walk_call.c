@@ -31,7 +31,7 @@ static void print_call(const struct walk_call *c)
 	static const char *const names[] = {
 		"attach", "detach", "topup", "reclaim", "fault", "info", "test",
 		"domain_alloc", "domain_free", "map", "unmap", "lookup", "flush", "replay",
-		"map_list", "invalidate",
+		"map_list", "invalidate", "region",
 	};
 	int i, last = ARGS - 1;
 

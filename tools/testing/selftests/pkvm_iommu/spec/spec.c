@@ -479,6 +479,41 @@ static const char *fault(struct spec *s, const u64 *args, const u64 *res)
 	return NULL;
 }
 
+static const char *region(struct spec *s, const u64 *args, const u64 *res)
+{
+	const struct spec_region *r = NULL;
+	u64 sid = args[2], nth = args[3];
+	struct allowed a = {};
+	struct spec_iommu *i;
+	const char *wrong;
+	int n;
+	bool ok;
+
+	if (args[1] >= (u64)s->nr_iommus)
+		return simple(res, ENOENT);
+	i = &s->iommu[args[1]];
+	if_so(&a, sid >> i->sid_bits, EINVAL);
+	if_so(&a, i->dead, EIO);
+	/* The walk of a guest does not know if the IOMMU tells. */
+	if_so(&a, i->endpoints && sid >= i->endpoints, EIO);
+	for (n = 0; n < i->nr_regions && !r; n++) {
+		if (sid % 2 && !i->region[n].odd)
+			continue;
+		if (!nth--)
+			r = &i->region[n];
+	}
+	if_so(&a, !r && !(i->tells && i->endpoints && sid >= i->endpoints), ENODATA);
+	wrong = judge(&a, res, &ok);
+	if (wrong)
+		return wrong;
+	if (!ok)
+		return no_results(res);
+	if (res[1] != (r->first | r->kind) || res[2] != r->last)
+		return "another region than the IOMMU has";
+
+	return NULL;
+}
+
 static const char *info(struct spec *s, const u64 *args, const u64 *res)
 {
 	bool of_iommu = args[1] == PKVM_IOMMU_INFO_IDENTITY || args[1] == PKVM_IOMMU_INFO_NESTED;
@@ -663,6 +698,8 @@ const char *spec_call(struct spec *s, const u64 *args, const u64 *res)
 		return replay_maps(s, args, res);
 	case PKVM_IOMMU_INVALIDATE:
 		return invalidate(s, args, res);
+	case PKVM_IOMMU_REGION:
+		return region(s, args, res);
 	}
 
 	return simple(res, EOPNOTSUPP);

@@ -46,6 +46,15 @@ struct spec_registers {
 	uint64_t base, size;
 };
 
+/* Addresses that streams cannot use. */
+struct spec_region {
+	uint64_t first, last;
+	uint64_t kind;
+	bool odd;		/* streams with an odd id have it too */
+};
+
+#define SPEC_REGIONS	3
+
 struct spec_iommu {
 	uint64_t base, size;		/* registers */
 	unsigned int sid_bits, oas;
@@ -55,6 +64,9 @@ struct spec_iommu {
 	uint64_t endpoints;		/* if not 0: exclusive end of the streams that it accepts */
 	bool fickle;			/* may refuse a mapping */
 	enum { SPEC_MAY_NEST, SPEC_NESTS, SPEC_NESTS_NOT } nests;	/* the calls tell */
+	bool tells;			/* of the regions of its streams */
+	struct spec_region region[SPEC_REGIONS];
+	int nr_regions;
 	struct spec_fault fault[SPEC_FAULTS];
 	int nr_faults;
 	bool loss;			/* a loss is not reported yet */
