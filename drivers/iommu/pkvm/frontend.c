@@ -54,15 +54,59 @@ static int pkvm_iommu_of_xlate(struct device *dev, const struct of_phandle_args 
 	return iommu_fwspec_add_ids(dev, args->args, 1);
 }
 
-static void pkvm_iommu_get_resv_regions(struct device *dev, struct list_head *head)
+static void add_region(struct list_head *head, u64 start, u64 size, enum iommu_resv_type type)
 {
+	int prot = type == IOMMU_RESV_RESERVED ? 0 : IOMMU_WRITE | IOMMU_NOEXEC | IOMMU_MMIO;
 	struct iommu_resv_region *region;
 
-	region = iommu_alloc_resv_region(MSI_IOVA_BASE, MSI_IOVA_LENGTH,
-					 IOMMU_WRITE | IOMMU_NOEXEC | IOMMU_MMIO,
-					 IOMMU_RESV_SW_MSI, GFP_KERNEL);
+	region = iommu_alloc_resv_region(start, size, prot, type, GFP_KERNEL);
 	if (region)
 		list_add_tail(&region->list, head);
+}
+
+/*
+ * Add the regions that EL2 reports for a stream of the device. Returns true if one is for MSIs:
+ * the IOMMU then passes them, and there is nothing to map for them.
+ */
+static bool add_stream_regions(struct device *dev, u32 sid, struct list_head *head)
+{
+	struct pkvm_iommu_master *master = dev_iommu_priv_get(dev);
+	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_REGION };
+	bool is_msi, has_msi = false;
+	u64 index, start;
+	int ret;
+
+	for (index = 0; ; index++) {
+		hvc.args[0] = master->pdev->id;
+		hvc.args[1] = sid;
+		hvc.args[2] = index;
+		ret = pkvm_iommu_hvc(&hvc);
+		if (ret)
+			break;
+
+		start = hvc.res[0] & ~PKVM_IOMMU_REGION_KIND;
+		is_msi = (hvc.res[0] & PKVM_IOMMU_REGION_KIND) == PKVM_IOMMU_REGION_MSI;
+		add_region(head, start, hvc.res[1] - start + 1,
+			   is_msi ? IOMMU_RESV_MSI : IOMMU_RESV_RESERVED);
+		has_msi |= is_msi;
+	}
+	if (ret != -ENODATA)
+		dev_warn(dev, "pkvm_iommu: cannot read reserved regions of stream %#x: %d\n", sid,
+			 ret);
+
+	return has_msi;
+}
+
+static void pkvm_iommu_get_resv_regions(struct device *dev, struct list_head *head)
+{
+	struct iommu_fwspec *fwspec = dev_iommu_fwspec_get(dev);
+	bool has_msi = false;
+	int i;
+
+	for (i = 0; i < fwspec->num_ids; i++)
+		has_msi |= add_stream_regions(dev, fwspec->ids[i], head);
+	if (!has_msi)
+		add_region(head, MSI_IOVA_BASE, MSI_IOVA_LENGTH, IOMMU_RESV_SW_MSI);
 
 	iommu_dma_get_resv_regions(dev, head);
 }

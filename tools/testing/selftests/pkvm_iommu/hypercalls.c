@@ -455,6 +455,17 @@ static void test_info(void)
 	REFUSE(INFO, PKVM_IOMMU_INFO_MAPPED, ALL_ONES, 0, -ENXIO);
 	REFUSE(REPLAY, PKVM_IOMMU_MAX, 0, 0, -ENOENT);
 	REFUSE(REPLAY, 0, 0, 0, -ENXIO);
+	/*
+	 * QEMU's IOMMUs have no regions. One without page tables is asked, and answers that it
+	 * has no function 7 of edu.
+	 */
+	REFUSE(REGION, iommu, edu.sid, 0, -ENODATA);
+	REFUSE(REGION, iommu, edu.sid, ALL_ONES, -ENODATA);
+	REFUSE(REGION, iommu, edu.sid | 7, 0, identity ? -ENODATA : -EIO);
+	REFUSE(REGION, PKVM_IOMMU_MAX, edu.sid, 0, -ENOENT);
+	REFUSE(REGION, ALL_ONES, edu.sid, 0, -ENOENT);
+	FOR_EACH(i, no_stream)
+		REFUSE(REGION, iommu, no_stream[i], 0, -EINVAL);
 	/* Arguments that an operation does not have are ignored. */
 	res = td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_LIMIT, ALL_ONES, ALL_ONES);
 	tap_ok(!res.err && res.x2 == s.value[PKVM_IOMMU_INFO_LIMIT] && !res.x3,
