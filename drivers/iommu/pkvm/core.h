@@ -231,6 +231,9 @@ void pkvm_iommu_debugfs_init(void);
 static inline void pkvm_iommu_debugfs_init(void) {}
 #endif
 
+/* frontend.c */
+int pkvm_iommu_read_region(struct pkvm_iommu_dev *pdev, u32 sid, u64 index, u64 *res);
+
 /* fault.c */
 void pkvm_iommu_request_irqs(struct pkvm_iommu_dev *pdev);
 

@@ -2,13 +2,18 @@
 /*
  * KUnit tests of paging domains: map, unmap, attach and fault handlers, through
  * the kernel's IOMMU API as other drivers use it. The edu device of QEMU does
- * the DMA. One case looks at the translation cache itself.
+ * the DMA. One case looks at the translation cache itself. Two put regions of an IOMMU in the
+ * place of those that EL2 tells: QEMU's virtio-iommu has regions over PCI only.
  *
  * No locks: one case runs at a time. A fault handler runs in an interrupt thread
  * and publishes what it saw with release and acquire.
  */
+#include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/delay.h>
+#include <linux/dma-mapping.h>
+#include <linux/fs.h>
+#include <linux/fs_struct.h>
 #include <linux/hrtimer.h>
 #include <linux/iommu.h>
 #include <linux/iopoll.h>
@@ -385,6 +390,113 @@ static void unmap_in_pieces(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, READ_ONCE(*word), 0);
 }
 
+/* Regions that the IOMMU of a test has, and how many of them. */
+static const u64 regions[][2] = {
+	{ 0x80000000, 0xffffffff },
+	{ 0x8090000 | PKVM_IOMMU_REGION_MSI, 0x809ffff },
+};
+
+static unsigned int nr_regions;
+
+static int read_region_stub(struct pkvm_iommu_dev *pdev, u32 sid, u64 index, u64 *res)
+{
+	if (index >= nr_regions)
+		return -ENODATA;
+	memcpy(res, regions[index], sizeof(regions[index]));
+
+	return 0;
+}
+
+/* Count the regions of the device that are as given. */
+static int count_regions(struct device *dev, enum iommu_resv_type type, u64 start, u64 length)
+{
+	struct iommu_resv_region *region;
+	LIST_HEAD(list);
+	int nr = 0;
+
+	iommu_get_resv_regions(dev, &list);
+	list_for_each_entry(region, &list, list)
+		nr += region->type == type && (!length || (region->start == start &&
+							   region->length == length));
+	iommu_put_resv_regions(dev, &list);
+
+	return nr;
+}
+
+static void reserved_regions(struct kunit *test)
+{
+	struct frontend_test *priv = test->priv;
+	struct device *dev = &priv->edu->dev;
+
+	nr_regions = ARRAY_SIZE(regions);
+	kunit_activate_static_stub(test, pkvm_iommu_read_region, read_region_stub);
+	KUNIT_EXPECT_EQ(test, 1, count_regions(dev, IOMMU_RESV_RESERVED, 0x80000000, SZ_2G));
+	KUNIT_EXPECT_EQ(test, 1, count_regions(dev, IOMMU_RESV_RESERVED, 0, 0));
+	KUNIT_EXPECT_EQ(test, 1, count_regions(dev, IOMMU_RESV_MSI, 0x8090000, SZ_64K));
+	KUNIT_EXPECT_EQ(test, 1, count_regions(dev, IOMMU_RESV_MSI, 0, 0));
+	KUNIT_EXPECT_EQ(test, 0, count_regions(dev, IOMMU_RESV_SW_MSI, 0, 0));
+	kunit_deactivate_static_stub(test, pkvm_iommu_read_region);
+
+	/* The answers of EL2: QEMU has no such regions. */
+	KUNIT_EXPECT_EQ(test, 0, count_regions(dev, IOMMU_RESV_RESERVED, 0, 0));
+	KUNIT_EXPECT_EQ(test, 0, count_regions(dev, IOMMU_RESV_MSI, 0, 0));
+	KUNIT_EXPECT_EQ(test, 1, count_regions(dev, IOMMU_RESV_SW_MSI, 0, 0));
+}
+
+/* Change the type of the group of a device, as root does. */
+static int change_group(struct device *dev, const char *type)
+{
+	struct iommu_group *group = iommu_group_get(dev);
+	char path[64];
+	struct file *file;
+	loff_t pos = 0;
+	ssize_t size;
+
+	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d/type", iommu_group_id(group));
+	iommu_group_put(group);
+	scoped_with_init_fs()
+		file = filp_open(path, O_WRONLY, 0);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	size = kernel_write(file, type, strlen(type), &pos);
+	filp_close(file, NULL);
+
+	return size < 0 ? size : 0;
+}
+
+/* Map a page in a new domain for the DMA API, with so many regions. */
+static dma_addr_t dma_address(struct kunit *test, unsigned int nr)
+{
+	struct frontend_test *priv = test->priv;
+	struct device *dev = &priv->edu->dev;
+	dma_addr_t addr;
+
+	nr_regions = nr;
+	kunit_activate_static_stub(test, pkvm_iommu_read_region, read_region_stub);
+	/* A new one in any case: the default may be of this type. */
+	KUNIT_EXPECT_EQ(test, 0, change_group(dev, "identity"));
+	KUNIT_EXPECT_EQ(test, 0, change_group(dev, "DMA"));
+	kunit_deactivate_static_stub(test, pkvm_iommu_read_region);
+
+	addr = dma_map_page(dev, priv->page, 0, PAGE_SIZE, DMA_BIDIRECTIONAL);
+	KUNIT_ASSERT_FALSE(test, dma_mapping_error(dev, addr));
+	dma_unmap_page(dev, addr, PAGE_SIZE, DMA_BIDIRECTIONAL);
+
+	return addr;
+}
+
+/* The DMA API allocates from the end of the first 4 GiB, unless that is reserved. */
+static void reserved_dma(struct kunit *test)
+{
+	struct frontend_test *priv = test->priv;
+	struct device *dev = &priv->edu->dev;
+
+	iommu_detach_device(priv->domain, dev);
+	KUNIT_EXPECT_GE(test, dma_address(test, 0), 0x80000000);
+	KUNIT_EXPECT_LT(test, dma_address(test, 1), 0x80000000);
+	KUNIT_EXPECT_EQ(test, 0, change_group(dev, "auto"));
+}
+
 static void translation_cache(struct kunit *test)
 {
 	static const u64 iovas[] = { 0, PAGE_SIZE, SZ_2M, BIT_ULL(46), BIT_ULL(48) - PAGE_SIZE };
@@ -442,6 +554,8 @@ static struct kunit_case frontend_test_cases[] = {
 	KUNIT_CASE(queue_interrupted),
 	KUNIT_CASE(lookup_run),
 	KUNIT_CASE(unmap_in_pieces),
+	KUNIT_CASE(reserved_regions),
+	KUNIT_CASE(reserved_dma),
 	KUNIT_CASE(translation_cache),
 	{}
 };

@@ -12,6 +12,7 @@
  */
 #define pr_fmt(fmt) "pkvm_iommu: " fmt
 
+#include <kunit/static_stub.h>
 #include <linux/dma-mapping.h>
 #include <linux/init.h>
 #include <linux/memblock.h>
@@ -54,6 +55,33 @@ static int pkvm_iommu_of_xlate(struct device *dev, const struct of_phandle_args 
 	return iommu_fwspec_add_ids(dev, args->args, 1);
 }
 
+/**
+ * pkvm_iommu_read_region() - read a reserved region of a stream
+ * @pdev: the IOMMU
+ * @sid: the stream
+ * @index: index of the region
+ * @res: receives the results of PKVM_IOMMU_REGION
+ *
+ * A function of its own for frontend-test.c, which puts another one in its place.
+ *
+ * Context: any; once pKVM is finalised.
+ * Return: 0; the errors of PKVM_IOMMU_REGION.
+ */
+int pkvm_iommu_read_region(struct pkvm_iommu_dev *pdev, u32 sid, u64 index, u64 *res)
+{
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_REGION,
+		.args	= { pdev->id, sid, index },
+	};
+	int ret;
+
+	KUNIT_STATIC_STUB_REDIRECT(pkvm_iommu_read_region, pdev, sid, index, res);
+	ret = pkvm_iommu_hvc(&hvc);
+	memcpy(res, hvc.res, sizeof(hvc.res));
+
+	return ret;
+}
+
 static void add_region(struct list_head *head, u64 start, u64 size, enum iommu_resv_type type)
 {
 	int prot = type == IOMMU_RESV_RESERVED ? 0 : IOMMU_WRITE | IOMMU_NOEXEC | IOMMU_MMIO;
@@ -71,22 +99,14 @@ static void add_region(struct list_head *head, u64 start, u64 size, enum iommu_r
 static bool add_stream_regions(struct device *dev, u32 sid, struct list_head *head)
 {
 	struct pkvm_iommu_master *master = dev_iommu_priv_get(dev);
-	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_REGION };
 	bool is_msi, has_msi = false;
-	u64 index, start;
+	u64 index, start, res[2];
 	int ret;
 
-	for (index = 0; ; index++) {
-		hvc.args[0] = master->pdev->id;
-		hvc.args[1] = sid;
-		hvc.args[2] = index;
-		ret = pkvm_iommu_hvc(&hvc);
-		if (ret)
-			break;
-
-		start = hvc.res[0] & ~PKVM_IOMMU_REGION_KIND;
-		is_msi = (hvc.res[0] & PKVM_IOMMU_REGION_KIND) == PKVM_IOMMU_REGION_MSI;
-		add_region(head, start, hvc.res[1] - start + 1,
+	for (index = 0; !(ret = pkvm_iommu_read_region(master->pdev, sid, index, res)); index++) {
+		start = res[0] & ~PKVM_IOMMU_REGION_KIND;
+		is_msi = (res[0] & PKVM_IOMMU_REGION_KIND) == PKVM_IOMMU_REGION_MSI;
+		add_region(head, start, res[1] - start + 1,
 			   is_msi ? IOMMU_RESV_MSI : IOMMU_RESV_RESERVED);
 		has_msi |= is_msi;
 	}
