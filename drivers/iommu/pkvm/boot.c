@@ -391,7 +391,7 @@ void __init pkvm_iommu_finalize(void)
 	pkvm_iommu_report_holes();
 	refuse = pkvm_iommu_nr_holes() && policy == POLICY_STRICT;
 	if (refuse)
-		hvc.args[0] = PKVM_IOMMU_F_PARTIAL;
+		hvc.args[0] = PKVM_IOMMU_F_REFUSE_VMS;
 	if (pkvm_iommu_nr_devs)
 		share_run_lists();
 

@@ -251,9 +251,9 @@ enum pkvm_iommu_boot_op {
  *
  * Arguments:
  *
- *  - x2: flags, any of %PKVM_IOMMU_F_OFF and %PKVM_IOMMU_F_PARTIAL. With OFF, EL2 takes
+ *  - x2: flags, any of %PKVM_IOMMU_F_OFF and %PKVM_IOMMU_F_REFUSE_VMS. With OFF, EL2 takes
  *    nothing, the layer is never in service, and protected VMs are allowed without
- *    isolation. With PARTIAL, EL2 refuses protected VMs even if all else succeeds.
+ *    isolation. With REFUSE_VMS, EL2 refuses protected VMs even if all else succeeds.
  *
  * Results:
  *
@@ -992,14 +992,14 @@ enum pkvm_iommu_type {
  *
  *  - %PKVM_IOMMU_F_OFF: take no IOMMU and do without isolation. The kernel was booted with
  *    ``pkvm_iommu=off``.
- *  - %PKVM_IOMMU_F_PARTIAL: take the IOMMUs, but refuse protected VMs. The host has found
+ *  - %PKVM_IOMMU_F_REFUSE_VMS: take the IOMMUs, but refuse protected VMs. The host has found
  *    devices that no registered IOMMU keeps in bounds.
  */
 #define PKVM_IOMMU_F_COHERENT		(1ULL << 0)
 #define PKVM_IOMMU_F_STAGE1		(1ULL << 1)
 #define PKVM_IOMMU_F_LINEAR		(1ULL << 2)
 #define PKVM_IOMMU_F_OFF		(1ULL << 3)
-#define PKVM_IOMMU_F_PARTIAL		(1ULL << 4)
+#define PKVM_IOMMU_F_REFUSE_VMS		(1ULL << 4)
 #define PKVM_IOMMU_F_REACH		(0xffULL << 8)
 
 /**

@@ -173,7 +173,7 @@ static void spec_regions(int id)
 
 bool boot_all(void)
 {
-	u64 res[3], pfn, n, i, flags = below(6) ? 0 : PKVM_IOMMU_F_PARTIAL;
+	u64 res[3], pfn, n, i, flags = below(6) ? 0 : PKVM_IOMMU_F_REFUSE_VMS;
 	int id, ret;
 
 	if (config->expect == OFF)

@@ -142,7 +142,7 @@ static const char *boot_seal(struct spec *s, const u64 *args, const u64 *res)
 	}
 	if (s->state > SPEC_BUILDING) {
 		if_so(&a, true, EBUSY);
-	} else if (args[1] & ~(PKVM_IOMMU_F_OFF | PKVM_IOMMU_F_PARTIAL)) {
+	} else if (args[1] & ~(PKVM_IOMMU_F_OFF | PKVM_IOMMU_F_REFUSE_VMS)) {
 		if_so(&a, true, EINVAL);
 	} else if (!(args[1] & PKVM_IOMMU_F_OFF)) {
 		if_so(&a, true, EAGAIN);
@@ -164,7 +164,7 @@ static const char *boot_seal(struct spec *s, const u64 *args, const u64 *res)
 	switch (-(int)res[0]) {
 	case 0:
 		s->state = args[1] & PKVM_IOMMU_F_OFF ? SPEC_OFF : SPEC_SEALED;
-		s->isolated = s->state == SPEC_SEALED && !(args[1] & PKVM_IOMMU_F_PARTIAL);
+		s->isolated = s->state == SPEC_SEALED && !(args[1] & PKVM_IOMMU_F_REFUSE_VMS);
 		return no_results(res);
 	case EBUSY:
 	case EINVAL:

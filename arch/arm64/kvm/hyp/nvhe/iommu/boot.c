@@ -339,14 +339,14 @@ static int seal(u64 flags, struct pkvm_iommu_boot_result *result)
 	ret = seal_init(result);
 	/* With an error, too: IOMMUs that are not dead serve the host, without protected VMs. */
 	iommu_state = IOMMU_SEALED;
-	iommu_isolated = !ret && !(flags & PKVM_IOMMU_F_PARTIAL);
+	iommu_isolated = !ret && !(flags & PKVM_IOMMU_F_REFUSE_VMS);
 
 	return ret;
 }
 
 /**
  * pkvm_iommu_seal() - PKVM_IOMMU_BOOT_SEAL
- * @flags: PKVM_IOMMU_F_OFF or PKVM_IOMMU_F_PARTIAL
+ * @flags: PKVM_IOMMU_F_OFF or PKVM_IOMMU_F_REFUSE_VMS
  * @result: zeroed; set to the result
  *
  * Context: boot; takes host_mmu.lock, and with it pkvm_pgd_lock.
@@ -358,7 +358,7 @@ int pkvm_iommu_seal(u64 flags, struct pkvm_iommu_boot_result *result)
 
 	if (!accepts_memory())
 		return -EBUSY;
-	if (flags & ~(PKVM_IOMMU_F_OFF | PKVM_IOMMU_F_PARTIAL))
+	if (flags & ~(PKVM_IOMMU_F_OFF | PKVM_IOMMU_F_REFUSE_VMS))
 		return -EINVAL;
 	if (flags & PKVM_IOMMU_F_OFF) {
 		iommu_state = IOMMU_OFF;
