@@ -57,9 +57,11 @@ static const char * const kinds[] = { "managed", "nested" };
 /* Words, separated by commas; of those that exclude each other, the last one counts. */
 static int __init pkvm_iommu_param(char *arg)
 {
+	char none[] = "", *word;
 	int i, ret = 0;
-	char *word;
 
+	/* The parameter without "=" is one without a word, which is not known either. */
+	arg = arg ?: none;
 	while ((word = strsep(&arg, ","))) {
 		i = match_string(policies, ARRAY_SIZE(policies), word);
 		if (i >= 0) {
