@@ -495,7 +495,7 @@ one_config() (
 				attacks=y
 				no_target=${o#attacks}
 				no_target=${no_target#=} ;;
-		log=*)		log=$(echo "${o#*=}" | tr '_' ' ') ;;
+		log=*)		log="$log ${o#*=}" ;;
 		initrd=vfio)
 			cat "$INITRD" "$VFIO_INITRD" >"$LOGS/$name.initrd"
 			INITRD=$LOGS/$name.initrd
@@ -531,8 +531,10 @@ one_config() (
 	judge "$name" "$programs" "$expect" <"$LOGS/$name.tap"
 	row "$name: boots and powers off without a complaint" \
 		clean_boot "$name" $status "$expect" || :
-	[ -z "$log" ] || row "$name: the log says: $log" \
-		grep -qF "$log" "$LOGS/$name.console" || :
+	for text in $log; do
+		row "$name: the log says: $(echo "$text" | tr '_' ' ')" \
+			grep -qF "$(echo "$text" | tr '_' ' ')" "$LOGS/$name.console" || :
+	done
 )
 
 # attack_rows NAME TEST 'qemu args' TIMEOUT IDS PROGRAM: the attacks, one row each, see table.
