@@ -238,6 +238,7 @@ int pkvm_iommu_read_region(struct pkvm_iommu_dev *pdev, u32 sid, u64 index, u64 
 void pkvm_iommu_request_irqs(struct pkvm_iommu_dev *pdev);
 
 /**
+void pkvm_iommu_fault_init(void);
  * pkvm_iommu_read_info() - read a value that EL2 reports
  * @info: which value
  * @id: the IOMMU's or domain's id, for a value that one of these has

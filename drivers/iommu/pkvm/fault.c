@@ -10,12 +10,15 @@
  *
  * Callers: interrupts, which frontend.c requests at boot.
  */
+#define pr_fmt(fmt) "pkvm_iommu: " fmt
+
 #include <linux/bitfield.h>
 #include <linux/device.h>
 #include <linux/interrupt.h>
 #include <linux/jiffies.h>
 #include <linux/ratelimit.h>
 #include <linux/sched.h>
+#include <linux/suspend.h>
 
 #include "core.h"
 #include "test-hooks.h"
@@ -141,4 +144,37 @@ void __init pkvm_iommu_request_irqs(struct pkvm_iommu_dev *pdev)
 	}
 	if (!pdev->irqs[0])
 		dev_warn(pdev->dev, "pkvm_iommu: no wired interrupt: faults are not reported\n");
+}
+
+/* An interrupt that was not to be had has no thread, and none is woken. */
+static int system_woke_up(struct notifier_block *nb, unsigned long event, void *data)
+{
+	struct pkvm_iommu_dev *pdev;
+	int i;
+
+	if (event != PM_POST_SUSPEND && event != PM_POST_HIBERNATION &&
+	    event != PM_POST_RESTORE)
+		return NOTIFY_DONE;
+
+	for_each_pkvm_iommu_dev(pdev) {
+		for (i = 0; i < ARRAY_SIZE(pdev->irqs); i++) {
+			if (pdev->irqs[i])
+				irq_wake_thread(pdev->irqs[i], pdev);
+		}
+	}
+
+	return NOTIFY_OK;
+}
+
+static struct notifier_block power_notifier = { .notifier_call = system_woke_up };
+
+/**
+ * pkvm_iommu_fault_init() - read faults whenever the system wakes up
+ *
+ * Context: boot; sleeps.
+ */
+void __init pkvm_iommu_fault_init(void)
+{
+	if (register_pm_notifier(&power_notifier))
+		pr_warn("faults that occur while the system sleeps may be reported late\n");
 }

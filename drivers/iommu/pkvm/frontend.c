@@ -229,6 +229,7 @@ static int __init pkvm_iommu_init(void)
 			address_bits);
 	pkvm_iommu_shrinker_init();
 	pkvm_iommu_batch_init();
+	pkvm_iommu_fault_init();
 	for_each_pkvm_iommu_dev(pdev) {
 		if (pdev->type == PKVM_IOMMU_TYPE_TEST)
 			continue;
