@@ -7,6 +7,8 @@
  *	resume			an SMMUv3
  *	resume hotplug		the same, but a CPU does come back: it is turned off before
  *	resume denied		IOMMUs that EL2 cannot set up again: SYSTEM_SUSPEND is denied
+ *	resume sleep		the host sleeps (suspend-to-idle), and the interrupt of a fault is
+ *				lost meanwhile
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +26,10 @@
 /* Enough for QEMU's command queue of 256 entries to go round. */
 #define TURNS		150
 
+/* Enables interrupts of the event queue and of errors. */
+#define IRQ_CTRL	0x50
+#define IRQ_CTRL_ON	5
+
 /* Values of PSCI. */
 #define NOT_SUPPORTED	(-1)
 #define DENIED		(-3)
@@ -34,7 +40,7 @@ static const struct {
 } after_reset[] = {
 	{ 0x20, 0 },			/* CR0: disabled, before all others */
 	{ 0x44, 1U << 31 },		/* GBPA: accesses pass, and take this over */
-	{ 0x50, 0 },			/* IRQ_CTRL */
+	{ IRQ_CTRL, 0 },
 	{ 0x28, 0 }, { 0x2c, 0 },	/* CR1, CR2 */
 	{ 0x80, 0 }, { 0x84, 0 },	/* STRTAB_BASE */
 	{ 0x88, 0 },			/* STRTAB_BASE_CFG */
@@ -48,16 +54,33 @@ static bool hotplug;
 static struct stage1 tables;
 static uint64_t page_phys, other_phys, foreign;
 
-static bool cpu1(const char *online)
+static bool put(const char *path, const char *text)
 {
-	int fd = open("/sys/devices/system/cpu/cpu1/online", O_WRONLY | O_CLOEXEC);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	bool done;
 
 	if (fd < 0)
 		return false;
-	done = write(fd, online, 1) == 1;
+	done = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
 	close(fd);
 	return done;
+}
+
+static bool cpu1(const char *online)
+{
+	return put("/sys/devices/system/cpu/cpu1/online", online);
+}
+
+/* The real-time clock wakes the system up. */
+static bool sleep_until_alarm(void)
+{
+	return put("/sys/class/rtc/rtc0/wakealarm", "+2") && put("/sys/power/state", "freeze");
+}
+
+static void write_reg(uint32_t offset, uint32_t value)
+{
+	if (call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_WRITE_REG, iommu, offset, value, 0).err)
+		tap_bail("no such register");
 }
 
 static void lose(void)
@@ -67,9 +90,7 @@ static void lose(void)
 	if (hotplug && !cpu1("0"))
 		tap_bail("CPU 1 cannot be turned off");
 	for (i = 0; i < sizeof(after_reset) / sizeof(after_reset[0]); i++)
-		if (call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_WRITE_REG, iommu, after_reset[i].offset,
-			 after_reset[i].value, 0).err)
-			tap_bail("no such register");
+		write_reg(after_reset[i].offset, after_reset[i].value);
 }
 
 static bool resume(void)
@@ -193,6 +214,37 @@ static void test_managed(void)
 	unmap_ok(a, X, PAGE, "of the page");
 }
 
+static void test_sleep(void)
+{
+	uint64_t before;
+	int i;
+
+	map_ok(a, X, page_phys, PAGE, RW, "of a page");
+	is(detach(home), 0, 0, 0, "DETACH from where it was");
+	is(attach(a), 0, 0, 0, "ATTACH to a managed domain");
+	dma(X, page, OK, "before");
+	for (i = 0; i < 3; i++) {
+		tap_ok(sleep_until_alarm(), "the host sleeps, and an alarm wakes it up");
+		dma(X, page, OK, "after");
+		dma(GAP, page, UNMAPPED, "after, where nothing is mapped");
+	}
+
+	/* The IOMMU records the fault, and nobody gets its interrupt. */
+	write_reg(IRQ_CTRL, 0);
+	before = fault_count();
+	if (edu_fetch(&edu, GAP, 4))
+		tap_bail("the device does not answer");
+	usleep(500000);
+	tap_ok(fault_count() == before, "a fault whose interrupt is lost is not reported");
+	tap_ok(sleep_until_alarm(), "the host sleeps, and an alarm wakes it up");
+	tap_ok(faulted(before, GAP, false, UNMAPPED), "then the fault is reported");
+	write_reg(IRQ_CTRL, IRQ_CTRL_ON);
+	dma(GAP, page, UNMAPPED, "with interrupts again");
+
+	is(detach(a), 0, 0, 0, "DETACH");
+	unmap_ok(a, X, PAGE, "of the page");
+}
+
 static void set(uint64_t iova, uint64_t entry)
 {
 	if (!stage1_set(&tables, iova, entry))
@@ -229,11 +281,22 @@ static void test_nested(void)
 	stage1_free(&tables);
 }
 
+static void test_losses(void)
+{
+	struct td_res res;
+
+	test_managed();
+	res = CALL4(INFO, PKVM_IOMMU_INFO_NESTED, iommu, 0);
+	if (!res.err && res.x2)
+		test_nested();
+	is(attach(home), 0, 0, 0, "ATTACH to where it was");
+	test_identity();
+}
+
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "";
 	struct pkvm_iommu_test_range r;
-	struct td_res res;
 
 	hotplug = !strcmp(mode, "hotplug");
 	begin();
@@ -253,12 +316,12 @@ int main(int argc, char **argv)
 		return tap_done();
 	topup(64);
 	map_ok(a, WINDOW, phys_of((void *)window), PAGE, RW, "of the window");
-	test_managed();
-	res = CALL4(INFO, PKVM_IOMMU_INFO_NESTED, iommu, 0);
-	if (!res.err && res.x2)
-		test_nested();
-	is(attach(home), 0, 0, 0, "ATTACH to where it was");
-	test_identity();
+	if (!strcmp(mode, "sleep")) {
+		test_sleep();
+		is(attach(home), 0, 0, 0, "ATTACH to where it was");
+	} else {
+		test_losses();
+	}
 	control("at the end");
 	unmap_ok(a, WINDOW, PAGE, "of the window");
 	is(domain_free(a), 0, 0, 0, "DOMAIN_FREE");

@@ -7,8 +7,8 @@
 # With VARIANT=el2-debug, a second kernel, build/Image-el2-debug: CONFIG_NVHE_EL2_DEBUG
 # makes EL2 check more, and test itself at boot. It starts from the objects of the first
 # kernel, so that only the differences are compiled. VARIANT=nightly adds CONFIG_FTRACE, with
-# which EL2 has trace events, and CONFIG_HOTPLUG_CPU, so that CPUs come back from power-off;
-# almost all objects differ.
+# which EL2 has trace events, CONFIG_HOTPLUG_CPU, so that CPUs come back from power-off, and
+# CONFIG_SUSPEND, with a clock that wakes the system up; almost all objects differ.
 
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -26,13 +26,15 @@ variant() {
 	case $VARIANT in
 	"")		return ;;
 	el2-debug)	options=CONFIG_NVHE_EL2_DEBUG=y ;;
-	nightly)	options="CONFIG_NVHE_EL2_DEBUG=y CONFIG_FTRACE=y CONFIG_HOTPLUG_CPU=y" ;;
+	nightly)	options="CONFIG_NVHE_EL2_DEBUG=y CONFIG_FTRACE=y CONFIG_HOTPLUG_CPU=y
+				CONFIG_SUSPEND=y CONFIG_RTC_CLASS=y CONFIG_RTC_DRV_PL031=y" ;;
 	*)		die "no kernel variant is named $VARIANT" ;;
 	esac
 	[ -d "$OBJ-$VARIANT" ] || cp -a "$OBJ" "$OBJ-$VARIANT"
 	OBJ=$OBJ-$VARIANT
 	FRAGMENT=$OBJ/fragment
-	{ cat "$TOOLS/kernel.config"; echo "$options" | tr ' ' '\n'; } >"$FRAGMENT"
+	# Of two lines for one option, the second counts.
+	{ cat "$TOOLS/kernel.config"; echo "$options" | tr -s ' \t\n' '\n'; } >"$FRAGMENT"
 }
 
 kmake() {

@@ -227,8 +227,8 @@ nightly_rows() {
 	nightly_row mutants "make check notices every mutant" all_mutants || :
 	nightly_row walk-coverage "make check runs each line of EL2, or there is a reason" \
 		walk_coverage || :
-	nightly_row debug "a kernel with hotplug of CPUs and EL2's trace events" \
-		"$TOOLS/run.sh" test trace resume-hotplug || :
+	nightly_row debug "a kernel with hotplug of CPUs, suspend, and EL2's trace events" \
+		"$TOOLS/run.sh" test trace resume-hotplug sleep sleep-devices || :
 	nightly_row coverage "coverage of the EL2 code in QEMU" "$TOOLS/coverage.sh" || :
 	echo "# complete"
 }
