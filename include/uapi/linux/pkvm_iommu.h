@@ -808,8 +808,9 @@ enum pkvm_iommu_op {
  *  - x3: on success, the bytes from the address on that are mapped without a gap, to
  *    physical addresses that follow x2. EL2 counts to the end of a block, or over pages at most
  *    to the next I/O virtual address that is a multiple of 2 MiB, and not beyond a change of
- *    permissions or attributes. Where an IOMMU has no page tables, it does not count beyond
- *    a piece that %PKVM_IOMMU_MAP or %PKVM_IOMMU_MAP_LIST has made of a run either.
+ *    permissions or attributes, nor from memory to MMIO or back. Where an IOMMU has no page
+ *    tables, it does not count beyond a piece that %PKVM_IOMMU_MAP or %PKVM_IOMMU_MAP_LIST has
+ *    made of a run either.
  *
  * If other calls map or unmap behind the page or block of the address meanwhile, x3 may count
  * some of these pages as they were before, and others as they were afterwards.
@@ -1036,8 +1037,9 @@ enum pkvm_iommu_type {
  * DOC: The identity domain
  *
  * %PKVM_IOMMU_DOMAIN_IDENTITY is the id of a domain that always exists. It maps what the host
- * may reach by CPU, at its physical address, and follows page ownership. Streams can be
- * attached to it if %PKVM_IOMMU_INFO_IDENTITY says so. It takes no mappings.
+ * may reach by CPU, at its physical address, and follows page ownership. All of it is mapped
+ * as normal, cacheable memory, as in the host's stage 2. Streams can be attached to it if
+ * %PKVM_IOMMU_INFO_IDENTITY says so. It takes no mappings.
  */
 #define PKVM_IOMMU_DOMAIN_IDENTITY	0
 
@@ -1059,8 +1061,8 @@ enum pkvm_iommu_type {
  *  - %PKVM_IOMMU_PROT_READ: devices may read.
  *  - %PKVM_IOMMU_PROT_WRITE: devices may write. With a stage 1 format they may then read as
  *    well.
- *  - %PKVM_IOMMU_PROT_CACHE: accesses of devices snoop the CPU caches. Ignored for MMIO.
- *  - %PKVM_IOMMU_PROT_MMIO: map as device memory. MMIO is always mapped so.
+ *  - %PKVM_IOMMU_PROT_CACHE: accesses of devices snoop the CPU caches.
+ *  - %PKVM_IOMMU_PROT_MMIO: map as device memory.
  *  - %PKVM_IOMMU_PROT_NOEXEC: devices may not fetch instructions.
  */
 #define PKVM_IOMMU_PROT_READ		(1ULL << 0)

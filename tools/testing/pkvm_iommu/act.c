@@ -108,7 +108,8 @@ bool mapping_says(u64 domain, u64 iova, u64 size, struct smmu_map *map)
 	map->pa = iova - m->iova + m->phys;
 	map->read = m->prot & PKVM_IOMMU_PROT_READ;
 	map->write = m->prot & PKVM_IOMMU_PROT_WRITE;
-	map->mmio = m->prot & PKVM_IOMMU_PROT_MMIO || !env_is_ram(map->pa);
+	map->mmio = m->prot & PKVM_IOMMU_PROT_MMIO;
+	map->cache = m->prot & PKVM_IOMMU_PROT_CACHE;
 
 	return true;
 }

@@ -40,6 +40,10 @@ static void check_entry(struct smmu *s, struct watch *w, int index)
 		if (must && !(pte_readable(w->ctx, pte) && pte_writable(w->ctx, pte)))
 			fail("smmu %d: %#llx lacks permissions: %#llx", s->id,
 			     (unsigned long long)addr, (unsigned long long)pte);
+		/* As stage 2 of the host: normal memory, so that stage 1 or the device decides. */
+		if (pte_type(w->ctx, pte) != PTE_CACHED)
+			fail("smmu %d: %#llx is not normal, cacheable memory: %#llx", s->id,
+			     (unsigned long long)addr, (unsigned long long)pte);
 	}
 }
 
@@ -84,6 +88,10 @@ static void check_mapping(struct smmu *s, struct watch *w, int index)
 		if (map.write != pte_writable(w->ctx, pte) ||
 		    (map.read || w->ctx->s2 ? map.read != pte_readable(w->ctx, pte) : false))
 			fail("smmu %d: %#llx has other permissions: %#llx", s->id,
+			     (unsigned long long)addr, (unsigned long long)pte);
+		if (pte_type(w->ctx, pte) != (map.mmio ? PTE_DEVICE :
+					      map.cache ? PTE_CACHED : PTE_UNCACHED))
+			fail("smmu %d: %#llx has another memory type: %#llx", s->id,
 			     (unsigned long long)addr, (unsigned long long)pte);
 	}
 }

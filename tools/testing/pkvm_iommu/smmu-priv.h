@@ -220,6 +220,27 @@ static inline bool pte_writable(struct ctx *ctx, u64 pte)
 	return ctx->s2 ? pte & BIT(7) : !(pte & BIT(7));
 }
 
+/* Memory types of entries, as io-pgtable-arm.c makes them. */
+enum pte_type { PTE_OTHER, PTE_DEVICE, PTE_UNCACHED, PTE_CACHED };
+
+/*
+ * Stage 1 has an index into the MAIR, which judge_cd() and judge_nested() check; stage 2 the
+ * type itself. Cacheable memory is inner shareable, other memory outer shareable.
+ */
+static inline enum pte_type pte_type(struct ctx *ctx, u64 pte)
+{
+	u64 type = ctx->s2 ? BITS(pte, 5, 2) : BITS(pte, 4, 2), share = BITS(pte, 9, 8);
+
+	if (type == (ctx->s2 ? 1 : 2))
+		return PTE_DEVICE;
+	if (type == (ctx->s2 ? 5 : 0) && share == 2)
+		return PTE_UNCACHED;
+	if (type == (ctx->s2 ? 15 : 1) && share == 3)
+		return PTE_CACHED;
+
+	return PTE_OTHER;
+}
+
 static inline bool two_level(struct smmu *s)
 {
 	return BITS(REG(s, STRTAB_BASE_CFG), 17, 16) == 1;

@@ -100,7 +100,7 @@ extern void (*smmu_range)(uint64_t pa, uint64_t size, bool *must, bool *never);
 struct smmu_map {
 	bool all, read, write;
 	bool only_write;		/* the entry may be write-only */
-	bool mmio;
+	bool mmio, cache;		/* memory type that the host asked for */
 	uint64_t pa;
 };
 extern bool (*smmu_mapping)(uint64_t domain, uint64_t iova, uint64_t size,

@@ -404,6 +404,11 @@ typedef struct env_lock hyp_spinlock_t;
 
 /* <nvhe/memory.h> is the real one; this is what it needs. */
 enum kvm_pgtable_prot {
+	KVM_PGTABLE_PROT_R	= BIT(0),
+	KVM_PGTABLE_PROT_DEVICE	= BIT(3),
+	KVM_PGTABLE_PROT_NORMAL_NC = BIT(4),
+	PKVM_HOST_MEM_PROT	= KVM_PGTABLE_PROT_R,
+	PKVM_HOST_MMIO_PROT	= KVM_PGTABLE_PROT_R,
 	KVM_PGTABLE_PROT_SW0	= BIT(55),
 	KVM_PGTABLE_PROT_SW1	= BIT(56),
 	PAGE_HYP		= 1,

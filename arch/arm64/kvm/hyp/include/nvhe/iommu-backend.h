@@ -172,7 +172,7 @@ static inline bool pkvm_iommu_coherent(const struct pkvm_iommu *iommu)
  * @phys: physical address
  * @size: bytes, within one naturally aligned 2 MiB of I/O virtual addresses
  * @prot: IOMMU_READ and so on, see <linux/iommu.h>
- * @is_memory: memory; false for MMIO
+ * @is_memory: memory of the boot; false for the rest of what the host reaches
  * @shift: log2 of the bytes that one page-table entry maps; not for backends
  */
 struct pkvm_iommu_mapping {

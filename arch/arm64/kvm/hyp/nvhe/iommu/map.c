@@ -219,7 +219,6 @@ static void fit_block(struct pkvm_iommu_domain *domain, struct pkvm_iommu_mappin
 static int runs_split(struct pkvm_iommu_domain *domain, u64 iova, const u64 *runs, int nr,
 		      int prot, struct pkvm_iommu_mapping *maps, u64 *entries)
 {
-	const int mmio_prot = (prot & ~IOMMU_CACHE) | IOMMU_MMIO;
 	u64 phys, len, start = 0, end = 0;
 	struct pkvm_iommu_mapping *map = maps;
 	bool is_memory = false;
@@ -238,7 +237,7 @@ static int runs_split(struct pkvm_iommu_domain *domain, u64 iova, const u64 *run
 			map->size = min3(len, ALIGN(iova + 1, SZ_2M) - iova, end - phys);
 			map->shift = PAGE_SHIFT;
 			map->is_memory = is_memory;
-			map->prot = is_memory ? prot : mmio_prot;
+			map->prot = prot;
 
 			if (map->size == SZ_2M && IS_ALIGNED(phys, SZ_2M))
 				fit_block(domain, map, len, end, entries);

@@ -71,7 +71,8 @@ bool pkvm_iommu_next_mmio(u64 addr, u64 *start, u64 *end)
  * @end: set to its exclusive end, at most pkvm_iommu_limit()
  *
  * A region is memory, or everything between two of them. Pages that are only
- * partly memory count as not memory, because they can never be donated.
+ * partly memory count as not memory, because they can never be donated. So does memory
+ * that appears after boot: it is not in pKVM's list.
  *
  * Return: true for memory.
  */
@@ -102,11 +103,13 @@ bool pkvm_iommu_region(u64 addr, u64 *start, u64 *end)
 }
 
 /**
- * pkvm_iommu_is_host_mmio() - check that a range is MMIO of the host
+ * pkvm_iommu_is_host_mmio() - check that a range is MMIO of the host, or memory that
+ * appeared after boot
  * @phys: first physical address
  * @size: bytes
  *
- * The answer does not change after the seal, so such MMIO needs no pin.
+ * The answer does not change after the seal, because pKVM gives none of it to a VM or to EL2:
+ * so it needs no pin.
  *
  * Return: false if part of it is memory, or registers of an IOMMU.
  */

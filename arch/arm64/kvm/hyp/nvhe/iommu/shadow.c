@@ -8,7 +8,11 @@
  * function must not fail or allocate. So the tables for every page of memory are
  * built once, at page granularity, including pages that the host cannot reach then,
  * and are never freed: an update only writes last-level entries. MMIO does not
- * change after the seal, and is mapped with the largest blocks.
+ * change after the seal, and is mapped with the largest blocks. So is memory that appears
+ * after boot, which pKVM does not distinguish from MMIO.
+ *
+ * Entries have the memory attributes of the host's stage 2, for memory and MMIO alike: normal
+ * and cacheable, so that the attributes of stage 1, or else of the device's access, count.
  *
  *	0           pkvm_iommu_built                      pkvm_iommu_limit()
  *	|== built, live ==|-- not yet built ------------|   out of reach of devices
@@ -33,8 +37,7 @@
 /* Page-table entries that one call of pkvm_iommu_shadow_build() writes. */
 #define SHADOW_BUILD_MAX	SZ_32K
 
-#define PROT_MEMORY	(IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE)
-#define PROT_MMIO	(IOMMU_READ | IOMMU_WRITE | IOMMU_MMIO)
+#define SHADOW_PROT		(IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE)
 
 /* Pages that are lent: one for each nested domain, from before to after its life. */
 static unsigned int shadow_lent;
@@ -56,17 +59,19 @@ int pkvm_iommu_shadow_init(void)
 }
 
 /* If no IOMMU walks page tables, only the counts of pin.c follow ownership. */
-static int shadow_map(u64 addr, size_t pgsize, size_t count, int prot,
-		      size_t *mapped)
+static int shadow_map(u64 addr, size_t pgsize, size_t count, size_t *mapped)
 {
 	struct io_pgtable_ops *ops = pkvm_iommu_shadow.ops;
 
+	/* Entries of the host's stage 2 that are neither are normal and cacheable. */
+	BUILD_BUG_ON((PKVM_HOST_MEM_PROT | PKVM_HOST_MMIO_PROT) &
+		     (KVM_PGTABLE_PROT_DEVICE | KVM_PGTABLE_PROT_NORMAL_NC));
 	hyp_assert_lock_held(&host_mmu.lock);
 	*mapped = pkvm_iommu_geometry.any_walks ? 0 : pgsize * count;
 	if (!pkvm_iommu_geometry.any_walks)
 		return 0;
 
-	return ops->map_pages(ops, addr, addr, pgsize, count, prot, 0, mapped);
+	return ops->map_pages(ops, addr, addr, pgsize, count, SHADOW_PROT, 0, mapped);
 }
 
 /*
@@ -97,7 +102,7 @@ static int build_memory(u64 end, size_t budget, size_t *done)
 
 	ret = pkvm_iommu_pins_build(pkvm_iommu_built, count << PAGE_SHIFT);
 	if (!ret)
-		ret = shadow_map(pkvm_iommu_built, PAGE_SIZE, count, PROT_MEMORY, &mapped);
+		ret = shadow_map(pkvm_iommu_built, PAGE_SIZE, count, &mapped);
 	if (ret)
 		return ret;
 
@@ -145,7 +150,7 @@ static int build_mmio(u64 end, size_t budget, size_t *done)
 	}
 	budget = min_t(u64, budget, (end - pkvm_iommu_built) / pgsize);
 
-	ret = shadow_map(pkvm_iommu_built, pgsize, budget, PROT_MMIO, &mapped);
+	ret = shadow_map(pkvm_iommu_built, pgsize, budget, &mapped);
 	if (ret)
 		return ret;
 
@@ -211,7 +216,7 @@ void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable)
 
 	while (pkvm_iommu_geometry.any_walks && addr < end)
 		addr += shadow_change(addr, (end - addr) >> PAGE_SHIFT,
-				      reachable ? PROT_MEMORY : 0);
+				      reachable ? SHADOW_PROT : 0);
 
 	if (reachable) {
 		pkvm_iommu_pins_open(phys, end - phys);
