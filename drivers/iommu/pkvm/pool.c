@@ -92,8 +92,11 @@ int pkvm_iommu_topup(u64 nr_pages, gfp_t gfp)
 		}
 		for (i = 0; i < 1U << order; i++)
 			__free_page(page + i);
-		/* -EINVAL: an IOMMU cannot address the page. Try lower memory. */
-		if (ret != -EINVAL || gfp & GFP_DMA32)
+		/*
+		 * -EINVAL: an IOMMU cannot address the page. -EPERM: it is memory that has
+		 * appeared after boot, which pKVM does not know. Try lower memory.
+		 */
+		if ((ret != -EINVAL && ret != -EPERM) || gfp & GFP_DMA32)
 			return ret;
 		gfp |= GFP_DMA32;
 	}
