@@ -156,8 +156,10 @@ void pkvm_iommu_report_holes(void);
 unsigned int pkvm_iommu_nr_holes(void);
 #ifdef CONFIG_ACPI
 void pkvm_iommu_report_acpi_holes(void);
+void pkvm_iommu_report_acpi_device(struct device *dev);
 #else
 static inline void pkvm_iommu_report_acpi_holes(void) {}
+static inline void pkvm_iommu_report_acpi_device(struct device *dev) {}
 #endif
 
 void pkvm_iommu_show_holes(struct seq_file *s);
@@ -236,9 +238,9 @@ int pkvm_iommu_read_region(struct pkvm_iommu_dev *pdev, u32 sid, u64 index, u64 
 
 /* fault.c */
 void pkvm_iommu_request_irqs(struct pkvm_iommu_dev *pdev);
+void pkvm_iommu_fault_init(void);
 
 /**
-void pkvm_iommu_fault_init(void);
  * pkvm_iommu_read_info() - read a value that EL2 reports
  * @info: which value
  * @id: the IOMMU's or domain's id, for a value that one of these has

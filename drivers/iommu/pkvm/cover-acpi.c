@@ -8,9 +8,9 @@
  * Firmware is trusted, but not free of errors: a table with a wrong length or offset is
  * a hole, and counts as empty.
  *
- * No locks. Nothing here is called after boot.
+ * No locks: @iort is constant after boot.
  *
- * Callers: cover.c.
+ * Callers: cover.c, at boot and when a device is added later.
  */
 #include <linux/acpi.h>
 #include <linux/bitmap.h>
@@ -19,9 +19,9 @@
 
 #include "core.h"
 
-static struct acpi_table_iort *iort __initdata;
+static struct acpi_table_iort *iort __ro_after_init;
 
-static const struct acpi_iort_node * __init iort_node(u32 offset)
+static const struct acpi_iort_node *iort_node(u32 offset)
 {
 	return (const void *)iort + offset;
 }
@@ -230,7 +230,7 @@ static bool __init iort_all_covered(const struct acpi_iort_node *node)
 }
 
 /* The path of a device in the namespace. Sets the bytes that it has at most. */
-static const char * __init iort_path(const struct acpi_iort_node *node, size_t *size)
+static const char *iort_path(const struct acpi_iort_node *node, size_t *size)
 {
 	const struct acpi_iort_named_component *component = (const void *)node->node_data;
 
@@ -249,7 +249,7 @@ static void __init iort_report_component(const struct acpi_iort_node *node)
 }
 
 /* Check that IORT has a device of the namespace: report_iort() says if it is covered. */
-static bool __init iort_knows(const char *path)
+static bool iort_knows(const char *path)
 {
 	const char *known;
 	u32 offset, i;
@@ -295,7 +295,7 @@ static void __init report_iort(void)
 	}
 }
 
-static bool __init is_empty_virtio_window(struct device *dev)
+static bool is_empty_virtio_window(struct device *dev)
 {
 	struct resource *window = NULL;
 
@@ -306,7 +306,7 @@ static bool __init is_empty_virtio_window(struct device *dev)
 }
 
 /* All that is below a root bridge has a requester ID, and is covered with the root bus. */
-static bool __init is_below_pci(struct acpi_device *adev)
+static bool is_below_pci(struct acpi_device *adev)
 {
 	for (; IS_ENABLED(CONFIG_PCI) && adev; adev = acpi_dev_parent(adev)) {
 		if (acpi_pci_find_root(adev->handle))
@@ -320,7 +320,7 @@ static bool __init is_below_pci(struct acpi_device *adev)
  * A device that has no resources cannot be programmed: a container of others. One on a serial
  * bus has no access to memory of its own; it inherits _CCA from the controller.
  */
-static int __init report_device(struct device *dev, void *unused)
+static int report_device(struct device *dev, void *unused)
 {
 	struct acpi_device *adev = to_acpi_device(dev);
 	struct acpi_buffer path = { ACPI_ALLOCATE_BUFFER, NULL };
@@ -343,6 +343,22 @@ static int __init report_device(struct device *dev, void *unused)
 	ACPI_FREE(path.pointer);
 
 	return 0;
+}
+
+/**
+ * pkvm_iommu_report_acpi_device() - log a device that was added, if it is a hole
+ * @dev: device of any kind
+ *
+ * Only devices that represent one of the namespace count, and one for each.
+ *
+ * Context: after pkvm_iommu_report_acpi_holes(); sleeps.
+ */
+void pkvm_iommu_report_acpi_device(struct device *dev)
+{
+	struct acpi_device *adev = ACPI_COMPANION(dev);
+
+	if (adev && acpi_get_first_physical_node(adev) == dev)
+		report_device(&adev->dev, NULL);
 }
 
 static void __init report_viot(const struct acpi_table_viot *viot)
@@ -394,11 +410,12 @@ void __init pkvm_iommu_report_acpi_holes(void)
 	if (iort && !iort_is_sound()) {
 		pkvm_iommu_hole("ACPI table IORT is broken");
 		iort = NULL;
+		acpi_put_table(table);
 	}
+	/* For devices that are added later, the table stays mapped. */
 	report_iort();
 	report_root_buses();
 	acpi_bus_for_each_dev(report_device, NULL);
-	acpi_put_table(table);
 
 	if (ACPI_SUCCESS(acpi_get_table(ACPI_SIG_VIOT, 0, &table))) {
 		report_viot((const struct acpi_table_viot *)table);

@@ -15,21 +15,24 @@
  * registers.
  *
  * Some holes show later: a driver binds to a PCI device that has no IOMMU, for instance
- * below a host bridge that appears after the boot. EL1 then allows no more protected VMs,
- * if the policy is strict. EL2 cannot be told: it does not believe the host any more.
+ * below a host bridge that appears after the boot; or ACPI has the kernel add a device that
+ * is not behind one. EL1 then allows no more protected VMs, if the policy is strict. EL2
+ * cannot be told: it does not believe the host any more.
  *
  * Locks: holes_mutex guards the record of holes.
  *
  * Callers: boot.c; cover-acpi.c; debugfs.c; init/virtio.c; the driver core, when a
- * driver binds.
+ * driver binds, or a device is added.
  */
 #define pr_fmt(fmt) "pkvm_iommu: " fmt
 
+#include <linux/amba/bus.h>
 #include <linux/bitmap.h>
 #include <linux/io.h>
 #include <linux/of.h>
 #include <linux/of_address.h>
 #include <linux/pci.h>
+#include <linux/platform_device.h>
 #include <uapi/linux/virtio_mmio.h>
 
 #include "core.h"
@@ -41,9 +44,23 @@ static unsigned int nr_holes;
 static const char *holes[32];
 static DEFINE_MUTEX(holes_mutex);
 
+static bool hole_is_known(const char *text)
+{
+	unsigned int i;
+
+	for (i = 0; i < min(nr_holes, ARRAY_SIZE(holes)); i++) {
+		if (text && holes[i] && !strcmp(holes[i], text))
+			return true;
+	}
+
+	return false;
+}
+
 /**
  * pkvm_iommu_hole() - log a hole of the isolation, and count it
  * @format: names the device and what is wrong; no newline
+ *
+ * Does nothing if it has logged the same before, and remembers that.
  *
  * Context: sleeps.
  */
@@ -51,15 +68,23 @@ void pkvm_iommu_hole(const char *format, ...)
 {
 	struct va_format vaf;
 	va_list args;
+	char *text;
 
 	va_start(args, format);
 	vaf.fmt = format;
 	vaf.va = &args;
-	pr_err("%pV\n", &vaf);
+	text = kasprintf(GFP_KERNEL, "%pV", &vaf);
 	mutex_lock(&holes_mutex);
-	if (nr_holes < ARRAY_SIZE(holes))
-		holes[nr_holes] = kasprintf(GFP_KERNEL, "%pV", &vaf);
-	WRITE_ONCE(nr_holes, nr_holes + 1);
+	if (hole_is_known(text)) {
+		kfree(text);
+	} else {
+		pr_err("%pV\n", &vaf);
+		if (nr_holes < ARRAY_SIZE(holes))
+			holes[nr_holes] = text;
+		else
+			kfree(text);
+		WRITE_ONCE(nr_holes, nr_holes + 1);
+	}
 	mutex_unlock(&holes_mutex);
 	va_end(args);
 }
@@ -132,10 +157,10 @@ void __init pkvm_iommu_rid_holes(const char *name, const unsigned long *covered,
  * pkvm_iommu_virtio_id() - read which virtio device has an MMIO window
  * @window: the window
  *
- * Context: boot; sleeps.
+ * Context: sleeps.
  * Return: the virtio device id; 0 if the window is empty; U32_MAX if that cannot be read.
  */
-u32 __init pkvm_iommu_virtio_id(const struct resource *window)
+u32 pkvm_iommu_virtio_id(const struct resource *window)
 {
 	void __iomem *regs = ioremap(window->start, resource_size(window));
 	u32 id = U32_MAX;
@@ -319,6 +344,18 @@ static int driver_bound(struct notifier_block *nb, unsigned long action, void *d
 
 static struct notifier_block bound_notifier = { .notifier_call = driver_bound };
 
+static int device_added(struct notifier_block *nb, unsigned long action, void *data)
+{
+	if (action == BUS_NOTIFY_ADD_DEVICE)
+		pkvm_iommu_report_acpi_device(data);
+
+	return NOTIFY_OK;
+}
+
+/* The buses of devices that the kernel makes from the namespace of ACPI. */
+static struct notifier_block platform_notifier = { .notifier_call = device_added };
+static struct notifier_block amba_notifier = { .notifier_call = device_added };
+
 /**
  * pkvm_iommu_report_holes() - find and log all holes of the isolation, now and from now on
  *
@@ -330,6 +367,9 @@ void __init pkvm_iommu_report_holes(void)
 
 	of_report_holes();
 	pkvm_iommu_report_acpi_holes();
+	bus_register_notifier(&platform_bus_type, &platform_notifier);
+	if (IS_ENABLED(CONFIG_ARM_AMBA))
+		bus_register_notifier(&amba_bustype, &amba_notifier);
 
 	for_each_pci_dev(pdev) {
 		if (pdev->dev.driver)

@@ -93,10 +93,10 @@ void __init pkvm_iommu_add_withheld(const struct fwnode_handle *fwnode)
  * pkvm_iommu_is_withheld() - look up a device whose registers EL2 takes
  * @fwnode: its firmware node
  *
- * Context: boot.
+ * Context: any.
  * Return: true if nobody can program the device.
  */
-bool __init pkvm_iommu_is_withheld(const struct fwnode_handle *fwnode)
+bool pkvm_iommu_is_withheld(const struct fwnode_handle *fwnode)
 {
 	unsigned int i;
 
