@@ -33,8 +33,11 @@ pack() {
 	mkdir -p "$d/bin" "$d/dev" "$d/proc" "$d/sys" "$d/tmp" "$d/root"
 	cp "$BUSYBOX" "$d/bin/busybox"
 	cp "$TOOLS/init" "$d/init"
-	cp "$TOOLS/devices" "$TOOLS/kunit" "$TOOLS/status" "$TOOLS/groups" "$TOOLS/trace" "$d/bin/"
-	chmod 755 "$d/init" "$d/bin/devices" "$d/bin/kunit" "$d/bin/status" "$d/bin/groups" "$d/bin/trace"
+	chmod 755 "$d/init"
+	for p in appears devices groups kunit status trace; do
+		cp "$TOOLS/$p" "$d/bin/"
+		chmod 755 "$d/bin/$p"
+	done
 	for a in sh mount mkdir cat echo sleep poweroff; do
 		ln -s busybox "$d/bin/$a"	# the rest: busybox --install
 	done
