@@ -11,7 +11,7 @@
 #define SMALL		.sid_bits = 7, .cmdq_bits = 6, .evtq_bits = 1
 
 const struct config configs[] = {
-	{ .name = "two-level", .ia = 36, .nr = 1, .smmu = { {
+	{ .name = "two-level", .ia = 36, .nr = 1, .scenario = donate_ranges, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .hyp = true,
 		.oas = 44, .ril = true } } },
 	{ .name = "virtio", .ia = 40, .scenario = replay_in_between, .nr_virtio = 1, .virtio = { {

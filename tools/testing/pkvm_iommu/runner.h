@@ -143,6 +143,7 @@ void edge_of_reach(void);
 void block_root(void);
 void gib_blocks(void);
 void far_apart(void);
+void donate_ranges(void);
 void suspend_resume(void);
 void resume_after_loss(void);
 void resume_fails(void);

@@ -660,6 +660,52 @@ void same_stream(void)
 	must(!call(false, res, PKVM_IOMMU_DOMAIN_FREE, ids[2]), "the domain ends");
 }
 
+/* Pages of the host that follow each other, @nr of them; 0 if there are none. */
+static u64 host_pages(u64 nr)
+{
+	u64 pfn, n = 0;
+
+	for (pfn = ENV_RAM1_END / ENV_PAGE; pfn-- > ENV_RAM1 / ENV_PAGE + 1; ) {
+		unsigned char *page = spec_page(&spec, pfn);
+
+		n = page && *page == SPEC_HOST && !spec_pinned(&spec, pfn) ? n + 1 : 0;
+		if (n == nr)
+			return pfn;
+	}
+
+	return 0;
+}
+
+/*
+ * With streams of nested domains, EL2 waits for the SMMU once for all pages that one call takes
+ * from the host: two drops of everything that stage 2 leads to, and one of the descriptors
+ * between them, each with its CMD_SYNC.
+ */
+void donate_ranges(void)
+{
+	struct act a = { .kind = ACT_CALL,
+			 .a = { PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED } };
+	u64 res[3], id, pfn, nr;
+
+	must(!fed(&a, res), "a nested domain");
+	id = res[1];
+	attach_to(0, 1, id);
+	for (nr = 1; nr <= PKVM_IOMMU_TOPUP_MAX; nr++) {
+		struct smmu_stats before = smmu_stats;
+
+		pfn = host_pages(nr);
+		must(pfn, "pages of the host's");
+		must(!call(false, res, PKVM_IOMMU_TOPUP, pfn, nr), "they can be given");
+		must(smmu_stats.commands - before.commands == 6 &&
+		     smmu_stats.syncs - before.syncs == 3, "EL2 sends six commands");
+		check_all(true);
+		while (*spec_page(&spec, pfn) != SPEC_HOST)
+			must(!call(false, res, PKVM_IOMMU_RECLAIM), "they come back");
+	}
+	must(!call(false, res, PKVM_IOMMU_DETACH, 0, 1, id), "it is detached");
+	must(!call(false, res, PKVM_IOMMU_DOMAIN_FREE, id), "the domain ends");
+}
+
 /* Events of a stream: until the queue is full, and one more. */
 static void many_events(u64 iommu)
 {
