@@ -37,8 +37,8 @@
  * then waits for the lock, and drops the run if it has what was unmapped. As long as nobody
  * looks up, unmaps only read @size, so CPUs share its cache line.
  *
- * Inline, because these are on the path of every map and unmap. Callers: batch.c
- * and domain.c.
+ * Inline, because these are on the path of every map and unmap. Callers: batch.c,
+ * domain.c and nested.c.
  */
 #ifndef __PKVM_IOMMU_CACHE_H
 #define __PKVM_IOMMU_CACHE_H
@@ -57,7 +57,10 @@
 #define CACHE_TAG		GENMASK_ULL(62, 36)
 #define CACHE_PFN		GENMASK_ULL(35, 0)
 
-static_assert(PAGE_SHIFT + PKVM_IOMMU_CACHE_BITS + 27 == 48);
+/* Bits of addresses that fit. */
+#define CACHE_ADDRESS_BITS	48
+
+static_assert(PAGE_SHIFT + PKVM_IOMMU_CACHE_BITS + 27 == CACHE_ADDRESS_BITS);
 
 static inline u64 *cache_slot(struct pkvm_paging_domain *paging, u64 iova)
 {
@@ -69,13 +72,22 @@ static inline u64 cache_tag(u64 iova)
 	return iova >> (PAGE_SHIFT + PKVM_IOMMU_CACHE_BITS);
 }
 
-/* Add the first page of a mapping. @flags is CACHE_LARGE or 0. */
+/* Add the first page of a mapping, whose addresses fit. @flags is CACHE_LARGE or 0. */
+static inline u64 *cache_add_fitting(struct pkvm_paging_domain *paging, u64 iova, u64 phys,
+				     u64 flags)
+{
+	u64 *slot = cache_slot(paging, iova);
+
+	WRITE_ONCE(*slot, flags | cache_tag(iova) << __bf_shf(CACHE_TAG) | phys >> PAGE_SHIFT);
+
+	return slot;
+}
+
+/* The same with any addresses. */
 static inline void cache_add(struct pkvm_paging_domain *paging, u64 iova, u64 phys, u64 flags)
 {
-	u64 tag = cache_tag(iova), pfn = phys >> PAGE_SHIFT;
-
-	if (FIELD_FIT(CACHE_TAG, tag) && FIELD_FIT(CACHE_PFN, pfn))
-		WRITE_ONCE(*cache_slot(paging, iova), flags | FIELD_PREP(CACHE_TAG, tag) | pfn);
+	if (FIELD_FIT(CACHE_TAG, cache_tag(iova)) && FIELD_FIT(CACHE_PFN, phys >> PAGE_SHIFT))
+		cache_add_fitting(paging, iova, phys, flags);
 }
 
 /* Returns the physical address, or 0 if it is not cached. */
@@ -89,39 +101,44 @@ static inline phys_addr_t cache_lookup(struct pkvm_paging_domain *paging, u64 io
 	return PFN_PHYS(FIELD_GET(CACHE_PFN, entry)) + offset_in_page(iova);
 }
 
-static inline void cache_clear(u64 *slot, size_t n)
+static inline void cache_clear(u64 *slot, u64 *end)
 {
-	for (; n >= 16; n -= 16, slot += 16) {
+	while (slot + 16 <= end) {
 		/* Each STP is two accesses of 64 bits, neither of which can tear. */
-		asm volatile("stp xzr, xzr, [%0]\n"
-			     "stp xzr, xzr, [%0, #16]\n"
-			     "stp xzr, xzr, [%0, #32]\n"
-			     "stp xzr, xzr, [%0, #48]\n"
-			     "stp xzr, xzr, [%0, #64]\n"
-			     "stp xzr, xzr, [%0, #80]\n"
-			     "stp xzr, xzr, [%0, #96]\n"
-			     "stp xzr, xzr, [%0, #112]\n"
-			     : : "r" (slot) : "memory");
+		asm volatile("stp xzr, xzr, [%0], #16\n"
+			     "stp xzr, xzr, [%0], #16\n"
+			     "stp xzr, xzr, [%0], #16\n"
+			     "stp xzr, xzr, [%0], #16\n"
+			     "stp xzr, xzr, [%0], #16\n"
+			     "stp xzr, xzr, [%0], #16\n"
+			     "stp xzr, xzr, [%0], #16\n"
+			     "stp xzr, xzr, [%0], #16\n"
+			     : "+r" (slot) : : "memory");
 	}
-	while (n--)
+	while (slot < end)
 		WRITE_ONCE(*slot++, 0);
+}
+
+static inline bool cache_is_large(u64 entry, u64 iova)
+{
+	return entry & CACHE_LARGE && FIELD_GET(CACHE_TAG, entry) == cache_tag(iova);
 }
 
 /* Remove a range that is about to be unmapped. */
 static inline void cache_forget(struct pkvm_paging_domain *paging, u64 iova, size_t size)
 {
-	u64 *slot = cache_slot(paging, iova), entry = READ_ONCE(*slot);
-	size_t n = min(size >> PAGE_SHIFT, PKVM_IOMMU_CACHE_SLOTS), first;
+	u64 *end = paging->cache + PKVM_IOMMU_CACHE_SLOTS, *slot = cache_slot(paging, iova);
+	size_t n = size >> PAGE_SHIFT;
 
-	if (size == PAGE_SIZE ||
-	    (size == PKVM_IOMMU_CACHE_SLOTS << PAGE_SHIFT && entry & CACHE_LARGE &&
-	     FIELD_GET(CACHE_TAG, entry) == cache_tag(iova))) {
+	if (n == 1 ||
+	    (n == PKVM_IOMMU_CACHE_SLOTS && cache_is_large(READ_ONCE(*slot), iova))) {
 		WRITE_ONCE(*slot, 0);
-		return;
+	} else if (likely(slot + n <= end)) {
+		cache_clear(slot, slot + n);
+	} else {
+		cache_clear(slot, end);
+		cache_clear(paging->cache, min(end, paging->cache + n - (end - slot)));
 	}
-	first = min_t(size_t, n, paging->cache + PKVM_IOMMU_CACHE_SLOTS - slot);
-	cache_clear(slot, first);
-	cache_clear(paging->cache, n - first);
 }
 
 /* A range was unmapped: forget a run that has some of it. */

@@ -21,7 +21,7 @@
  *   cover-acpi.c	the same, as far as ACPI tells
  *   registry.c		the IOMMUs that EL2 has, and devices whose registers it takes
  *
- * cache.h is part of domain.c and batch.c. The init modules (init/) call what
+ * cache.h is part of domain.c, nested.c and batch.c. The init modules (init/) call what
  * pkvm.h has, of boot.c and the files below it; test.c calls boot.c only;
  * test-hooks.h says what calls test.c.
  *
@@ -111,17 +111,15 @@ struct pkvm_iommu_found {
  * struct pkvm_paging_domain - a domain with mappings of its own
  * @domain: the IOMMU core's part
  * @id: EL2's id of the domain; constant
- * @cache: managed: recent translations, PKVM_IOMMU_CACHE_SLOTS of them, see cache.h
+ * @cache: recent translations, PKVM_IOMMU_CACHE_SLOTS of them, see cache.h
  * @pgtable: nested: its page table
  * @found: managed, not for the DMA API: see cache.h
  */
 struct pkvm_paging_domain {
 	struct iommu_domain	domain;
 	u64			id;
-	union {
-		u64			*cache;
-		struct io_pgtable_ops	*pgtable;
-	};
+	u64			*cache;
+	struct io_pgtable_ops	*pgtable;
 	struct pkvm_iommu_found	found;
 };
 

@@ -6,6 +6,10 @@
  * reach. So mapping needs no hypercall, and to unmap it takes one for the invalidation. The
  * format of the tables is what EL2 reports; io-pgtable does the rest.
  *
+ * The DMA API looks up the first page of what it unmaps. That page is in the cache of cache.h,
+ * because a walk of the tables takes longer than all else that an unmap does at EL1. Other users
+ * look up page after page, and unmap other pieces than they have mapped: no cache for them.
+ *
  * No locks: as domain.c; io-pgtable needs none.
  *
  * Callers: domain.c, frontend.c, and the IOMMU core through the operations of a domain.
@@ -16,6 +20,7 @@
 #include <linux/memblock.h>
 #include <linux/slab.h>
 
+#include "cache.h"
 #include "core.h"
 
 static void invalidate(struct pkvm_paging_domain *paging, unsigned long iova, size_t size,
@@ -43,18 +48,10 @@ static void tlb_flush_walk(unsigned long iova, size_t size, size_t granule, void
 	invalidate(cookie, iova, size, 0);
 }
 
-static void tlb_add_page(struct iommu_iotlb_gather *gather, unsigned long iova, size_t granule,
-			 void *cookie)
-{
-	struct pkvm_paging_domain *paging = cookie;
-
-	iommu_iotlb_gather_add_page(&paging->domain, gather, iova, granule);
-}
-
+/* Without tlb_add_page: nested_unmap_pages() gathers what io-pgtable unmaps. */
 static const struct iommu_flush_ops nested_flush_ops = {
 	.tlb_flush_all	= tlb_flush_all,
 	.tlb_flush_walk	= tlb_flush_walk,
-	.tlb_add_page	= tlb_add_page,
 };
 
 static int nested_map_pages(struct iommu_domain *domain, unsigned long iova, phys_addr_t paddr,
@@ -73,8 +70,18 @@ static size_t nested_unmap_pages(struct iommu_domain *domain, unsigned long iova
 				 size_t pgcount, struct iommu_iotlb_gather *gather)
 {
 	struct io_pgtable_ops *ops = to_paging(domain)->pgtable;
+	/* Gather the range as a whole: io-pgtable would make a call for each entry. */
+	size_t size = ops->unmap_pages(ops, iova, pgsize, pgcount, NULL);
 
-	return ops->unmap_pages(ops, iova, pgsize, pgcount, gather);
+	if (gather->queued || unlikely(!size))
+		return size;
+	if (iommu_iotlb_gather_is_disjoint(gather, iova, size))
+		iommu_iotlb_sync(domain, gather);
+	/* INVALIDATE has no level, so pages and blocks can be in one range. */
+	gather->pgsize = pgsize;
+	iommu_iotlb_gather_add_range(gather, iova, size);
+
+	return size;
 }
 
 static void nested_iotlb_sync(struct iommu_domain *domain, struct iommu_iotlb_gather *gather)
@@ -97,6 +104,43 @@ static phys_addr_t nested_iova_to_phys(struct iommu_domain *domain, dma_addr_t i
 	return ops->iova_to_phys(ops, iova);
 }
 
+/* Each instruction counts: the entry is made before the call, which needs no values after it. */
+static int dma_map_pages(struct iommu_domain *domain, unsigned long iova, phys_addr_t paddr,
+			 size_t pgsize, size_t pgcount, int prot, gfp_t gfp, size_t *mapped)
+{
+	struct pkvm_paging_domain *paging = to_paging(domain);
+	struct io_pgtable_ops *ops = paging->pgtable;
+	u64 *slot = cache_add_fitting(paging, iova, paddr, pgsize < SZ_2M ? 0 : CACHE_LARGE);
+	int ret;
+
+	ret = ops->map_pages(ops, iova, paddr, pgsize, pgcount, prot, gfp, mapped);
+	if (unlikely(ret))
+		WRITE_ONCE(*slot, 0);
+
+	return ret;
+}
+
+static size_t dma_unmap_pages(struct iommu_domain *domain, unsigned long iova, size_t pgsize,
+			      size_t pgcount, struct iommu_iotlb_gather *gather)
+{
+	struct pkvm_paging_domain *paging = to_paging(domain);
+	struct io_pgtable_ops *ops = paging->pgtable;
+
+	cache_forget(paging, iova, pgsize * pgcount);
+	/* A flush will invalidate: there is nothing to gather. */
+	if (gather->queued)
+		return ops->unmap_pages(ops, iova, pgsize, pgcount, NULL);
+
+	return nested_unmap_pages(domain, iova, pgsize, pgcount, gather);
+}
+
+static phys_addr_t dma_iova_to_phys(struct iommu_domain *domain, dma_addr_t iova)
+{
+	return cache_lookup(to_paging(domain), iova) ?: nested_iova_to_phys(domain, iova);
+}
+
+static const struct iommu_domain_ops nested_dma_ops;
+
 static int nested_attach(struct iommu_domain *domain, struct device *dev,
 			 struct iommu_domain *old)
 {
@@ -105,8 +149,19 @@ static int nested_attach(struct iommu_domain *domain, struct device *dev,
 	/* The caller makes a domain that suits the device. */
 	if (!master->pdev->nested)
 		return -EINVAL;
+	/* As paging_attach() of domain.c. */
+	if (iommu_is_dma_domain(domain) && to_paging(domain)->cache &&
+	    domain->ops != &nested_dma_ops)
+		WRITE_ONCE(domain->ops, &nested_dma_ops);
 
 	return pkvm_iommu_attach(domain, dev, old);
+}
+
+static void paging_free(struct pkvm_paging_domain *paging)
+{
+	free_io_pgtable_ops(paging->pgtable);
+	kfree(paging->cache);
+	kfree(paging);
 }
 
 static void nested_free(struct iommu_domain *domain)
@@ -122,11 +177,21 @@ static void nested_free(struct iommu_domain *domain)
 	if (WARN_ON(pkvm_iommu_hvc(&hvc)))
 		return;
 	paging->id = 0;
-	free_io_pgtable_ops(paging->pgtable);
-	kfree(paging);
+	paging_free(paging);
 	pkvm_iommu_reclaim(ULONG_MAX);
 }
 
+static const struct iommu_domain_ops nested_dma_ops = {
+	.attach_dev		= nested_attach,
+	.map_pages		= dma_map_pages,
+	.unmap_pages		= dma_unmap_pages,
+	.flush_iotlb_all	= nested_flush_iotlb_all,
+	.iotlb_sync		= nested_iotlb_sync,
+	.iova_to_phys		= dma_iova_to_phys,
+	.free			= nested_free,
+};
+
+/* For VFIO, iommufd, and drivers that map by themselves. */
 static const struct iommu_domain_ops nested_ops = {
 	.attach_dev		= nested_attach,
 	.map_pages		= nested_map_pages,
@@ -204,18 +269,21 @@ struct iommu_domain *pkvm_iommu_nested_alloc(struct pkvm_iommu_dev *pdev)
 		.args	= { PKVM_IOMMU_DOMAIN_NESTED },
 	};
 	struct pkvm_paging_domain *paging = kzalloc_obj(*paging);
+	bool cached = max(cfg.ias, cfg.oas) <= CACHE_ADDRESS_BITS;
 	int ret = -ENOMEM;
 
 	if (!paging)
 		return ERR_PTR(-ENOMEM);
+	if (cached)
+		paging->cache = kcalloc(PKVM_IOMMU_CACHE_SLOTS, sizeof(*paging->cache),
+					GFP_KERNEL);
 	paging->pgtable = alloc_io_pgtable_ops(fmt, &cfg, paging);
-	if (paging->pgtable) {
+	if (paging->pgtable && !paging->cache == !cached) {
 		hvc.args[1] = root_table(fmt, &cfg);
 		ret = pkvm_iommu_hvc_topup(&hvc, GFP_KERNEL);
 	}
 	if (ret) {
-		free_io_pgtable_ops(paging->pgtable);
-		kfree(paging);
+		paging_free(paging);
 		return ERR_PTR(ret);
 	}
 	paging->id = hvc.res[0];
