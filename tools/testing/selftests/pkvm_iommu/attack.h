@@ -141,6 +141,9 @@ enum outcome nested_rewritten(const struct row *row);
 enum outcome nested_root(const struct row *row);
 enum outcome nested_descriptor(const struct row *row);
 enum outcome nested_descriptor_taken(const struct row *row);
+enum bad_invalidate { WRONG_DOMAIN, WRAPS, HUGE };
+enum outcome nested_invalidate(const struct row *row);
+enum outcome nested_id_reused(const struct row *row);
 
 /* REFUSED if @res is @err, with SMCCC success; NOT_THERE if it is -ENODEV. */
 enum outcome expect_errno(struct td_res res, int err);

@@ -304,3 +304,67 @@ enum outcome nested_descriptor_taken(const struct row *row)
 	return row->arg ? expect_errno(td_call(PKVM_IOMMU_TOPUP, cd / PAGE, 1, 0), -EPERM) :
 			  cpu_attack(cd);
 }
+
+/* Larger than the id of any domain. */
+#define NO_SUCH_DOMAIN	0xffff
+
+enum outcome nested_invalidate(const struct row *row)
+{
+	enum outcome outcome = in_service();
+	uint64_t top = 1ULL << STAGE1_BITS;
+
+	if (outcome != REACHED)
+		return outcome;
+	switch ((enum bad_invalidate)row->arg) {
+	case WRONG_DOMAIN:
+		return expect_errno(td_call(PKVM_IOMMU_INVALIDATE, NO_SUCH_DOMAIN, T, PAGE),
+				    -ENXIO);
+	case WRAPS:	/* up to address 0 */
+		return expect_errno(td_call(PKVM_IOMMU_INVALIDATE, home, top - PAGE, PAGE - top),
+				    -ERANGE);
+	case HUGE:
+		return expect_errno(td_call(PKVM_IOMMU_INVALIDATE, home, 0, 1ULL << 63), -ERANGE);
+	}
+	return FAIL;
+}
+
+/* Give edu a new domain, with the id of the one that it had. */
+static bool renew(uint64_t root)
+{
+	struct td_res res;
+
+	if (td_call(PKVM_IOMMU_DETACH, iommu, edu.sid, home).err ||
+	    td_call(PKVM_IOMMU_DOMAIN_FREE, home, 0, 0).err)
+		return false;
+	res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, root, 0);
+	return !res.err && res.x2 == home && !td_attach(iommu, edu.sid, home).err;
+}
+
+/* The device has used a translation of the old domain. The new one has none at that address. */
+enum outcome nested_id_reused(const struct row *row)
+{
+	enum outcome outcome = in_service();
+	struct spare spare = { 0 };
+	struct stage1 fresh;
+
+	(void)row;
+	if (outcome != REACHED)
+		return outcome;
+	if (!spare_init(&spare) || !stage1_init(&fresh) ||
+	    !stage1_set(&fresh, aim_at(own_phys), own_phys | STAGE1_PAGE) ||
+	    !stage1_set(probe_tables, T, spare.phys | STAGE1_PAGE))
+		return broken("no memory for tables");
+	if (!dma_write_iova(T) || !arrived(&spare))
+		outcome = broken("DMA does not reach the page of the first domain");
+	else if (!renew(stage1_root(&fresh)) || !control())
+		outcome = broken("no new domain with the same id, or DMA does not work in it");
+	else if (!dma_write_iova(T))
+		outcome = broken("could not try");
+	else
+		outcome = dma_write_result(arrived(&spare));
+	if (!renew(stage1_root(probe_tables)))
+		outcome = broken("edu does not come back");
+	stage1_free(&fresh);
+	spare_free(&spare);
+	return outcome;
+}

@@ -325,6 +325,35 @@ static enum outcome pool_write(const struct row *row)
 	return each_range(row->arg, write_pool);
 }
 
+/*
+ * Each page of the pool that EL2 has, queues included. Not descriptors of nested domains, which
+ * devices can read: see attack_nested.c.
+ */
+static enum outcome write_each_page(uint64_t start, uint64_t size)
+{
+	enum outcome outcome = NOT_THERE;
+	unsigned int pages = 0;
+	uint32_t unused;
+	uint64_t at;
+
+	for (at = start; at < start + size; at += PAGE) {
+		if (cpu_read(at, &unused) <= 0 ||
+		    td_call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_SHADOW, at, 0).x2)
+			continue;
+		outcome = write_at(at, false);
+		if (outcome != BLOCKED)
+			return outcome;
+		pages++;
+	}
+	say("%u pages, each with a fault", pages);
+	return outcome;
+}
+
+static enum outcome pool_write_all(const struct row *row)
+{
+	return each_range(row->arg, write_each_page);
+}
+
 /* EL2's text ends with an exception table and padding. */
 static enum outcome write_text_end(uint64_t start, uint64_t size)
 {
@@ -797,6 +826,10 @@ const struct row rows[] = {
 	  range_read, RANGE(CARVEOUT), .nested = true },
 	{ "nested-pool-write", "DMA write of IOMMU page tables by the host's page table",
 	  pool_write, RANGE(POOL), .nested = true },
+	{ "nested-queue-write", "DMA write of each page of EL2's tables and queues, by that table",
+	  pool_write_all, RANGE(POOL), .nested = true },
+	{ "nested-streams-write", "DMA write of an IOMMU's stream table by the host's page table",
+	  range_write, RANGE(TABLE), .nested = true },
 	{ "nested-regs-write", "DMA write of an IOMMU's registers by the host's page table",
 	  registers_write, RANGE(MMIO), .nested = true },
 	{ "nested-rewritten", "DMA write of a guest's data by an entry that was changed",
@@ -815,6 +848,14 @@ const struct row rows[] = {
 	  nested_descriptor_taken, 0, .nested = true },
 	{ "nested-cd-topup", "give EL2 that descriptor",
 	  nested_descriptor_taken, 1, .nested = true },
+	{ "nested-id-reused", "DMA by a translation of a freed domain whose id is used again",
+	  nested_id_reused, 0, .nested = true },
+	{ "nested-inv-domain", "invalidate a domain that is not there",
+	  nested_invalidate, WRONG_DOMAIN, .nested = true },
+	{ "nested-inv-wraps", "invalidate a range that wraps",
+	  nested_invalidate, WRAPS, .nested = true },
+	{ "nested-inv-huge", "invalidate more than there is",
+	  nested_invalidate, HUGE, .nested = true },
 	/* Last: the guest is intact after all attacks. */
 	{ "guest-intact", "DMA write of a guest's data, with the guest through all of the above",
 	  guest_data_write, 0 },
