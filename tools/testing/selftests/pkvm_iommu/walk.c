@@ -58,7 +58,7 @@ void *memory_at(struct walker *w, uint64_t phys)
 }
 
 /* The pages that change their owner: few, so that they are used repeatedly. */
-static uint64_t some_page(struct walker *w)
+uint64_t some_page(struct walker *w)
 {
 	return page_of(w, !!below(w, 3), below(w, 4) ? below(w, 8) : below(w, CQ_PAGE));
 }
@@ -269,18 +269,32 @@ static void step_detach(struct walker *w)
 /* Ids in use by all threads, to check that each is given out once. */
 static unsigned char domain_used[0x10000];
 
-static void step_alloc(struct walker *w)
+uint64_t new_domain(struct walker *w, uint64_t kind, uint64_t root)
 {
 	uint64_t res[3];
-	int64_t err = call(w, res, PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, 0, 0);
+	int64_t err = call(w, res, PKVM_IOMMU_DOMAIN_ALLOC, kind, root, 0, 0);
 
 	if (err == -ENOMEM && feed(w, res[1]))
-		err = call(w, res, PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, 0, 0);
+		err = call(w, res, PKVM_IOMMU_DOMAIN_ALLOC, kind, root, 0, 0);
 	if (err)
-		return;
+		return 0;
 	if (res[1] >= COUNT(domain_used) ||
 	    __atomic_exchange_n(&domain_used[res[1]], 1, __ATOMIC_SEQ_CST))
 		wrong(w, "two domains have the id %llu", (ull)res[1]);
+	return res[1];
+}
+
+/* A nested domain can have any page as its root. It needs no table as long as nobody uses it. */
+static void step_alloc(struct walker *w)
+{
+	uint64_t root = below(w, 4) ? some_page(w) : forbidden(w);
+
+	if (!below(w, 40))
+		new_domain(w, chance(w) >> below(w, 64), below(w, 2) ? root : chance(w));
+	else if (below(w, 4))
+		new_domain(w, PKVM_IOMMU_DOMAIN_MANAGED, root);
+	else
+		new_domain(w, PKVM_IOMMU_DOMAIN_NESTED, root);
 }
 
 static int64_t domain_free(struct walker *w, uint64_t id)
@@ -419,6 +433,14 @@ static void step_flush(struct walker *w)
 	call(w, res, PKVM_IOMMU_FLUSH, some_own_domain(w), 0, 0, 0);
 }
 
+static void step_invalidate(struct walker *w)
+{
+	uint64_t res[3], flags = below(w, 20) ? below(w, 2) : chance(w) >> below(w, 64);
+
+	call(w, res, PKVM_IOMMU_INVALIDATE, some_own_domain(w), some_iova(w),
+	     below(w, 4) ? some_size(w) : 0, flags);
+}
+
 static void step_lookup(struct walker *w)
 {
 	struct spec_domain *d = &w->spec.domain[below(w, SPEC_DOMAINS)];
@@ -534,7 +556,8 @@ static void step_ask(struct walker *w)
 		     0, 0, 0);
 		break;
 	case 1:
-		call(w, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_IDENTITY, below(w, 3), 0, 0);
+		call(w, res, PKVM_IOMMU_INFO, below(w, 2) ? PKVM_IOMMU_INFO_IDENTITY :
+		     PKVM_IOMMU_INFO_NESTED, below(w, 3), 0, 0);
 		break;
 	case 2:
 		call(w, res, PKVM_IOMMU_INFO,
@@ -585,8 +608,11 @@ static void step(struct walker *w)
 	case 40 ... 61:
 		step_unmap(w);
 		break;
-	case 62 ... 65:
+	case 62 ... 63:
 		step_flush(w);
+		break;
+	case 64 ... 65:
+		step_invalidate(w);
 		break;
 	case 66 ... 71:
 		step_lookup(w);
@@ -664,7 +690,10 @@ static void *run(void *arg)
 	while (w->calls < w->todo && (deadline == ~0ULL || now_ms() < deadline)) {
 		step(w);
 		if (w->calls >= next) {
-			dma_step(w);
+			if (below(w, 4))
+				dma_step(w);
+			else
+				nested_step(w);
 			next = w->calls + DMA_EVERY;
 		}
 	}

@@ -9,6 +9,7 @@
 #include "nvme.h"
 #include "phys.h"
 #include "spec.h"
+#include "stage1.h"
 #include "testdev.h"
 
 /*
@@ -18,6 +19,7 @@
  *	walk_call.c	calls, checked by the specification; random numbers; failures
  *	walk_setup.c	setup of the machine and the threads
  *	walk_dma.c	DMA, and checks of the memory that it reaches
+ *	walk_nested.c	the same in a nested domain
  *	walk_shared.c	objects that all threads use at the same time
  */
 #define BLOCK		0x200000UL
@@ -48,6 +50,8 @@ struct walker {
 	uint64_t phys[2];		/* their addresses */
 	struct nvme nvme;
 	bool has_nvme, ready;		/* the device; its queue is set up */
+	bool nests;			/* the device can have nested domains */
+	struct stage1 tables;		/* of that which it has, see walk_nested.c */
 	uint32_t spare;			/* stream of a device that is not used otherwise, or 0 */
 	uint64_t calls, works, shared;
 	uint64_t digest;		/* digest of all calls and answers */
@@ -93,11 +97,14 @@ void wrong(struct walker *w, const char *fmt, ...)
 /* walk.c */
 uint64_t page_of(struct walker *w, unsigned int block, unsigned int page);
 void *memory_at(struct walker *w, uint64_t phys);
+uint64_t some_page(struct walker *w);
 uint64_t some_iova(struct walker *w);
 uint64_t some_feed(struct walker *w);
 bool feed(struct walker *w, uint64_t nr);
 /* If all pages are in use: end a domain other than this one. */
 void end_another(struct walker *w, uint64_t domain);
+/* Returns the id of a new domain, or 0. */
+uint64_t new_domain(struct walker *w, uint64_t kind, uint64_t root);
 /* Attach a stream of the IOMMU to one of the thread's domains. */
 void attach(struct walker *w, uint64_t sid);
 /* Pass all mappings of a domain to an IOMMU. */
@@ -116,6 +123,21 @@ void setup_walker(struct walker *w, uint8_t *mem, uint64_t calls);
 /* walk_dma.c */
 void dma_open(struct walker *w);
 void dma_step(struct walker *w);
+
+struct expect {
+	bool may, must_not;	/* both false: any result is right */
+	uint64_t phys;		/* physical address, if it may */
+	int reason;		/* reason of the fault; -1: maybe no record */
+};
+
+/* One device at a time: then the last fault in the log is its own. */
+extern pthread_mutex_t dma_lock;
+/* An access of the thread's device, which is attached or blocked; checked by @e. */
+void dma_check(struct walker *w, uint64_t iova, bool write, struct expect e);
+
+/* walk_nested.c */
+void nested_open(struct walker *w);
+void nested_step(struct walker *w);
 
 /* walk_shared.c */
 /* Open the shared domain; @phys is memory that nothing else uses. */

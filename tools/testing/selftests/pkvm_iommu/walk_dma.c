@@ -10,14 +10,7 @@
 
 #include "walk.h"
 
-/* One device at a time: then the last fault in the log is its own. */
-static pthread_mutex_t dma_lock = PTHREAD_MUTEX_INITIALIZER;
-
-struct expect {
-	bool may, must_not;	/* both false: any result is right */
-	uint64_t phys;		/* physical address, if it may */
-	int reason;		/* reason of the fault; -1: maybe no record */
-};
+pthread_mutex_t dma_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static bool attached(struct walker *w)
 {
@@ -117,9 +110,8 @@ static void faulted(struct walker *w, uint64_t before, uint64_t iova, int reason
 	w->faults++;
 }
 
-static void check(struct walker *w, uint64_t iova, bool write)
+void dma_check(struct walker *w, uint64_t iova, bool write, struct expect e)
 {
-	struct expect e = expect(w, iova, write);
 	struct pkvm_iommu_test_faults f = { 0 };
 	uint32_t data = chance(w) & 0xffffff, old = data ^ 0x5a5a5a, got = 0;
 	volatile uint64_t *mem = NULL;
@@ -164,6 +156,11 @@ static void check(struct walker *w, uint64_t iova, bool write)
 		faulted(w, f.count, iova, e.reason);
 	w->reached += e.may;
 	w->refused += e.must_not;
+}
+
+static void check(struct walker *w, uint64_t iova, bool write)
+{
+	dma_check(w, iova, write, expect(w, iova, write));
 }
 
 /* Map the device's queue and start the device. */

@@ -179,6 +179,7 @@ void setup_walker(struct walker *w, uint8_t *mem, uint64_t calls)
 	if (w->has_nvme)
 		td_take_stream(w->nvme.sid, &iommu, &domain);
 	w->spare = setup_spare(w->nr);
+	nested_open(w);
 	if (machine.weak)
 		pool_open(w);
 }

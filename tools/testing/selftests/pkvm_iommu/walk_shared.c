@@ -42,7 +42,7 @@ static int64_t try(struct walker *w, uint64_t res[3], const uint64_t args[ARGS],
 	return err;
 }
 
-static uint64_t some_page(struct walker *w)
+static uint64_t shared_page(struct walker *w)
 {
 	return shared_phys + below(w, PAGES) * PAGE;
 }
@@ -56,7 +56,7 @@ static void try_map(struct walker *w, uint64_t iova)
 	int64_t err;
 
 	for (i = 0; i < runs; i++)
-		args[4 + i] = PKVM_IOMMU_RUN(some_page(w), 1);
+		args[4 + i] = PKVM_IOMMU_RUN(shared_page(w), 1);
 	err = try(w, res, args, errors);
 	/* Without an error it may be 0, because others unmap in the same place. */
 	if (res[1] > runs * PAGE)
@@ -117,7 +117,7 @@ static void try_donate(struct walker *w)
 {
 	static const int errors[] = { -EBUSY, -EPERM, 0 };
 	const uint64_t args[ARGS] = {
-		PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_DONATE, some_page(w) / PAGE, 1,
+		PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_DONATE, shared_page(w) / PAGE, 1,
 	};
 	uint64_t res[3];
 
@@ -126,7 +126,7 @@ static void try_donate(struct walker *w)
 
 static void try_share(struct walker *w)
 {
-	const uint64_t args[ARGS] = { some_page(w) / PAGE };
+	const uint64_t args[ARGS] = { shared_page(w) / PAGE };
 	uint64_t res[3];
 	int64_t err;
 
