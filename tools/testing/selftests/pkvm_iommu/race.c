@@ -137,18 +137,10 @@ static bool move(uint64_t from, uint64_t to)
 static bool nest(void)
 {
 	struct td_res res;
-	uint64_t i;
 
 	if (!td_take_stream(edu.sid, &iommu, &home) || td_attach(iommu, edu.sid, home).err ||
-	    !stage1_init(&tables))
+	    !stage1_init_identity(&tables, MEMORY_GIB))
 		return false;
-	for (i = 0; i < MEMORY_GIB; i++) {
-		volatile uint64_t *entry = stage1_entry(&tables, i << 30, 1);
-
-		if (!entry)
-			return false;
-		*entry = i << 30 | STAGE1_BLOCK;
-	}
 	td_topup(16);
 	res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, stage1_root(&tables), 0);
 	nested = res.x2;

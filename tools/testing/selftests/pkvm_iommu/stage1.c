@@ -75,6 +75,22 @@ volatile uint64_t *stage1_entry(struct stage1 *s1, uint64_t iova, int level)
 	}
 }
 
+bool stage1_init_identity(struct stage1 *s1, unsigned int gib)
+{
+	volatile uint64_t *entry;
+	uint64_t i;
+
+	if (!stage1_init(s1))
+		return false;
+	for (i = 0; i < gib; i++) {
+		entry = stage1_entry(s1, i << 30, 1);
+		if (!entry)
+			return false;
+		*entry = i << 30 | STAGE1_BLOCK;
+	}
+	return true;
+}
+
 bool stage1_set(struct stage1 *s1, uint64_t iova, uint64_t entry)
 {
 	volatile uint64_t *slot = stage1_entry(s1, iova, STAGE1_LEAF);

@@ -36,6 +36,8 @@ void stage1_free(struct stage1 *s1);
 uint64_t stage1_root(const struct stage1 *s1);
 /* Entry of @iova at @level, from 0 to STAGE1_LEAF. Makes the tables above it; NULL: no memory. */
 volatile uint64_t *stage1_entry(struct stage1 *s1, uint64_t iova, int level);
+/* Make tables that lead from each address below @gib GiB to the same, by blocks of 1 GiB. */
+bool stage1_init_identity(struct stage1 *s1, unsigned int gib);
 /* Write the entry of a page. */
 bool stage1_set(struct stage1 *s1, uint64_t iova, uint64_t entry);
 

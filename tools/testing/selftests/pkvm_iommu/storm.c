@@ -4,6 +4,9 @@
  *
  * Every edu device, in the identity domain, writes to memory of EL2 without a pause,
  * while a disk is read: the first NVMe namespace.
+ *
+ *	storm
+ *	storm nested	by a nested domain, which maps everything in blocks of 1 GiB
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +20,7 @@
 
 #include "edu.h"
 #include "phys.h"
+#include "stage1.h"
 #include "tap.h"
 #include "testdev.h"
 
@@ -98,8 +102,45 @@ static bool dma_works(struct edu *edu, volatile uint32_t *page)
 	return !edu_store(edu, phys_of((void *)page), EDU_MAX) && page[0] == 0x600d600d;
 }
 
-int main(void)
+/* A nested domain for all devices, and the one that they were in before. */
+#define MEMORY_GIB	8
+static struct stage1 tables;
+static uint64_t iommu, home, nested;
+
+static bool nest(unsigned int nr)
 {
+	struct td_res res;
+	unsigned int i;
+	bool good = true;
+
+	if (!stage1_init_identity(&tables, MEMORY_GIB))
+		return false;
+	for (i = 0; i < 16; i++)
+		td_call(PKVM_IOMMU_TOPUP, td_alloc() / PAGE, 1, 0);
+	res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, stage1_root(&tables), 0);
+	nested = res.x2;
+	for (i = 0; i < nr && !res.err; i++)
+		good &= td_take_stream(edus[i].sid, &iommu, &home) &&
+			!td_attach(iommu, edus[i].sid, nested).err;
+	return good && !res.err;
+}
+
+static bool unnest(unsigned int nr)
+{
+	bool good = true;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		good &= !td_call(PKVM_IOMMU_DETACH, iommu, edus[i].sid, nested).err &&
+			!td_attach(iommu, edus[i].sid, home).err;
+	good &= !td_call(PKVM_IOMMU_DOMAIN_FREE, nested, 0, 0).err;
+	stage1_free(&tables);
+	return good;
+}
+
+int main(int argc, char **argv)
+{
+	bool by_nested = argc > 1 && !strcmp(argv[1], "nested");
 	struct pkvm_iommu_test_faults before, after;
 	int disk = open("/dev/nvme0n1", O_RDONLY | O_DIRECT);
 	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
@@ -117,6 +158,8 @@ int main(void)
 			 DEVICES_MIN);
 	target = range.address;
 
+	if (by_nested)
+		tap_ok(nest(nr), "the devices are in a nested domain");
 	tap_ok(dma_works(&edus[0], page), "edu reaches memory of the host's");
 	calm = work(disk, 2);
 	lseek(log, 0, SEEK_END);
@@ -145,5 +188,8 @@ int main(void)
 	tap_ok(stormy.longest < 0.5, "and never pauses for half a second");
 	tap_ok(said && said <= MESSAGES_MAX, "the log has some messages, and no flood of them");
 	tap_ok(dma_works(&edus[0], page), "edu reaches memory of the host's afterwards");
+	if (by_nested)
+		tap_ok(unnest(nr) && dma_works(&edus[0], page),
+		       "and outside of the nested domain");
 	return tap_done();
 }
