@@ -11,12 +11,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #include "phys.h"
 #include "testdev.h"
 
 #define NS_PER_INSTRUCTION	16
 #define ROUNDS			1000
+#define FEW_ROUNDS		100
 
 static uint64_t counter_hz(void)
 {
@@ -161,6 +163,55 @@ static uint64_t table_pages(bool blocks)
 	return domain_free(domain) && good ? used : 0;
 }
 
+/* A block of memory that is never given back, because EL2 may keep pages; or 0. */
+static uint64_t block_alloc(void)
+{
+	FILE *f = fopen("/proc/sys/vm/nr_hugepages", "w");
+	void *p;
+
+	if (f) {
+		fputs("1\n", f);
+		fclose(f);
+	}
+	p = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE | MAP_LOCKED, -1, 0);
+	if (p == MAP_FAILED)
+		return 0;
+	memset(p, 0, BLOCK);
+	return phys_of(p);
+}
+
+static uint64_t counter(void)
+{
+	uint64_t ticks;
+
+	asm volatile("isb\nmrs %0, cntvct_el0" : "=r" (ticks) : : "memory");
+	return ticks;
+}
+
+/* Instructions to give EL2 @nr pages by one call, the system call included; or -1. */
+static double give(uint64_t phys, uint64_t nr)
+{
+	uint64_t begin, ticks = 0, n;
+	struct td_res res;
+	int i;
+
+	for (i = 0; phys && i < FEW_ROUNDS; i++) {
+		begin = counter();
+		res = td_call(PKVM_IOMMU_TOPUP, phys / PAGE, nr, 0);
+		ticks += counter() - begin;
+		for (n = 0; !res.err && n < nr; n++) {
+			res = td_call(PKVM_IOMMU_RECLAIM, 0, 0, 0);
+			/* The pool gives back first what it was given last. */
+			if (!res.err && res.x2 * PAGE - phys >= nr * PAGE)
+				res.err = -EIO;
+		}
+		if (res.err)
+			return -1;
+	}
+	return (double)ticks * 1e9 / counter_hz() / NS_PER_INSTRUCTION / FEW_ROUNDS;
+}
+
 int main(void)
 {
 	int fd = open("/dev/pkvm_iommu_test", O_RDWR);
@@ -186,6 +237,10 @@ int main(void)
 	printf("bench seal|%.0f\n", (double)seal_ns / NS_PER_INSTRUCTION);
 	printf("bench shadow-bytes|%.0f\n", (double)pages * PAGE);
 	if (pages) {
+		uint64_t phys = block_alloc();
+
+		printf("bench give-1|%.0f\n", give(phys, 1));
+		printf("bench give-32|%.0f\n", give(phys, 32));
 		printf("bench table-bytes-pages|%.0f\n", (double)table_pages(false) * PAGE);
 		printf("bench table-bytes-blocks|%.0f\n", (double)table_pages(true) * PAGE);
 	}

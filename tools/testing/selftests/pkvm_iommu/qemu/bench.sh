@@ -374,6 +374,19 @@ report() {
 	line "seal at boot, per GiB of memory (1 GiB -> 2 GiB)" \
 		"$(value on seal)" "$(value on-more seal)" 10000000
 	echo
+	for b_pages in 1 32; do
+		readable on give-$b_pages
+		readable nested give-$b_pages
+	done
+	# Nested domains add one invalidation to a call, for however many pages.
+	printf '%-58s %9s %9s %9s\n' "guest instructions to give EL2 pages by one call" \
+		identity nested added
+	for b_pages in 1 32; do
+		printf '%-58s %9d %9d %9d\n' "  pages: $b_pages" "$(value on give-$b_pages)" \
+			"$(value nested give-$b_pages)" \
+			$(($(value nested give-$b_pages) - $(value on give-$b_pages)))
+	done
+	echo
 	printf '%-58s %9s %9s %9s %9s\n' "bytes" "1 GiB" "2 GiB" added limit
 	line "shadow tables and counts of pins" "$(value on shadow-bytes)" "$(value on-more shadow-bytes)" 2726297
 	echo
