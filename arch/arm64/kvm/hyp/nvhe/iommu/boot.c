@@ -114,7 +114,8 @@ int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,
 	pkvm_iommu_oas = min3(pkvm_iommu_oas, iommu->oas, reach);
 	result->id = iommu->id;
 	result->mem_size = iommu->mem_size;
-	pkvm_iommu_mmios[pkvm_iommu_nr_mmios++] = (struct pkvm_iommu_mmio) { phys, size, iommu->id };
+	pkvm_iommu_mmios[pkvm_iommu_nr_mmios++] =
+		(struct pkvm_iommu_mmio) { phys, size, iommu->id };
 	pkvm_iommu_nr++;
 
 	return 0;

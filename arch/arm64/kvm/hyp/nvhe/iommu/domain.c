@@ -209,7 +209,7 @@ struct pkvm_iommu_domain *pkvm_iommu_domain_get(u64 id)
  */
 void pkvm_iommu_domain_put(struct pkvm_iommu_domain *domain)
 {
-	/* After all accesses to the domain. For the shadow, which has no slot, it is NULL already. */
+	/* After all accesses to the domain. The shadow has no slot: it is NULL already. */
 	smp_store_release(this_cpu_ptr(&slot_in_use), NULL);
 }
 
