@@ -182,17 +182,26 @@ u64 some_phys(u64 iova)
 	return blocks[below(COUNT(blocks))] + (below(4) ? iova & 0x1fffff : 0);
 }
 
-/* A free page of the host, or 0. */
+static bool is_free(u64 pfn)
+{
+	unsigned char *page = spec_page(&spec, pfn);
+
+	return page && *page == SPEC_HOST && pfn < ENV_RAM2 / ENV_PAGE && !spec_pinned(&spec, pfn);
+}
+
+/* A free page of the host: by chance, or the first one if few are left; 0 if none is. */
 u64 host_page(void)
 {
+	u64 pfn;
 	int tries;
 
 	for (tries = 0; tries < 50; tries++) {
-		u64 pfn = some_pfn();
-		unsigned char *page = spec_page(&spec, pfn);
-
-		if (page && *page == SPEC_HOST && pfn < ENV_RAM2 / ENV_PAGE &&
-		    !spec_pinned(&spec, pfn))
+		pfn = some_pfn();
+		if (is_free(pfn))
+			return pfn;
+	}
+	for (pfn = ENV_RAM1 / ENV_PAGE; pfn < ENV_RAM1_END / ENV_PAGE; pfn++) {
+		if (is_free(pfn))
 			return pfn;
 	}
 
@@ -207,12 +216,8 @@ u64 host_block(u64 n)
 
 	for (tries = 0; tries < 50; tries++) {
 		pfn = host_page() & ~(n - 1);
-		for (i = 0; pfn && i < n; i++) {
-			unsigned char *page = spec_page(&spec, pfn + i);
-
-			if (!page || *page != SPEC_HOST || spec_pinned(&spec, pfn + i))
-				break;
-		}
+		for (i = 0; pfn && i < n && is_free(pfn + i); i++)
+			;
 		if (pfn && i == n)
 			return pfn;
 	}
