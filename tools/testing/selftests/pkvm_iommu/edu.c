@@ -65,8 +65,8 @@ static int edu_find(struct edu *edu, unsigned int nth)
 	return ret;
 }
 
-/* Enable memory decoding and bus mastering, as the probe of a driver does. */
-static int edu_enable(struct edu *edu)
+/* As the probe of a driver does. */
+int edu_enable(struct edu *edu)
 {
 	uint16_t command;
 	int fd, ret = -EIO;

@@ -22,6 +22,8 @@ struct edu {
 int edu_open(struct edu *edu);
 /* The device with index @nth, from 0. */
 int edu_open_nth(struct edu *edu, unsigned int nth);
+/* Let the device answer and do DMA, again: the kernel ends that when it sleeps. */
+int edu_enable(struct edu *edu);
 /* Remove the device from the kernel, but keep its registers mapped, as root can. */
 int edu_remove(struct edu *edu);
 /* Let the kernel find the device again. */

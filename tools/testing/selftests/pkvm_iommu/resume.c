@@ -74,7 +74,8 @@ static bool cpu1(const char *online)
 /* The real-time clock wakes the system up. */
 static bool sleep_until_alarm(void)
 {
-	return put("/sys/class/rtc/rtc0/wakealarm", "+2") && put("/sys/power/state", "freeze");
+	return put("/sys/class/rtc/rtc0/wakealarm", "+2") &&
+	       put("/sys/power/state", "freeze") && !edu_enable(&edu);
 }
 
 static void write_reg(uint32_t offset, uint32_t value)

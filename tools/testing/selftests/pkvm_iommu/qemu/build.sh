@@ -27,7 +27,8 @@ variant() {
 	"")		return ;;
 	el2-debug)	options=CONFIG_NVHE_EL2_DEBUG=y ;;
 	nightly)	options="CONFIG_NVHE_EL2_DEBUG=y CONFIG_FTRACE=y CONFIG_HOTPLUG_CPU=y
-				CONFIG_SUSPEND=y CONFIG_RTC_CLASS=y CONFIG_RTC_DRV_PL031=y" ;;
+				CONFIG_SUSPEND=y CONFIG_RTC_CLASS=y CONFIG_RTC_INTF_SYSFS=y
+				CONFIG_RTC_DRV_PL031=y" ;;
 	*)		die "no kernel variant is named $VARIANT" ;;
 	esac
 	[ -d "$OBJ-$VARIANT" ] || cp -a "$OBJ" "$OBJ-$VARIANT"
