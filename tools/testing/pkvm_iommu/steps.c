@@ -140,10 +140,18 @@ bool do_info(void)
 
 static bool do_region(void)
 {
-	u64 res[3], iommu = some_iommu(), sid = some_sid(iommu);
+	u64 res[3], iommu = some_iommu(), sid = some_sid(iommu), index;
+	int ret;
 
-	return call(false, res, PKVM_IOMMU_REGION, iommu, sid,
-		    below(8) ? below(5) : rnd() >> below(64)) <= 0;
+	/* Usually all regions of a stream that exists. */
+	if (!is_virtio(iommu) || !below(4))
+		return call(false, res, PKVM_IOMMU_REGION, iommu, sid,
+			    below(2) ? below(5) : rnd() >> below(64)) <= 0;
+	sid = below(spec.iommu[iommu].endpoints);
+	for (index = 0, ret = 0; !ret; index++)
+		ret = call(false, res, PKVM_IOMMU_REGION, iommu, sid, index);
+
+	return ret < 0;
 }
 
 static bool do_dma(void)
