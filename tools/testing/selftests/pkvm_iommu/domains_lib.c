@@ -414,7 +414,7 @@ void begin(void)
 		tap_bail("not in service, or edu is behind no IOMMU");
 	limit = BIT(limit);
 	identity = td_has_identity(iommu);
-	if (identity != (home == IDENTITY))
+	if (identity && home != IDENTITY)
 		tap_bail("edu is not in identity, though it exists");
 	if (attach(home).err)
 		tap_bail("edu cannot be attached to where it was");
