@@ -146,7 +146,7 @@ const char *const page_op_names[ENV_OPS] = {
 
 static const char *call_name(const struct act *a)
 {
-	static const char *const boot_names[] = { "register", "donate", "seal" };
+	static const char *const boot_names[] = { "register", "donate", "seal", "withhold" };
 
 	if (a->kind == ACT_BOOT)
 		return a->a[0] < COUNT(boot_names) ? boot_names[a->a[0]] : "unknown";
@@ -159,7 +159,7 @@ int act_args(const struct act *a)
 {
 	static const int named[] = { 3, 3, 2, 0, 1, 2, 3, 2, 1, 4, 4, 2, 1, 2, ARGS - 1, 4,
 				     3 };
-	static const int boot_named[] = { 4, 3, 1 };
+	static const int boot_named[] = { 4, 3, 1, 2 };
 	int last;
 
 	if (a->kind == ACT_BOOT)

@@ -186,6 +186,8 @@ static bool is_free(u64 pfn)
 {
 	unsigned char *page = spec_page(&spec, pfn);
 
+	if (pfn >= SCENARIO_PAGES / ENV_PAGE && pfn < SCENARIO_END / ENV_PAGE)
+		return false;
 	return page && *page == SPEC_HOST && pfn < ENV_RAM2 / ENV_PAGE && !spec_pinned(&spec, pfn);
 }
 

@@ -153,6 +153,9 @@ void same_stream(void);
 #define WALK_DOMAINS	8	/* domains that the walk has at most */
 #define GIB		(1ULL << 30)
 #define WHOLE_BLOCK	0x40200000ULL
+/* Pages that scenarios map: these do not give them to the pool. */
+#define SCENARIO_PAGES	0x40700000ULL
+#define SCENARIO_END	0x40703000ULL
 u64 some_pfn(void);
 u64 some_number(u64 max);
 u64 some_iommu(void);

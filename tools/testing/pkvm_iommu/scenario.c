@@ -86,13 +86,13 @@ static void many_lazy_runs(void)
 {
 	struct act a = { .kind = ACT_CALL,
 			 .a = { PKVM_IOMMU_MAP, new_domain(), 0x1000, 3,
-				PKVM_IOMMU_RUN(0x40700000, 1) } };
+				PKVM_IOMMU_RUN(SCENARIO_PAGES, 1) } };
 	u64 res[3], i, n, most = ENV_PAGE / sizeof(u64);
 
 	for (n = 0; n < most; n++) {
 		a.a[2] = (1 + n) * ENV_PAGE;
 		/* A run that takes the place of another one is of another page. */
-		a.a[4] = PKVM_IOMMU_RUN(0x40700000 + n % 3 * ENV_PAGE, 1);
+		a.a[4] = PKVM_IOMMU_RUN(SCENARIO_PAGES + n % 3 * ENV_PAGE, 1);
 		must(!fed(&a, res), "a page is mapped");
 		must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], a.a[2], ENV_PAGE,
 			   PKVM_IOMMU_UNMAP_LAZY), "it is unmapped");
@@ -146,7 +146,7 @@ void many_domains(void)
 static void list_across_end(u64 end)
 {
 	struct act a = { .kind = ACT_CALL,
-			 .a = { PKVM_IOMMU_MAP, new_domain(), 0, 3, PKVM_IOMMU_RUN(0x40700000, 1) } };
+			 .a = { PKVM_IOMMU_MAP, new_domain(), 0, 3, PKVM_IOMMU_RUN(SCENARIO_PAGES, 1) } };
 	u64 res[3], i;
 
 	must(!fed(&a, res), "a page is mapped");
@@ -155,7 +155,7 @@ static void list_across_end(u64 end)
 	a.a[4] = 0;
 	a.a[5] = 24;
 	for (i = 6; i < ARGS; i++)
-		a.a[i] = PKVM_IOMMU_RUN(0x40700000, 2);
+		a.a[i] = PKVM_IOMMU_RUN(SCENARIO_PAGES, 2);
 	must(fed(&a, res) == -ERANGE && res[1] == 32 * ENV_PAGE, "a list up to the end");
 	for (i = 0; i < end; i += res[1])
 		must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], i, end - i, 0) && res[1], "all go");
@@ -168,7 +168,7 @@ void far_apart(void)
 {
 	struct act a = { .kind = ACT_CALL,
 			 .a = { PKVM_IOMMU_MAP, new_domain(), 0, 3,
-				PKVM_IOMMU_RUN(0x40700000, 1) } };
+				PKVM_IOMMU_RUN(SCENARIO_PAGES, 1) } };
 	struct act attach = { .kind = ACT_CALL, .a = { PKVM_IOMMU_ATTACH, 0, 0, a.a[1] } };
 	u64 res[3], i, reach = 1ULL << 48;
 
@@ -256,7 +256,7 @@ void block_root(void)
 	for (i = 0; i < pages; i++) {
 		/* A part of the root has 512 GiB: its first page, its last, and MMIO as far up. */
 		a.a[2] = i << 39;
-		a.a[4] = PKVM_IOMMU_RUN(0x40700000, 1);
+		a.a[4] = PKVM_IOMMU_RUN(SCENARIO_PAGES, 1);
 		must(!fed(&a, res), "a page is mapped");
 		a.a[2] = (i << 39) + (1ULL << 39) - ENV_PAGE;
 		a.a[4] = PKVM_IOMMU_RUN(a.a[2], 1);
@@ -490,7 +490,7 @@ static void map_across_flushes(void)
 {
 	struct act a = { .kind = ACT_CALL,
 			 .a = { PKVM_IOMMU_MAP, new_domain(), 0x1000, 3,
-				PKVM_IOMMU_RUN(0x40700000, 2) } };
+				PKVM_IOMMU_RUN(SCENARIO_PAGES, 2) } };
 	u64 res[3];
 
 	must(!fed(&a, res), "two pages are mapped");
@@ -507,7 +507,7 @@ static void map_across_flushes(void)
 void many_lazy_domains(void)
 {
 	struct act a = { .kind = ACT_CALL,
-			 .a = { PKVM_IOMMU_MAP, 0, 0x1000, 3, PKVM_IOMMU_RUN(0x40700000, 1) } };
+			 .a = { PKVM_IOMMU_MAP, 0, 0x1000, 3, PKVM_IOMMU_RUN(SCENARIO_PAGES, 1) } };
 	u64 ids[SPEC_DOMAINS], res[3], i, n;
 
 	find_runs();

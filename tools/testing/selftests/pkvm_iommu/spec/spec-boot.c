@@ -30,12 +30,11 @@ static const char *boot_withhold(struct spec *s, const u64 *args, const u64 *res
 
 	if_so(&a, s->state != SPEC_OPEN, EBUSY);
 	size = (end + PAGE - 1) / PAGE * PAGE - base;
-	if (!args[2] || end < args[1] || end > 1ULL << s->cpu_bits) {
+	if_so(&a, s->nr_withheld == PKVM_IOMMU_WITHHELD_MAX, ENOSPC);
+	if (!args[2] || end < args[1] || end > 1ULL << s->cpu_bits)
 		if_so(&a, true, EINVAL);
-	} else {
-		if_so(&a, s->nr_withheld == PKVM_IOMMU_WITHHELD_MAX, ENOSPC);
+	else
 		cannot_take(s, &a, base, size);
-	}
 	wrong = judge(&a, res, &ok);
 	if (ok && !wrong)
 		s->withheld[s->nr_withheld++] = (struct spec_registers) { base, size };
@@ -61,9 +60,9 @@ static const char *boot_register(struct spec *s, const u64 *args, const u64 *res
 		      PKVM_IOMMU_F_REACH) || (reach && reach < 32)) {
 		if_so(&a, true, EINVAL);
 	} else {
-		if_so(&a, s->nr_iommus == PKVM_IOMMU_MAX, ENOSPC);
 		cannot_take(s, &a, base, size);
 	}
+	if_so(&a, s->nr_iommus == PKVM_IOMMU_MAX, ENOSPC);
 	if_so(&a, s->refuses, ENXIO);
 	if_so(&a, s->no_room, ENOMEM);
 	wrong = judge(&a, res, &ok);
