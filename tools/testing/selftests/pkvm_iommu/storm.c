@@ -5,8 +5,9 @@
  * Every edu device, in the identity domain, writes to memory of EL2 without a pause,
  * while a disk is read: the first NVMe namespace.
  *
- *	storm
- *	storm nested	by a nested domain, which maps everything in blocks of 1 GiB
+ *	storm [nested]
+ *
+ * nested: by a nested domain, which maps everything in blocks of 1 GiB.
  */
 #include <errno.h>
 #include <fcntl.h>

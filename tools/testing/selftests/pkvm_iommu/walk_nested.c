@@ -100,7 +100,7 @@ void nested_step(struct walker *w)
 	call(w, res, PKVM_IOMMU_INVALIDATE, domain, iova, below(w, 2) ? PAGE : 0,
 	     below(w, 2) ? PKVM_IOMMU_INVALIDATE_LEAF : 0);
 	reach(w, iova + offset, phys ? phys + offset : 0);
-	/* What the IOMMU has combined of both stages goes when EL2 gets the page. */
+	/* Combined translations of both stages are dropped when EL2 gets the page. */
 	if (give && phys && !call(w, res, PKVM_IOMMU_TOPUP, phys / PAGE, 1, 0, 0))
 		reach(w, iova + offset, phys + offset);
 out:
