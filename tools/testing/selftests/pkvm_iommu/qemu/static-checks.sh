@@ -159,6 +159,20 @@ check_evidence() {
 	return $ce_rc
 }
 
+# Each mutant still changes the file that it breaks.
+check_mutants() {
+	cm_src=$ROOT/arch/arm64/kvm/hyp/nvhe/iommu
+	cm_rc=0
+	while IFS='	' read -r cm_name cm_file cm_expr; do
+		case $cm_name in "#"* | "") continue ;; esac
+		if sed "$cm_expr" "$cm_src/$cm_file" | cmp -s - "$cm_src/$cm_file"; then
+			echo "$cm_name: the expression changes nothing in $cm_file"
+			cm_rc=1
+		fi
+	done <"$RUNNER/mutants.list"
+	return $cm_rc
+}
+
 CORE_OBJ=$OBJ/arch/arm64/kvm/hyp/nvhe/iommu
 
 check_one_way() { "$TOOLS/one-way.sh" "$CORE_OBJ"; }
@@ -256,5 +270,6 @@ check_rows() {
 	row "no two test files have the same name" check_test_names || :
 	row "comments begin with the thing that they describe" check_comments || :
 	row "every attack and mutant belongs to a protection" check_evidence || :
+	row "every mutant changes the file that it breaks" check_mutants || :
 	rm -rf "$LOGS/small" "$LOGS/one-way"
 }
