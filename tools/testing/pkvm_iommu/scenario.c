@@ -642,11 +642,12 @@ void same_stream(void)
 	must(give_pages(64) == 1, "pages for the pool");
 	for (n = 0; n < 30; n++) {
 		group = 1 + below(1 << 30);
-		for (i = 0; i < COUNT(acts); i++)
-			acts[i] = (struct act) { .kind = ACT_CALL, .cpu = i % 3, .group = group,
-						 .a = { i / 3 == 1 ? PKVM_IOMMU_DETACH :
-							PKVM_IOMMU_ATTACH, 0,
-							n * 64 + (n % 2 && i % 3 == 1), ids[i % 3] } };
+		for (i = 0; i < COUNT(acts); i++) {
+			acts[i] = (struct act) { .kind = ACT_CALL, .cpu = i % 3, .group = group };
+			acts[i].a[0] = i / 3 == 1 ? PKVM_IOMMU_DETACH : PKVM_IOMMU_ATTACH;
+			acts[i].a[2] = n * 64 + (n % 2 && i % 3 == 1);
+			acts[i].a[3] = ids[i % 3];
+		}
 		must(act_group(acts, COUNT(acts)) <= 0, "EL2 goes on");
 		check_all(true);
 		for (sid = n * 64; sid < n * 64 + 2; sid++) {
