@@ -52,7 +52,7 @@
  * @flushed: number of the last flush that is known to have completed
  * @lazy_first: runs that have left @lazy
  * @lazy_end: runs that were put into @lazy
- * @lazy_entries: page-table entries that the runs in @lazy had
+ * @lazy_weight: work to unpin the runs in @lazy, in pages
  * @lazy_slot: index of the domain in the list of domains with runs in @lazy
  * @iommus: BIT(id) of each IOMMU with attached streams, see domain_iommus() in backend.c
  * @streams: attached streams of each IOMMU; the parent's include those of nested domains.
@@ -82,7 +82,7 @@ struct pkvm_iommu_domain {
 	u64				flushed;
 	u64				lazy_first;
 	u64				lazy_end;
-	unsigned int			lazy_entries;
+	unsigned int			lazy_weight;
 	unsigned int			lazy_slot;
 	atomic_t			iommus;
 	u32				streams[PKVM_IOMMU_MAX];
@@ -170,7 +170,7 @@ static inline bool pkvm_iommu_coherent(const struct pkvm_iommu *iommu)
  * struct pkvm_iommu_mapping - contiguous memory at contiguous I/O virtual addresses
  * @iova: I/O virtual address
  * @phys: physical address
- * @size: bytes, within one naturally aligned 2 MiB of I/O virtual addresses
+ * @size: bytes, within one naturally aligned 2 MiB of I/O virtual addresses; or 1 GiB, aligned
  * @prot: IOMMU_READ and so on, see <linux/iommu.h>
  * @is_memory: memory of the boot; false for the rest of what the host reaches
  * @shift: log2 of the bytes that one page-table entry maps; not for backends

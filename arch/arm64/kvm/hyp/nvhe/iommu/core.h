@@ -193,14 +193,6 @@ struct pkvm_iommu_run {
 #define PKVM_IOMMU_REMOVED_MEMORY	BIT(10)
 #define PKVM_IOMMU_REMOVED_BLOCK	BIT(11)
 
-/* Counts of pages and blocks that a removed run is a part of, see pin.c. */
-static inline unsigned int pkvm_iommu_removed_pins(u64 removed)
-{
-	unsigned int n = removed & PKVM_IOMMU_REMOVED_PAGES;
-
-	return removed & PKVM_IOMMU_REMOVED_BLOCK ? BIT(n - (PMD_SHIFT - PAGE_SHIFT)) : n;
-}
-
 /* Check if the address of a cleared entry of a domain must not be used yet. */
 typedef bool (*pkvm_iommu_stale_fn)(const struct pkvm_iommu_domain *domain, u64 value);
 

@@ -31,7 +31,8 @@
  * A domain remembers its runs in a ring in its own page, which flush_lock
  * guards. A run leaves the ring when a flush that began after it was put in has
  * completed; each such flush may take it out, so a revocation need not wait for the flush
- * of another CPU. Two bounds keep a flush short: runs, and page-table entries.
+ * of another CPU. Two bounds keep a flush short: runs, and the work
+ * to unpin them.
  *
  * lazy_domains has the domains with runs in their ring, for revocations. A domain takes
  * and leaves a slot with its flush_lock held. Before it is freed, it
@@ -44,11 +45,8 @@
 
 #include "core.h"
 
-/*
- * Bounds of the page-table entries that the runs in one ring had, and of the domains with
- * runs in their ring.
- */
-#define LAZY_ENTRIES		4096
+/* Bounds of the work to unpin the runs in one ring, and of the domains with runs in theirs. */
+#define LAZY_WEIGHT		4096
 #define LAZY_DOMAINS		64
 
 static struct pkvm_iommu_domain *lazy_domains[LAZY_DOMAINS];
@@ -147,6 +145,17 @@ static bool lazy_list(struct pkvm_iommu_domain *domain)
 	return i < LAZY_DOMAINS;
 }
 
+/*
+ * Work to unpin a removed run, in pages. Four pages are unpinned at once, a block of 2 MiB by
+ * itself; larger blocks are many of these, see pin.c.
+ */
+static unsigned int run_weight(u64 removed)
+{
+	unsigned int n = removed & PKVM_IOMMU_REMOVED_PAGES;
+
+	return removed & PKVM_IOMMU_REMOVED_BLOCK ? 4 << (n - (PMD_SHIFT - PAGE_SHIFT)) : n;
+}
+
 /**
  * pkvm_iommu_lazy_add() - remember runs until the domain is flushed
  * @domain: the domain that they were unmapped from
@@ -158,20 +167,20 @@ static bool lazy_list(struct pkvm_iommu_domain *domain)
  */
 bool pkvm_iommu_lazy_add(struct pkvm_iommu_domain *domain, const u64 *removed, int nr)
 {
-	u64 used = domain->lazy_end - domain->lazy_first, entries = domain->lazy_entries;
+	u64 used = domain->lazy_end - domain->lazy_first, weight = domain->lazy_weight;
 	int i;
 
 	hyp_assert_lock_held(&domain->flush_lock);
 	if (used + nr > PKVM_IOMMU_LAZY_RUNS)
 		return false;
 	for (i = 0; i < nr; i++) {
-		entries += pkvm_iommu_removed_pins(removed[i]);
+		weight += run_weight(removed[i]);
 		domain->lazy[(domain->lazy_end + i) % PKVM_IOMMU_LAZY_RING] = removed[i];
 	}
-	if (entries > LAZY_ENTRIES || (!used && !lazy_list(domain)))
+	if (weight > LAZY_WEIGHT || (!used && !lazy_list(domain)))
 		return false;
 	WRITE_ONCE(domain->lazy_end, domain->lazy_end + nr);
-	domain->lazy_entries = entries;
+	domain->lazy_weight = weight;
 
 	return true;
 }
@@ -189,7 +198,7 @@ static void lazy_remove(struct pkvm_iommu_domain *domain, const struct pkvm_iomm
 		n = min(end - first, PKVM_IOMMU_LAZY_RING - first % PKVM_IOMMU_LAZY_RING);
 		pkvm_iommu_unpin_removed(runs, n);
 		for (i = 0; i < n; i++)
-			domain->lazy_entries -= pkvm_iommu_removed_pins(runs[i]);
+			domain->lazy_weight -= run_weight(runs[i]);
 	}
 	/* If the ring was empty before, the slot is not the domain's any more. */
 	if (first != domain->lazy_first && first == domain->lazy_end)
