@@ -56,8 +56,8 @@ void pkvm_iommu_reclaim_enable(void)
  *
  * Pages that were donated before an error stay in the pool.
  *
- * If the caller can sleep, the largest power of two is donated in one piece, if it can be had:
- * a root table may have several pages. The pages can be reclaimed one by one.
+ * If the caller can sleep, pages are donated in pieces as large as can be had, each a power of
+ * two: a root table may have several pages. The pages can be reclaimed one by one.
  *
  * Context: as @gfp says; once pKVM is finalised.
  * Return: 0; -ENOMEM if the host has no more pages; the errors of
@@ -65,23 +65,24 @@ void pkvm_iommu_reclaim_enable(void)
  */
 int pkvm_iommu_topup(u64 nr_pages, gfp_t gfp)
 {
+	unsigned int i, order = gfpflags_allow_blocking(gfp) ? ilog2(PKVM_IOMMU_TOPUP_MAX) : 0;
 	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_TOPUP };
-	unsigned int i, order;
 	struct page *page;
+	gfp_t effort;
 	int ret;
 
 	while (nr_pages) {
-		order = ilog2(min(nr_pages, PKVM_IOMMU_TOPUP_MAX));
-		page = NULL;
-		if (order && gfpflags_allow_blocking(gfp))
-			page = alloc_pages(gfp | __GFP_NORETRY | __GFP_NOWARN, order);
-		if (page)
-			split_page(page, order);
-		else
-			order = 0;
-		page = page ?: alloc_page(gfp);
+		order = min_t(unsigned int, order, ilog2(nr_pages));
+		/* A root table has at most 8 pages; more in one piece are not worth an effort. */
+		effort = order > PAGE_ALLOC_COSTLY_ORDER ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL;
+		page = alloc_pages(order ? gfp | effort | __GFP_NOWARN : gfp, order);
+		if (!page && order) {
+			order--;
+			continue;
+		}
 		if (!page)
 			return -ENOMEM;
+		split_page(page, order);
 		hvc.args[0] = page_to_pfn(page);
 		hvc.args[1] = 1UL << order;
 		ret = pkvm_iommu_hvc(&hvc);
