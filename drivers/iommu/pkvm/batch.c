@@ -518,7 +518,8 @@ int pkvm_iommu_map_pages(struct iommu_domain *domain, unsigned long iova, phys_a
 			done += len;
 			if (len)
 				continue;
-			len = RUN_MAX;
+			/* The next GiB may be one entry again. */
+			len = min_t(size_t, RUN_MAX, SZ_1G - (iova + done) % SZ_1G);
 		}
 		ret = batch_add(to_paging(domain), iova + done,
 				PKVM_IOMMU_RUN(paddr + done, len >> PAGE_SHIFT), prot, gfp);
