@@ -50,9 +50,10 @@
  * complete. Other calls go on meanwhile, but for these: calls for the same IOMMU, if it has no
  * page tables; calls for the same domain, if there is an IOMMU without page tables;
  * and all changes of the host's stage 2, if memory changes its owner. If a command of
- * ``__pkvm_iommu_call`` is not complete within a second, or those before it if the queue of the
- * IOMMU is full, the call does not return: EL2 panics, because a device could still reach
- * memory that was taken from it. Every later call panics as well.
+ * ``__pkvm_iommu_call`` is not complete within a second, the call does not return: EL2 panics,
+ * because a device could still reach memory that was taken from it. Every later call panics as
+ * well. A call that finds the queue of the IOMMU full has a second for the commands in it first,
+ * and again if other CPUs fill the queue meanwhile.
  *
  * In the examples, ``OP(a, b, ...)`` is a call with a in x2, b in x3 and so on. The
  * arrow precedes x1, and the results if they matter. PAGE_SIZE is 4096.
