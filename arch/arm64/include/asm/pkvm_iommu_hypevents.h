@@ -34,6 +34,7 @@ static inline const char *__pkvm_iommu_op_name(u64 op)
 	case PKVM_IOMMU_REPLAY:		return "REPLAY";
 	case PKVM_IOMMU_MAP_LIST:	return "MAP_LIST";
 	case PKVM_IOMMU_INVALIDATE:	return "INVALIDATE";
+	case PKVM_IOMMU_REGION:		return "REGION";
 	}
 
 	return "?";
