@@ -226,6 +226,10 @@ check_test_names() {
 	[ -s "$LOGS/files" ] || { echo "no files"; return 1; }
 	sed 's|.*/||' "$LOGS/files" | sort | uniq -d >"$LOGS/names"
 	grep -F -f "$LOGS/names" "$LOGS/files"
+	[ ! -s "$LOGS/names" ] || return 1
+	# A configuration's logs have its name.
+	sed -n 's/^\([a-z][^| ]*\) *|.*/\1/p' "$TOOLS/configs" | sort | uniq -d >"$LOGS/names"
+	cat "$LOGS/names"
 	[ ! -s "$LOGS/names" ]
 }
 
@@ -267,7 +271,7 @@ check_rows() {
 	row "the series applies to Linux $SERIES, and gives what make install gives" check_series || :
 	row "shell scripts parse" check_shell || :
 	row "SPDX tags" check_spdx || :
-	row "no two test files have the same name" check_test_names || :
+	row "no two test files, or configurations, have the same name" check_test_names || :
 	row "comments begin with the thing that they describe" check_comments || :
 	row "every attack and mutant belongs to a protection" check_evidence || :
 	row "every mutant changes the file that it breaks" check_mutants || :
