@@ -502,7 +502,8 @@ static const char *region(struct spec *s, const u64 *args, const u64 *res)
 		if (!nth--)
 			r = &i->region[n];
 	}
-	if_so(&a, !r && !(i->tells && i->endpoints && sid >= i->endpoints), ENODATA);
+	if_so(&a, !r && !(sid >> i->sid_bits) &&
+	      !(i->tells && i->endpoints && sid >= i->endpoints), ENODATA);
 	wrong = judge(&a, res, &ok);
 	if (wrong)
 		return wrong;
