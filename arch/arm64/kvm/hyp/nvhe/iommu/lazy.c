@@ -31,8 +31,7 @@
  * A domain remembers its runs in a ring in its own page, which flush_lock
  * guards. A run leaves the ring when a flush that began after it was put in has
  * completed; each such flush may take it out, so a revocation need not wait for the flush
- * of another CPU. Two bounds keep a flush short: runs, and the work
- * to unpin them.
+ * of another CPU. Two bounds keep a flush short: runs, and the work to unpin them.
  *
  * lazy_domains has the domains with runs in their ring, for revocations. A domain takes
  * and leaves a slot with its flush_lock held. Before it is freed, it
