@@ -407,7 +407,7 @@ nvme_devices() {
 }
 
 # device_tree NAME EDIT: the machine's device tree, changed by one of the edits
-# below; prints the file.
+# below; prints the file, and arguments that belong to it.
 device_tree() {
 	dt=$LOGS/$1.dtb
 	"$QEMU" -M "$MACHINE,dumpdtb=$dt" -cpu "$CPU" -smp "$SMP" -m "$MEM" \
@@ -440,6 +440,15 @@ device_tree() {
 		dt_phandle=$(fdtget -t x "$dt" /smmuv3@9050000 phandle)
 		fdtput -t x "$dt" /pcie@10000000 iommu-map-mask ffffffd7
 		fdtput -t x "$dt" /pcie@10000000 iommu-map 0 "$dt_phandle" 0 10000 ;;
+	pmcg-msi)		# a performance monitor that writes to memory: its registers
+				# are in flash memory, whose contents a file has
+		fdtput -c "$dt" /pmcg@4000000
+		fdtput -t s "$dt" /pmcg@4000000 compatible arm,smmu-v3-pmcg
+		fdtput -t x "$dt" /pmcg@4000000 reg 0 4000000 0 1000
+		truncate -s 64M "$dt.flash"
+		# Bit 21 of the word at 0xe00, see withheld.c.
+		printf '\040' | dd of="$dt.flash" bs=1 seek=$((0xe02)) conv=notrunc 2>/dev/null
+		dt="$dt -drive if=pflash,unit=1,format=raw,file=$dt.flash" ;;
 	cmdqv)			# an SMMUv3 with more command queues than EL2 knows of
 		fdtput -t s "$dt" /smmuv3@9050000 compatible nvidia,tegra264-smmu arm,smmu-v3 ;;
 	virtio-iommu)		# the devices behind it, which QEMU does not describe
@@ -450,6 +459,13 @@ device_tree() {
 	echo "$dt"
 }
 
+# The table of a device with command queues for the SMMU whose identifier in IORT is 1:
+#	Scope (\_SB) { Device (CMDQ) { Name (_HID, "NVDA200C") Name (_UID, One) } }
+cmdqv_table() {
+	printf 'SSDT\107\000\000\000\002\206PKVM  CMDQ    \001\000\000\000TEST\001\000\000\000'
+	printf '\020"\134_SB_\133\202\032CMDQ\010_HID\015NVDA200C\000\010_UID\001'
+}
+
 # acpi_table NAME EDIT: an initramfs with a changed IORT, see iort.c; prints the file.
 acpi_table() {
 	at_dir=$LOGS/$1.acpi
@@ -457,6 +473,7 @@ acpi_table() {
 	mkdir -p "$at_dir/kernel/firmware/acpi"
 	gcc -Wall -Wextra -o "$at_dir/iort" "$TOOLS/iort.c"
 	"$at_dir/iort" "$2" >"$at_dir/kernel/firmware/acpi/iort.aml"
+	[ "$2" != cmdqv ] || cmdqv_table >"$at_dir/kernel/firmware/acpi/ssdt.aml"
 	(cd "$at_dir" && find kernel | cpio --quiet -o -H newc; cat "$INITRD") >"$LOGS/$1.initrd"
 	echo "$LOGS/$1.initrd"
 }
