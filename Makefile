@@ -50,8 +50,8 @@ coverage: image ## which lines of the EL2 code the tests in QEMU run (TESTS="nam
 nightly: ## what is too long for make test; resumes (STEPS="name ...")
 	@$T/run.sh nightly $(STEPS)
 
-bench: image ## what the protection costs
-	@$T/run.sh bench
+bench: image ## what the protection costs (TABLES=scale: two CPUs only)
+	@$T/run.sh bench $(TABLES)
 
 install: ## put the overlay and the patches into your 7.3 tree, KERNEL=dir
 	@$T/tree.sh install "$(KERNEL)"

@@ -655,7 +655,7 @@ bench)
 	"$TOOLS/mkinitramfs.sh"
 	# shellcheck source=bench.sh
 	. "$TOOLS/bench.sh"
-	bench
+	bench "$@"
 	;;
 *)
 	die "usage: run.sh demo | test [name...] | nightly [step...] | shell | bench"
