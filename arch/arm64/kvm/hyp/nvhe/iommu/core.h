@@ -104,7 +104,7 @@ extern unsigned int pkvm_iommu_nr_mmios;
 	for (mmio = pkvm_iommu_mmios; mmio < pkvm_iommu_mmios + pkvm_iommu_nr_mmios; mmio++)
 
 struct pkvm_iommu *pkvm_iommu_get(u64 id);
-bool pkvm_iommu_region(u64 addr, u64 *start, u64 *end);
+bool pkvm_iommu_memory_range(u64 addr, u64 *start, u64 *end);
 bool pkvm_iommu_is_host_mmio(u64 phys, u64 size);
 
 /* Exclusive end of the addresses that devices can use. */
@@ -175,7 +175,7 @@ static __always_inline bool pkvm_iommu_radix_find(void **root, u64 index, int le
  * @phys: physical address of the memory
  * @len: bytes
  * @shift: log2 of the bytes that each entry maps
- * @is_memory: memory of the boot, see pkvm_iommu_region()
+ * @is_memory: memory of the boot, see pkvm_iommu_memory_range()
  */
 struct pkvm_iommu_run {
 	u64	phys;

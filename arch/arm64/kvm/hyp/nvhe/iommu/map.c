@@ -231,7 +231,7 @@ static int runs_split(struct pkvm_iommu_domain *domain, u64 iova, const u64 *run
 			if (map == maps + MAP_MAX || *entries >= PKVM_IOMMU_MAX_ENTRIES)
 				return map - maps;
 			if (phys < start || phys >= end)
-				is_memory = pkvm_iommu_region(phys, &start, &end);
+				is_memory = pkvm_iommu_memory_range(phys, &start, &end);
 			map->iova = iova;
 			map->phys = phys;
 			map->size = min3(len, ALIGN(iova + 1, SZ_2M) - iova, end - phys);

@@ -65,18 +65,18 @@ bool pkvm_iommu_next_mmio(u64 addr, u64 *start, u64 *end)
 }
 
 /**
- * pkvm_iommu_region() - find the region that an address belongs to
+ * pkvm_iommu_memory_range() - find the range of memory, or of none, that an address is in
  * @addr: physical address
- * @start: set to the first address of the region
+ * @start: set to the first address of the range
  * @end: set to its exclusive end, at most pkvm_iommu_limit()
  *
- * A region is memory, or everything between two of them. Pages that are only
+ * A range is memory, or everything between two ranges of memory. Pages that are only
  * partly memory count as not memory, because they can never be donated. So does memory
  * that appears after boot: it is not in pKVM's list.
  *
  * Return: true for memory.
  */
-bool pkvm_iommu_region(u64 addr, u64 *start, u64 *end)
+bool pkvm_iommu_memory_range(u64 addr, u64 *start, u64 *end)
 {
 	u64 base, stop;
 	int i;
@@ -117,7 +117,7 @@ bool pkvm_iommu_is_host_mmio(u64 phys, u64 size)
 {
 	u64 start, stop;
 
-	if (pkvm_iommu_region(phys, &start, &stop) || stop < phys + size)
+	if (pkvm_iommu_memory_range(phys, &start, &stop) || stop < phys + size)
 		return false;
 
 	return !pkvm_iommu_next_mmio(phys, &start, &stop) || start >= phys + size;

@@ -179,7 +179,7 @@ int pkvm_iommu_shadow_build(void)
 			ret = -EAGAIN;
 			break;
 		}
-		if (pkvm_iommu_region(pkvm_iommu_built, &start, &end))
+		if (pkvm_iommu_memory_range(pkvm_iommu_built, &start, &end))
 			ret = build_memory(end, budget, &done);
 		else
 			ret = build_mmio(end, budget, &done);

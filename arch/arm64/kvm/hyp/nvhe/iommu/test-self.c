@@ -343,7 +343,7 @@ static bool is_block(u64 pfn, u64 pages)
 	u64 phys = pfn << PAGE_SHIFT, start, end;
 
 	return !(pfn >> (48 - PAGE_SHIFT)) && IS_ALIGNED(pfn, pages) &&
-	       pkvm_iommu_region(phys, &start, &end) && end - phys >= pages << PAGE_SHIFT;
+	       pkvm_iommu_memory_range(phys, &start, &end) && end - phys >= pages << PAGE_SHIFT;
 }
 
 /**
