@@ -65,6 +65,7 @@ struct state {
 #define OK	(-1)
 #define SILENT	(-2)
 
+bool put(const char *path, const char *text);
 struct td_res call(uint64_t op, uint64_t arg1, uint64_t arg2, uint64_t arg3, uint64_t arg4,
 		   uint64_t arg5);
 bool is(struct td_res res, int err, uint64_t x2, uint64_t x3, const char *name);

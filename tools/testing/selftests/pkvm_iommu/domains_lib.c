@@ -3,6 +3,7 @@
  * Calls and checks that the tests of `domains` consist of.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,6 +18,19 @@ uint64_t home;
 uint64_t a, b;		/* the domains; edu is attached to A unless noted */
 /* Pages of this program: one to load and show edu's buffer, and two targets of DMA. */
 volatile uint32_t *window, *page, *other;
+
+/* Write to a file of the kernel's. */
+bool put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done;
+
+	if (fd < 0)
+		return false;
+	done = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	close(fd);
+	return done;
+}
 
 struct td_res call(uint64_t op, uint64_t arg1, uint64_t arg2, uint64_t arg3, uint64_t arg4,
 		   uint64_t arg5)

@@ -7,11 +7,9 @@
  * protected VM. Afterwards the kernel has it: run this program last. TAP.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "domains.h"
 #include "stage1.h"
@@ -35,18 +33,6 @@ static bool get(const char *path, char *line, size_t size)
 		fclose(f);
 	if (done)
 		line[strcspn(line, "\n")] = 0;
-	return done;
-}
-
-static bool put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done;
-
-	if (fd < 0)
-		return false;
-	done = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-	close(fd);
 	return done;
 }
 
@@ -227,15 +213,11 @@ int main(void)
 	struct vm vm;
 	uint8_t *mem;
 
-	if (td_open() || edu_open(&edu))
-		tap_bail("no /dev/pkvm_iommu_test, or no edu device");
+	begin();
 	find_blocks();
 	if (!tap_ok(nr_blocks > 1, "%u blocks of memory are offline", nr_blocks))
 		return tap_done();
-	if (td_info(PKVM_IOMMU_INFO_LIMIT, &limit) || !td_take_stream(edu.sid, &iommu, &home))
-		tap_bail("not in service, or edu is behind no IOMMU");
-	limit = BIT(limit);
-	identity = td_has_identity(iommu);
+	is(detach(home), 0, 0, 0, "DETACH from where it was");
 	a = domain_alloc();
 	if (!tap_ok(a && home == IDENTITY, "a domain, and edu is in identity"))
 		return tap_done();

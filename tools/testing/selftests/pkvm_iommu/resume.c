@@ -11,7 +11,6 @@
  *				lost meanwhile
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,18 +52,6 @@ static const struct {
 static bool hotplug;
 static struct stage1 tables;
 static uint64_t page_phys, other_phys, foreign;
-
-static bool put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done;
-
-	if (fd < 0)
-		return false;
-	done = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-	close(fd);
-	return done;
-}
 
 static bool cpu1(const char *online)
 {
