@@ -247,6 +247,8 @@ int __init pkvm_iommu_register(struct pkvm_iommu_dev *pdev)
 	INIT_LIST_HEAD(&pdev->masters);
 	pkvm_iommu_devs[pdev->id] = pdev;
 	pkvm_iommu_nr_devs = pdev->id + 1;
+	/* A power domain stays on when the system sleeps: EL2 would not learn that it was off. */
+	dev_pm_syscore_device(pdev->dev, true);
 
 	if (size) {
 		page = donate_new(pdev->id, get_order(size), &ret);

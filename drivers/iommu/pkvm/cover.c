@@ -14,6 +14,9 @@
  * IOMMUs that are disabled: they access memory for their queues, so EL2 takes their
  * registers.
  *
+ * An IOMMU of EL2's is a hole itself, if the device tree says that the host can switch it
+ * off or reset it.
+ *
  * Some holes show later: a driver binds to a PCI device that has no IOMMU, for instance
  * below a host bridge that appears after the boot; or ACPI has the kernel add a device that
  * is not behind one. EL1 then allows no more protected VMs, if the policy is strict. EL2
@@ -309,14 +312,30 @@ static void __init of_report_iommu(struct device_node *iommu)
 				    resource_size(&res));
 }
 
+/*
+ * The power domain or the reset of an IOMMU, or of a bus that it is on, takes its registers
+ * from EL2, and the host programs these controllers: the IOMMU may let everything pass then.
+ * Clocks do not count: without one, accesses wait.
+ */
+static void __init of_report_power(struct device_node *iommu)
+{
+	struct device_node *node = of_node_get(iommu);
+
+	for (; node; node = of_get_next_parent(node)) {
+		if (of_property_present(node, "power-domains") ||
+		    of_property_present(node, "resets"))
+			pkvm_iommu_hole("%pOF: the host can switch off or reset %pOF", iommu, node);
+	}
+}
+
 static void __init of_report_holes(void)
 {
 	struct device_node *node;
 
 	for_each_of_allnodes(node) {
 		if (pkvm_iommu_find(of_fwnode_handle(node)))
-			continue;
-		if (of_property_present(node, "#iommu-cells"))
+			of_report_power(node);
+		else if (of_property_present(node, "#iommu-cells"))
 			of_report_iommu(node);
 		else if (!of_device_is_available(node) || of_is_below_pci(node))
 			continue;

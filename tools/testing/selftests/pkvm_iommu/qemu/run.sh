@@ -451,6 +451,10 @@ device_tree() {
 		dt="$dt -drive if=pflash,unit=1,format=raw,file=$dt.flash" ;;
 	cmdqv)			# an SMMUv3 with more command queues than EL2 knows of
 		fdtput -t s "$dt" /smmuv3@9050000 compatible nvidia,tegra264-smmu arm,smmu-v3 ;;
+	power-domain)		# the host can switch off the SMMUv3
+		fdtput -t x "$dt" /smmuv3@9050000 power-domains 9001 0 ;;
+	reset-bus)		# or reset the bus that it is on
+		fdtput -t x "$dt" / resets 9001 0 ;;
 	virtio-iommu)		# the devices behind it, which QEMU does not describe
 		fdtput -t x "$dt" /virtio_mmio@a003e00 '#iommu-cells' 1
 		fdtput -t x "$dt" /virtio_mmio@a003e00 phandle 9000
