@@ -62,3 +62,66 @@ void phys_unmap(void *mem)
 {
 	munmap(mem, PAGE);
 }
+
+/* The sum of the values of all lines "key: value" with one of @keys. */
+static long sum_keys(const char *file, const char * const *keys, long unit)
+{
+	char line[160], key[64];
+	long value, sum = 0;
+	FILE *f = fopen(file, "r");
+	size_t i;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, " %63[^:]: %ld", key, &value) != 2)
+			continue;
+		for (i = 0; keys[i]; i++)
+			if (!strcmp(key, keys[i]))
+				sum += value * unit;
+	}
+	if (f)
+		fclose(f);
+	return sum;
+}
+
+/*
+ * Free memory, and memory of caches that come and go. /proc/zoneinfo has the counts of
+ * the CPUs' lists of free pages.
+ */
+long mem_free_kib(void)
+{
+	static const char * const known[] = {
+		"MemFree", "Buffers", "Cached", "Slab", "KernelStack",
+		"PageTables", "SecPageTables", "AnonPages", "Percpu",
+		"VmallocUsed", NULL
+	};
+	static const char * const lists[] = { "count", NULL };
+
+	/* Much is freed only after an RCU grace period. */
+	usleep(300000);
+	return sum_keys("/proc/meminfo", known, 1) +
+	       sum_keys("/proc/zoneinfo", lists, PAGE / 1024);
+}
+
+long mem_lost_kib(void)
+{
+	static const char * const total[] = { "MemTotal", NULL };
+
+	return sum_keys("/proc/meminfo", total, 1) - mem_free_kib();
+}
+
+long mem_free_kernel_kib(void)
+{
+	char line[160], zone[16] = "";
+	long free, sum = 0;
+	FILE *f = fopen("/proc/zoneinfo", "r");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "Node %*d, zone %15s", zone) == 1)
+			continue;
+		if (sscanf(line, " pages free %ld", &free) == 1 && strcmp(zone, "Movable"))
+			sum += free * (long)(PAGE / 1024);
+	}
+	if (f)
+		fclose(f);
+	return sum;
+}

@@ -15,5 +15,10 @@ uint64_t phys_of(const void *p);
 /* Map a page of memory at its physical address, cached; NULL on failure. */
 void *phys_map(uint64_t phys);
 void phys_unmap(void *mem);
+/* Memory of the host, in KiB, that is free or of a known use; and all other memory. */
+long mem_free_kib(void);
+long mem_lost_kib(void);
+/* Free memory, in KiB, that the kernel can allocate for itself. */
+long mem_free_kernel_kib(void);
 
 #endif

@@ -183,10 +183,9 @@ bool td_topup(uint64_t n)
 	return true;
 }
 
-void td_free(uint64_t phys)
+bool td_free(uint64_t phys)
 {
 	struct pkvm_iommu_test_page page = { .pfn = phys / PAGE };
 
-	if (phys)
-		ioctl(td_fd, PKVM_IOMMU_TEST_FREE, &page);
+	return !phys || !ioctl(td_fd, PKVM_IOMMU_TEST_FREE, &page);
 }

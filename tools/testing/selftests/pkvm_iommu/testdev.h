@@ -54,7 +54,8 @@ int td_faults(struct pkvm_iommu_test_faults *f);
 bool td_range(uint64_t kind, unsigned int n, struct pkvm_iommu_test_range *r);
 /* Allocate a page of kernel memory. Returns its physical address; 0 on failure. */
 uint64_t td_alloc(void);
-void td_free(uint64_t phys);
+/* False if the page is not the host's, or a device has it mapped: it is lost then. */
+bool td_free(uint64_t phys);
 /*
  * Give pages to EL2, which the kernel then leaks. The largest powers of two are in one piece:
  * the first of them has room for a root table.

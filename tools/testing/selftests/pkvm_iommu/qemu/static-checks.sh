@@ -62,7 +62,8 @@ check_series() {
 check_shell() {
 	csh_rc=0
 	for csh in "$TOOLS"/*.sh "$RUNNER"/*.sh "$TOOLS"/init "$TOOLS"/devices "$TOOLS"/kunit \
-		   "$TOOLS"/status "$TOOLS"/groups "$TOOLS"/trace "$TOOLS"/appears "$TOOLS"/vmstart \
+		   "$TOOLS"/devlib "$TOOLS"/status "$TOOLS"/groups "$TOOLS"/trace \
+		   "$TOOLS"/appears "$TOOLS"/vmstart \
 		   "$TOOLS"/vfio/vfio; do
 		sh -n "$csh" || csh_rc=1
 	done
