@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 
 # Given on the command line of make, read by the scripts.
 export KERNEL_SRC DEBIAN_MIRROR
-export MACHINE CPU SMP MEM APPEND QEMU JOBS NIGHTLY_MINUTES
+export MACHINE CPU SMP MEM APPEND QEMU JOBS NIGHTLY_MINUTES SOAK_MINUTES
 
 .PHONY: help setup image run test check mutants coverage nightly series shell bench install footprint clean distclean
 .DEFAULT_GOAL := help
@@ -20,6 +20,7 @@ help: ## this list
 	@echo '  KERNEL_SRC=path   a 7.3 tree, tarball or .deb instead of the download'
 	@echo '  make test TESTS="name ..."   only these configurations ($T/configs)'
 	@echo '  NIGHTLY_MINUTES=10   how long make nightly checks with random seeds'
+	@echo '  SOAK_MINUTES=60   how long make nightly lets everything run at once'
 
 run: image ## the demo: every attack, with the protection off and on
 	@$T/run.sh demo

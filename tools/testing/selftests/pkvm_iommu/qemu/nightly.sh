@@ -6,6 +6,7 @@
 # forgets that.
 #
 # NIGHTLY_MINUTES: how long to check with random seeds, 10 by default.
+# SOAK_MINUTES: how long to soak, 60 by default.
 # shellcheck shell=sh
 
 NIGHTLY=$CACHE/nightly
@@ -34,6 +35,7 @@ wanted() {
 nightly_row() {
 	wanted "$1" || return 0
 	nr_mark=$PASSED/$1
+	[ "$1" != soak ] || nr_mark=$nr_mark-$SOAK_MINUTES
 	nr_text=$2
 	shift 2
 	if [ -n "$STATE" ] && [ -e "$nr_mark" ]; then
@@ -229,6 +231,8 @@ nightly_rows() {
 		walk_coverage || :
 	nightly_row debug "a kernel with hotplug of CPUs, suspend, and EL2's trace events" \
 		"$TOOLS/run.sh" test trace resume-hotplug sleep sleep-devices || :
+	nightly_row soak "everything at once, $SOAK_MINUTES minutes, and nothing is lost" \
+		"$TOOLS/run.sh" test soak || :
 	nightly_row coverage "coverage of the EL2 code in QEMU" "$TOOLS/coverage.sh" || :
 	echo "# complete"
 }

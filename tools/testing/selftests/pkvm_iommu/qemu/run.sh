@@ -10,7 +10,7 @@
 #   run.sh shell		interactive
 #   run.sh bench		see bench.sh
 #
-# Environment: MACHINE CPU SMP MEM APPEND QEMU IMAGE COVERAGE (see coverage.sh).
+# Environment: MACHINE CPU SMP MEM APPEND QEMU IMAGE SOAK_MINUTES COVERAGE (see coverage.sh).
 
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -23,6 +23,7 @@ MEM=${MEM:-512M}
 # All groups in the identity domain, which an attacker with root would choose.
 APPEND=${APPEND:-iommu.passthrough=1}
 IMAGE=${IMAGE:-$ROOT/build/Image}
+SOAK_MINUTES=${SOAK_MINUTES:-60}
 # It is in the last of the machine's slots for virtio-mmio devices.
 VIRTIO_IOMMU="-global virtio-mmio.force-legacy=false
 	-device virtio-iommu-device,primary-bus=pcie.0"
@@ -397,6 +398,16 @@ storm_devices() {
 	done
 }
 
+# Devices for `soak`: disks and networks, edu devices (one more is always there), and memory that
+# appears after boot.
+soak_devices() {
+	real_devices "$1"
+	for so_edu in 1 2 3 4; do
+		echo "-device edu,id=edu$so_edu,dma_mask=0xffffffffffffffff"
+	done
+	echo "-object memory-backend-ram,id=mem1,size=1G -device pc-dimm,memdev=mem1"
+}
+
 # nvme_devices N: devices for `walk`: one per thread for DMA, and other streams.
 nvme_devices() {
 	nd=0
@@ -500,11 +511,14 @@ one_config() (
 	case $devices in
 	real)	devices=$(real_devices "$name") ;;
 	storm)	devices=$(storm_devices) ;;
+	soak)	devices=$(soak_devices "$name") ;;
 	nvme)	devices=$(nvme_devices "$SMP") ;;
 	buses)	devices=$BUSES ;;
 	esac
 	programs=$(trim "$8" | tr -d ' ')
 	limit=120
+	longer=0
+	follower=
 	attacks=
 	expect=
 	log=
@@ -518,8 +532,8 @@ one_config() (
 				no_target=${no_target#=} ;;
 		log=*)		log="$log ${o#*=}" ;;
 		initrd=vfio)
-			cat "$INITRD" "$VFIO_INITRD" >"$LOGS/$name.initrd"
-			INITRD=$LOGS/$name.initrd
+			cat "$INITRD" "$VFIO_INITRD" >"$LOGS/$name.vfio"
+			INITRD=$LOGS/$name.vfio
 			;;
 		virtio-iommu)	devices="$VIRTIO_IOMMU $devices -dtb $(device_tree "$name" "$o")" ;;
 		two-smmus)
@@ -536,6 +550,11 @@ one_config() (
 				loud_row "$name: its kernel builds" \
 					env VARIANT="${o#*=}" "$TOOLS/build.sh" || continue ;;
 		nightly)	;;
+		minutes)	programs=$programs:$SOAK_MINUTES
+				longer=$((SOAK_MINUTES * 90))
+				sleep $((limit + longer)) &
+				follower=$!
+				follow "$name" $follower & ;;
 		uefi)		devices="$UEFI $devices" ;;
 		iort=*)		devices="$UEFI $devices"
 				INITRD=$(acpi_table "$name" "${o#*=}") ;;
@@ -548,7 +567,8 @@ one_config() (
 		return
 	fi
 	status=0
-	boot "$name" "$devices" "pkvm_test=$programs $append" "$limit" || status=$?
+	boot "$name" "$devices" "pkvm_test=$programs $append" $((limit + longer)) || status=$?
+	[ -z "$follower" ] || kill "$follower" || :
 	judge "$name" "$programs" "$expect" <"$LOGS/$name.tap"
 	row "$name: boots and powers off without a complaint" \
 		clean_boot "$name" $status "$expect" || :
@@ -557,6 +577,14 @@ one_config() (
 			grep -qF "$(echo "$text" | tr '_' ' ')" "$LOGS/$name.console" || :
 	done
 )
+
+# follow NAME PID: print the progress that the programs of a boot tell of, each minute, until the
+# process ends.
+follow() {
+	: >"$LOGS/$1.raw"
+	tail -n +1 -F --pid="$2" "$LOGS/$1.raw" 2>/dev/null |
+		grep --line-buffered '^# minute' >&2
+}
 
 # attack_rows NAME TEST 'qemu args' TIMEOUT IDS PROGRAM: the attacks, one row each, see table.
 attack_rows() {
