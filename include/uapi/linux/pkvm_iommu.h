@@ -56,7 +56,8 @@
  * and again if other CPUs fill the queue meanwhile.
  *
  * In the examples, ``OP(a, b, ...)`` is a call with a in x2, b in x3 and so on. The
- * arrow precedes x1, and the results if they matter. PAGE_SIZE is 4096.
+ * arrow precedes x1, and the results if they matter. PAGE_SIZE is 4096, and the block
+ * size of the kernel (PMD_SIZE) 2 MiB.
  */
 
 /**
@@ -223,7 +224,7 @@ enum pkvm_iommu_boot_op {
  *  - -EINVAL: the range is smaller than the IOMMU asked for, or is not aligned to that
  *    size.
  *  - -EINVAL: the range reaches beyond the physical addresses of the CPU or of any
- *    registered IOMMU.
+ *    registered IOMMU, or beyond 48 bits.
  *  - -EINVAL: the range crosses the end of a region of memory.
  *  - -EPERM: not all of the range is memory that the host owns exclusively.
  *  - -ENOENT: there is no such IOMMU. For the pool and for the list of runs: no IOMMU
@@ -435,7 +436,7 @@ enum pkvm_iommu_op {
  *  - -ENODEV: the layer is not in service.
  *  - -EINVAL: x3 is 0, or more than %PKVM_IOMMU_TOPUP_MAX.
  *  - -EINVAL: the range reaches beyond the physical addresses of the CPU or of any
- *    registered IOMMU. Memory at a lower address may do.
+ *    registered IOMMU, or beyond 48 bits. Memory at a lower address may do.
  *  - -EINVAL: the range crosses the end of a region of memory.
  *  - -EPERM: not all of the range is memory that the host owns exclusively.
  *  - -EBUSY: a page of the range is mapped in a domain.
@@ -627,11 +628,12 @@ enum pkvm_iommu_op {
  * to a VM, and a VM cannot take back what it shared with the host. These transitions fail
  * with -EBUSY.
  *
- * Runs are mapped one behind the other. EL2 cuts them into pieces where an I/O virtual
- * address is a multiple of 2 MiB and where memory begins or ends. A piece of 2 MiB at
- * aligned addresses becomes a block, unless smaller mappings are in its place. So does
- * %PKVM_IOMMU_RUN_GIB at an address that is a multiple of 1 GiB, unless smaller mappings are, or
- * have been, in its place.
+ * Runs are mapped one behind the other. Where both addresses are multiples of the block size of
+ * the kernel, 2 MiB, 32 MiB or 512 MiB, and the run goes on for as long, EL2 makes a block,
+ * unless smaller mappings are in its place. With pages of 4 KiB, %PKVM_IOMMU_RUN_GIB becomes a
+ * block at an address that is a multiple of 1 GiB, unless smaller mappings are, or have been, in
+ * its place. EL2 cuts the rest into pieces where an I/O virtual address is a multiple of 512
+ * pages and where memory begins or ends.
  *
  * Arguments:
  *
@@ -808,7 +810,7 @@ enum pkvm_iommu_op {
  *  - x2: on success, the physical address
  *  - x3: on success, the bytes from the address on that are mapped without a gap, to
  *    physical addresses that follow x2. EL2 counts to the end of a block, or over pages at most
- *    to the next I/O virtual address that is a multiple of 2 MiB, and not beyond a change of
+ *    to the next I/O virtual address that is a multiple of 512 pages, and not beyond a change of
  *    permissions or attributes, nor from memory to MMIO or back. Where an IOMMU has no page
  *    tables, it does not count beyond a piece that %PKVM_IOMMU_MAP or %PKVM_IOMMU_MAP_LIST has
  *    made of a run either.
@@ -1051,6 +1053,7 @@ enum pkvm_iommu_type {
  * the physical address, page aligned, and in the bits below (%PKVM_IOMMU_RUN_PAGES) the number
  * of pages, 1 to 4095. PAGE_SIZE is at least 4096, so the two do not overlap. With 0 pages, it is
  * a run of 1 GiB, if the physical address is a multiple of 1 GiB and not 0: ``PKVM_IOMMU_RUN_GIB``.
+ * With pages of 64 KiB, no other run is long enough for a block.
  */
 #define PKVM_IOMMU_RUN(phys, pages)	((phys) | (pages))
 #define PKVM_IOMMU_RUN_GIB(phys)	(phys)
@@ -1126,8 +1129,9 @@ enum pkvm_iommu_region_kind {
  *  - %PKVM_IOMMU_NESTED_OAS: size of the addresses in the tables in bits
  *  - %PKVM_IOMMU_NESTED_COHERENT: table walks of all IOMMUs snoop the CPU caches.
  *
- * Pages are of 4 KiB, blocks of 2 MiB and 1 GiB. Memory attributes are those that
- * drivers/iommu/io-pgtable-arm.c writes.
+ * Pages are of PAGE_SIZE, blocks of 2 MiB and 1 GiB with pages of 4 KiB, of 32 MiB with 16 KiB,
+ * and of 512 MiB with 64 KiB. Memory attributes are those that drivers/iommu/io-pgtable-arm.c
+ * writes.
  */
 #define PKVM_IOMMU_NESTED_FMT		0x0000ffULL
 #define PKVM_IOMMU_NESTED_IAS		0x00ff00ULL

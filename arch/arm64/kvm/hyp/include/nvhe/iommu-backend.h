@@ -170,7 +170,7 @@ static inline bool pkvm_iommu_coherent(const struct pkvm_iommu *iommu)
  * struct pkvm_iommu_mapping - contiguous memory at contiguous I/O virtual addresses
  * @iova: I/O virtual address
  * @phys: physical address
- * @size: bytes, within one naturally aligned 2 MiB of I/O virtual addresses; or 1 GiB, aligned
+ * @size: bytes, within naturally aligned 512 pages of I/O virtual addresses; or a block, aligned
  * @prot: IOMMU_READ and so on, see <linux/iommu.h>
  * @is_memory: memory of the boot; false for the rest of what the host reaches
  * @shift: log2 of the bytes that one page-table entry maps; not for backends

@@ -124,9 +124,17 @@ static inline unsigned int pkvm_iommu_arch_bits(void)
 
 /*
  * Bound of the page-table entries that one call looks at or changes. A call that has not
- * reached it goes on with the entries of one more table at most.
+ * reached it goes on with the entries of one more table at most: 512, 2048 or 8192.
  */
 #define PKVM_IOMMU_MAX_ENTRIES	2048
+
+/*
+ * Entries of a last-level table that are dealt with at once, aligned: all of them with pages of
+ * 4 KiB, a fourth with 16 KiB, a sixteenth with 64 KiB. Only the search for an empty table in the
+ * place of a block looks at a whole table.
+ */
+#define PKVM_IOMMU_PIECE	512
+#define PKVM_IOMMU_PIECE_SIZE	((u64)PKVM_IOMMU_PIECE << PAGE_SHIFT)
 
 /* pool.c */
 void pkvm_iommu_pool_init(void);
@@ -402,7 +410,7 @@ struct pkvm_iommu_boot_result {
 extern u64 pkvm_iommu_shadow_pages;
 
 /* Pages that SEAL asks for with -ENOMEM. It does not know how many it lacks. */
-#define PKVM_IOMMU_SEAL_PAGES		512
+#define PKVM_IOMMU_SEAL_PAGES		(SZ_2M >> PAGE_SHIFT)
 
 int pkvm_iommu_withhold(u64 base, u64 size);
 int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,

@@ -71,7 +71,7 @@ static struct io_pgtable_ops *table_alloc(enum io_pgtable_fmt fmt, unsigned int 
 	const struct io_pgtable_cfg cfg = {
 		.ias		= ias,
 		.oas		= pkvm_iommu_arch_bits(),
-		.pgsize_bitmap	= SZ_4K | SZ_2M | SZ_1G,
+		.pgsize_bitmap	= PAGE_SIZE | PMD_SIZE | SZ_1G,
 		.coherent_walk	= pkvm_iommu_geometry.coherent,
 	};
 

@@ -77,7 +77,7 @@ void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova, size_t leng
 
 static void *pgtable_alloc(void *cookie, size_t size, gfp_t gfp)
 {
-	/* A root of stage 2 with 40 or 42 bits is 2 or 8 tables, one behind the other. */
+	/* A root of stage 2 can be up to 16 tables, one behind the other. */
 	return size <= PAGE_SIZE ? pkvm_iommu_alloc_page() : pkvm_iommu_alloc_block(size);
 }
 
@@ -160,13 +160,13 @@ static __always_inline arm_lpae_iopte *pgtable_walk(struct arm_lpae_io_pgtable *
 	return ptep;
 }
 
-/* Number of entries of one table, from that of @iova on, that map the next @max bytes. */
+/* Number of entries of one piece, from that of @iova on, that map the next @max bytes. */
 static int pgtable_entries(u64 iova, u64 max, int lvl)
 {
 	if (lvl != ARM_LPAE_MAX_LEVELS - 1)
 		return 1;
 
-	return min_t(u64, max >> PAGE_SHIFT, PTRS_PER_PTE - pte_index(iova));
+	return min_t(u64, max >> PAGE_SHIFT, PKVM_IOMMU_PIECE - pte_index(iova) % PKVM_IOMMU_PIECE);
 }
 
 static arm_lpae_iopte *pgtable_find(struct arm_lpae_io_pgtable *data, u64 iova, int *level,
@@ -382,7 +382,7 @@ void *pkvm_iommu_pgtable_prune(struct io_pgtable_ops *ops, u64 iova, u64 stale)
 }
 
 /* The pool clears the pages that it gets: that is the work of about so many entries. */
-#define FREE_ENTRIES	32
+#define FREE_ENTRIES	(PAGE_SIZE / 128)
 
 /**
  * pkvm_iommu_pgtable_drain() - free the tables of an empty page table, but for the root
@@ -486,7 +486,7 @@ int pkvm_iommu_pgtable_prot(struct io_pgtable_ops *ops, u64 iova)
  *	length of the hole in @len, and the size of an entry there in @shift
  * @nr: room in @run, at least one
  *
- * Looks at one table only, so that the work is bounded.
+ * Looks at one piece of a table only, so that the work is bounded.
  *
  * Context: the caller owns the addresses, see range.c. LOOKUP owns the first page only:
  * what it reads of the others may have changed on return.
@@ -551,7 +551,7 @@ static u64 pack_removed(arm_lpae_iopte pte, u64 pages)
  * @stale: value to write to the entries, see pkvm_iommu_stale()
  * @size: set to the bytes that were unmapped
  *
- * Looks at one table only. Tables that become empty are kept.
+ * Looks at one piece of a table only. Tables that become empty are kept.
  *
  * Context: the caller owns the addresses, and invalidates.
  * Return: number of runs in @removed; 0 if @iova is not mapped, see

@@ -145,7 +145,7 @@ static bool lazy_list(struct pkvm_iommu_domain *domain)
 }
 
 /*
- * Work to unpin a removed run, in pages. Four pages are unpinned at once, a block of 2 MiB by
+ * Work to unpin a removed run, in pages. Four pages are unpinned at once, a block of PMD_SIZE by
  * itself; larger blocks are many of these, see pin.c.
  */
 static unsigned int run_weight(u64 removed)

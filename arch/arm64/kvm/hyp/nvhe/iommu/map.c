@@ -174,20 +174,20 @@ static int runs_read(const u64 *list, int nr, u64 *runs, u64 *size)
 
 /*
  * Make *@map a block, if there may be room for one; other CPUs may change that until it is
- * written. The run goes on for @len bytes, and the region of memory up to @end. An empty table
- * of pages in its place is removed: the mappings that it had are gone, and the table has
- * stayed. Its entries are added to *@entries, those that were looked at; so are the pins of
- * 1 GiB.
+ * written. The run goes on for @len bytes in its region. An empty table of pages in its place is
+ * removed: the mappings that it had are gone, and the table has stayed. Its entries are added to
+ * *@entries, those that were looked at; so are the pins of 1 GiB, which only pages of 4 KiB have
+ * blocks of.
  */
 static void fit_block(struct pkvm_iommu_domain *domain, struct pkvm_iommu_mapping *map, u64 len,
-		      u64 end, u64 *entries)
+		      u64 *entries)
 {
-	u64 iova = map->iova, range = pkvm_iommu_range_lock(domain, iova, SZ_2M);
+	u64 iova = map->iova, range = pkvm_iommu_range_lock(domain, iova, PMD_SIZE);
 	struct pkvm_iommu_run run;
 	void *table = NULL;
 
 	/* The range is large enough to own all addresses, so a table can be removed. */
-	if (!pkvm_iommu_pgtable_read(domain->ops, iova, SZ_2M, &run, 1)) {
+	if (!pkvm_iommu_pgtable_read(domain->ops, iova, PMD_SIZE, &run, 1)) {
 		if (run.shift >= PMD_SHIFT)
 			map->shift = PMD_SHIFT;
 		else
@@ -195,31 +195,31 @@ static void fit_block(struct pkvm_iommu_domain *domain, struct pkvm_iommu_mappin
 							 pkvm_iommu_stale(domain, false));
 	}
 	pkvm_iommu_range_unlock(domain, range);
-	if (unlikely(len >= SZ_1G) && end - map->phys >= SZ_1G && map->shift == PMD_SHIFT &&
+	if (PAGE_SHIFT == 12 && unlikely(len >= SZ_1G) && map->shift == PMD_SHIFT &&
 	    run.shift >= PUD_SHIFT && IS_ALIGNED(iova | map->phys, SZ_1G)) {
 		map->shift = PUD_SHIFT;
-		map->size = SZ_1G;
 		*entries += SZ_1G / SZ_2M;
 	}
-	if (!table)
-		return;
-
-	/* IOMMUs may have cached the address of the table. */
-	pkvm_iommu_flush_domain(domain, NULL);
-	pkvm_iommu_free_page(table);
-	*entries += SZ_2M >> PAGE_SHIFT;
-	map->shift = PMD_SHIFT;
+	if (table) {
+		/* IOMMUs may have cached the address of the table. */
+		pkvm_iommu_flush_domain(domain, NULL);
+		pkvm_iommu_free_page(table);
+		*entries += PTRS_PER_PTE;
+		map->shift = PMD_SHIFT;
+	}
+	if (map->shift != PAGE_SHIFT)
+		map->size = BIT(map->shift);
 }
 
 /*
- * Split runs into mappings, which end where a last-level table or a region of memory
- * ends. A mapping is a block of 2 MiB or 1 GiB if both addresses are aligned and the page
+ * Split runs into mappings, which end where a piece of a last-level table or a region of memory
+ * ends. A mapping is a block of PMD_SIZE or 1 GiB if both addresses are aligned and the page
  * table has room for one. Returns the number of mappings, which may not cover all runs.
  */
 static int runs_split(struct pkvm_iommu_domain *domain, u64 iova, const u64 *runs, int nr,
 		      int prot, struct pkvm_iommu_mapping *maps, u64 *entries)
 {
-	u64 phys, len, start = 0, end = 0;
+	u64 phys, len, room, start = 0, end = 0;
 	struct pkvm_iommu_mapping *map = maps;
 	bool is_memory = false;
 	int i;
@@ -234,13 +234,14 @@ static int runs_split(struct pkvm_iommu_domain *domain, u64 iova, const u64 *run
 				is_memory = pkvm_iommu_memory_range(phys, &start, &end);
 			map->iova = iova;
 			map->phys = phys;
-			map->size = min3(len, ALIGN(iova + 1, SZ_2M) - iova, end - phys);
+			room = min(len, end - phys);
+			map->size = min(room, ALIGN(iova + 1, PKVM_IOMMU_PIECE_SIZE) - iova);
 			map->shift = PAGE_SHIFT;
 			map->is_memory = is_memory;
 			map->prot = prot;
 
-			if (map->size == SZ_2M && IS_ALIGNED(phys, SZ_2M))
-				fit_block(domain, map, len, end, entries);
+			if (room >= PMD_SIZE && IS_ALIGNED(iova | phys, PMD_SIZE))
+				fit_block(domain, map, room, entries);
 
 			iova += map->size;
 			phys += map->size;
@@ -562,7 +563,7 @@ int pkvm_iommu_unmap(u64 domain_id, u64 iova, u64 size, u64 flags,
  * @phys: set to the physical address that it maps to
  * @len: set to the bytes from there on that are mapped without a gap
  *
- * Reads the rest of the last-level table as well. Other CPUs may change these entries
+ * Reads the rest of the piece of the table as well. Other CPUs may change these entries
  * meanwhile, but cannot remove the table: for that they would have to own this address, too.
  *
  * Context: owns the address.
@@ -580,7 +581,7 @@ int pkvm_iommu_lookup(u64 domain_id, u64 iova, u64 *phys, u64 *len)
 		return ret;
 
 	range = pkvm_iommu_range_lock(domain, iova, PAGE_SIZE);
-	if (pkvm_iommu_pgtable_read(domain->ops, iova, SZ_2M, &run, 1)) {
+	if (pkvm_iommu_pgtable_read(domain->ops, iova, PKVM_IOMMU_PIECE_SIZE, &run, 1)) {
 		*phys = run.phys;
 		*len = run.len;
 	} else {
@@ -650,7 +651,8 @@ static int domain_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *dom
 	from = READ_ONCE(domain->replayed[iommu->id]);
 	iova = from;
 	for (steps = 0; steps < TABLE_STEPS && !ret && iova < end; steps++) {
-		found = pkvm_iommu_pgtable_read(domain->ops, iova, SZ_2M, runs, MAP_MAX);
+		found = pkvm_iommu_pgtable_read(domain->ops, iova, PKVM_IOMMU_PIECE_SIZE, runs,
+						MAP_MAX);
 		if (found && calls++ == REPLAY_CALLS)
 			break;
 		/* A mapping that starts before @iova was passed when it was made. */

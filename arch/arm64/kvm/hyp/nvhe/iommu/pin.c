@@ -10,7 +10,7 @@
  *
  * Each page has a 16-bit count, which is either a number of mappings or CLOSED. The
  * count is CLOSED if the host cannot reach the page. Pages that are mapped one by one
- * are counted one by one; a 2 MiB block that one page-table entry maps is counted once,
+ * are counted one by one; a block of PMD_SIZE that one page-table entry maps is counted once,
  * in a word of its own, which also has the number of its closed pages. A 1 GiB block is
  * counted as 512 of these:
  *
@@ -43,11 +43,11 @@
 #include "core.h"
 
 /*
- * One page has the counts of a chunk of 8 MiB of memory. A count is at most
- * PKVM_IOMMU_PINS_MAX, which is less than CLOSED.
+ * One page has the counts of a chunk of memory: four blocks, which are 8 MiB with pages of 4 KiB.
+ * A count is at most PKVM_IOMMU_PINS_MAX, which is less than CLOSED.
  */
-#define CHUNK_SHIFT		23
 #define CHUNK_PAGES		(PAGE_SIZE / sizeof(u16))
+#define CHUNK_SHIFT		(PAGE_SHIFT + ilog2(CHUNK_PAGES))
 #define CHUNK_BLOCKS		BIT(CHUNK_SHIFT - PMD_SHIFT)
 
 /* Four counts are one word; lane 0 is the count of the first page. */
@@ -59,7 +59,7 @@
 #define BLOCK_CLOSED		BIT(16)
 
 /**
- * struct chunk - pins of 8 MiB of memory, in four slots of a radix tree
+ * struct chunk - pins of four blocks of memory, in four slots of a radix tree
  * @counts: mappings of each page, or CLOSED: a page of the pool
  * @blocks: mappings of each block, in BLOCK_PINS, and its closed pages, in units of
  *	BLOCK_CLOSED
@@ -72,7 +72,7 @@ struct chunk {
 };
 
 #define CHUNK_SLOTS		(sizeof(struct chunk) / sizeof(void *))
-#define CHUNK_LEVELS		3
+#define CHUNK_LEVELS		(PAGE_SHIFT == 16 ? 2 : 3)
 #define CHUNKS_BITS		(48 - CHUNK_SHIFT + ilog2(CHUNK_SLOTS))
 
 /*
@@ -101,7 +101,8 @@ static inline struct chunk *chunk_of(u64 phys)
 	u64 mask = BIT(PKVM_IOMMU_RADIX_BITS) - 1, slot = chunk_slot(phys);
 	void **page = READ_ONCE(chunks);
 
-	page = READ_ONCE(page[slot >> 2 * PKVM_IOMMU_RADIX_BITS & mask]);
+	if (CHUNK_LEVELS > 2)
+		page = READ_ONCE(page[slot >> 2 * PKVM_IOMMU_RADIX_BITS & mask]);
 	page = READ_ONCE(page[slot >> PKVM_IOMMU_RADIX_BITS & mask]);
 
 	return (struct chunk *)(page + (slot & mask));

@@ -168,11 +168,11 @@ void pkvm_iommu_free_block(void *block)
  * @max: upper bound of @nr_pages; it bounds the work, and keeps sums from wrapping
  *
  * Return: false if the range is empty, too long, or beyond the addresses that some
- * IOMMU can read.
+ * IOMMU can read, or that an entry of a page table has room for.
  */
 bool pkvm_iommu_pages_valid(u64 pfn, u64 nr_pages, u64 max)
 {
-	u64 limit = BIT(min(pkvm_iommu_oas, 52) - PAGE_SHIFT);
+	u64 limit = BIT(min(pkvm_iommu_oas, 48) - PAGE_SHIFT);
 
 	return nr_pages && nr_pages <= max && pfn < limit && limit - pfn >= nr_pages;
 }

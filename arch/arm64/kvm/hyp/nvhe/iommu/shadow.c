@@ -141,7 +141,7 @@ static int build_mmio(u64 end, size_t budget, size_t *done)
 	}
 
 	/* The largest block size that fits, up to where a larger block can start. */
-	for (larger = SZ_2M; larger <= SZ_1G; larger *= PTRS_PER_PTE) {
+	for (larger = PMD_SIZE; larger <= SZ_1G; larger *= PTRS_PER_PTE) {
 		if (!IS_ALIGNED(pkvm_iommu_built, larger) || end - pkvm_iommu_built < larger) {
 			end = min(end, ALIGN(pkvm_iommu_built + 1, larger));
 			break;

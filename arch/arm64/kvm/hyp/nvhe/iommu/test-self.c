@@ -198,7 +198,7 @@ static int unmap(u64 iova, u64 size, u64 flags)
 
 static int do_step(unsigned int step)
 {
-	u64 phys = hyp_pfn_to_phys(page_pfn), block = ALIGN_DOWN(phys, SZ_2M);
+	u64 phys = hyp_pfn_to_phys(page_pfn), block = ALIGN_DOWN(phys, PMD_SIZE);
 	void *virt = hyp_phys_to_virt(phys);
 	int ret;
 
@@ -243,7 +243,7 @@ static int do_step(unsigned int step)
 	case PKVM_IOMMU_STEP_UNMAP_LAZY:
 		return unmap(IOVA_PAGE, PAGE_SIZE, PKVM_IOMMU_UNMAP_LAZY);
 	case PKVM_IOMMU_STEP_UNMAP_BLOCK:
-		return unmap(IOVA_BLOCK, SZ_2M, 0);
+		return unmap(IOVA_BLOCK, PMD_SIZE, 0);
 	case PKVM_IOMMU_STEP_UNMAP_PART:
 		return unmap(IOVA_BLOCK, PAGE_SIZE, 0);
 	case PKVM_IOMMU_STEP_FLUSH:
@@ -261,7 +261,7 @@ static void undo(const struct state *state)
 
 	unmap(IOVA_PAGE, PAGE_SIZE, 0);
 	unmap(IOVA_AGAIN, PAGE_SIZE, 0);
-	unmap(IOVA_BLOCK, SZ_2M, 0);
+	unmap(IOVA_BLOCK, PMD_SIZE, 0);
 	do_step(PKVM_IOMMU_STEP_FLUSH);
 	for (; page_held; page_held--)
 		hyp_unpin_shared_mem(virt, virt + PAGE_SIZE);

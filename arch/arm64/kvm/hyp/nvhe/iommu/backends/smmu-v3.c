@@ -37,7 +37,7 @@
 #define IIDR_PRODUCTID_MMU_700	0x487
 
 /*
- * A level-2 stream table of 64 entries fills 4 KiB, a page of the pool. The level-1
+ * A level-2 stream table of 64 entries fills 4 KiB, at most a page of the pool. The level-1
  * or linear table is at most 4 MiB, the largest block of the host's page allocator
  * (3.3.1.2).
  */
@@ -55,6 +55,10 @@
  * bits of the number of pages; SCALE is limited without 52-bit addresses (4.4.1.1).
  */
 #define INV_MAX_RANGE		(BIT(31) - 1)
+
+/* The page size of the kernel: support for it, and its code in a range (6.3.6, 4.4.1.1). */
+#define IDR5_GRAN		(IDR5_GRAN4K << (PAGE_SHIFT - 12) / 2)
+#define TLBI_TG			((PAGE_SHIFT - 10) / 2)
 
 /**
  * struct hyp_smmu - state of an SMMUv3
@@ -313,7 +317,7 @@ static int smmu_probe(struct pkvm_iommu *iommu, u64 *why)
 	if (!iommu->fmts)
 		return smmu_refuse(why, PKVM_IOMMU_REFUSE_STAGE);
 	iommu->nests = smmu_nests(iommu);
-	if (!(idr5 & IDR5_GRAN4K))
+	if (!(idr5 & IDR5_GRAN))
 		return smmu_refuse(why, PKVM_IOMMU_REFUSE_GRANULE);
 
 	*smmu = (struct hyp_smmu) {
@@ -671,7 +675,7 @@ static u64 smmu_invalidate(struct pkvm_iommu *iommu,
 		if (ril) {
 			cmd->data[0] |= FIELD_PREP(CMDQ_TLBI_0_NUM, num - 1) |
 					FIELD_PREP(CMDQ_TLBI_0_SCALE, scale);
-			cmd->data[1] |= FIELD_PREP(CMDQ_TLBI_1_TG, 1);
+			cmd->data[1] |= FIELD_PREP(CMDQ_TLBI_1_TG, TLBI_TG);
 		}
 	}
 

@@ -301,7 +301,8 @@ static int virtio_probe(struct pkvm_iommu *iommu, u64 *why)
 	/* This backend does no cache maintenance for its queues. */
 	if (!pkvm_iommu_coherent(iommu))
 		return virtio_refuse(why, PKVM_IOMMU_REFUSE_PRESET);
-	if (!(virtio_config64(iommu, CONFIG(page_size_mask)) & PAGE_SIZE))
+	/* The smallest size is that to which mappings are aligned (5.13.4). */
+	if (!(virtio_config64(iommu, CONFIG(page_size_mask)) & (2 * PAGE_SIZE - 1)))
 		return virtio_refuse(why, PKVM_IOMMU_REFUSE_GRANULE);
 
 	/* A range that is not offered has no limit (5.13.4). */
