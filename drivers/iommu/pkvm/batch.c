@@ -45,8 +45,12 @@
 #include "cache.h"
 #include "core.h"
 
-/* Largest size of one run in bytes: whole blocks, as EL2 maps these at once. */
-#define RUN_MAX			ALIGN_DOWN(PKVM_IOMMU_RUN_PAGES << PAGE_SHIFT, SZ_2M)
+/*
+ * Largest size of one run in bytes: whole blocks, as EL2 maps these at once. A block of 512 MiB,
+ * with pages of 64 KiB, is more than a run.
+ */
+#define RUN_MAX			ALIGN_DOWN(PKVM_IOMMU_RUN_PAGES << PAGE_SHIFT, \
+					   min(PMD_SIZE, SZ_32M))
 
 /* Owner of a batch while its context allocates memory. No context has this key. */
 #define BATCH_BUSY		1UL
@@ -462,7 +466,7 @@ static inline int batch_add(struct pkvm_paging_domain *paging, unsigned long iov
 }
 
 /*
- * Map 1 GiB at once, outside of any batch: EL2 makes it a block if there is room for one.
+ * Map 1 GiB at once, outside of any batch: EL2 makes it the largest blocks there is room for.
  * Returns the bytes that are mapped, also on an error, which then recurs for the rest.
  */
 static noinline size_t map_gib(struct pkvm_paging_domain *paging, unsigned long iova,

@@ -300,10 +300,7 @@ static void __init share_run_lists(void)
 	unsigned int order;
 	struct page *page;
 
-	/* Whole lists fill whole pages. */
-	BUILD_BUG_ON(PAGE_SIZE % sizeof(*pkvm_iommu_run_lists) &&
-		     sizeof(*pkvm_iommu_run_lists) % PAGE_SIZE);
-	size += PKVM_IOMMU_TEST_RUN_LIST_SIZE;
+	size = PAGE_ALIGN(size) + PKVM_IOMMU_TEST_RUN_LIST_SIZE;
 	order = get_order(size);
 	page = boot_alloc(order, __GFP_ZERO);
 	if (!page)
@@ -401,7 +398,7 @@ void __init pkvm_iommu_finalize(void)
 
 	while ((ret = boot_hvc(&hvc))) {
 		/*
-		 * The identity domain's tables take 1/512 of the memory, plus those
+		 * The identity domain's tables take 1/512 of the memory at most, plus those
 		 * for MMIO; several times that many rounds are allowed.
 		 */
 		if (ret == -ENOMEM && rounds++ < 1024 + totalram_pages() / SZ_64K)

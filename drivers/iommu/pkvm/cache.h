@@ -60,7 +60,7 @@
 /* Bits of addresses that fit. */
 #define CACHE_ADDRESS_BITS	48
 
-static_assert(PAGE_SHIFT + PKVM_IOMMU_CACHE_BITS + 27 == CACHE_ADDRESS_BITS);
+static_assert(PAGE_SHIFT + PKVM_IOMMU_CACHE_BITS + 27 >= CACHE_ADDRESS_BITS);
 
 static inline u64 *cache_slot(struct pkvm_paging_domain *paging, u64 iova)
 {

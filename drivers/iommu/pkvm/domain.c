@@ -229,7 +229,8 @@ struct iommu_domain *pkvm_iommu_domain_alloc(struct device *dev)
 		 GFP_KERNEL);
 	raw_spin_lock_init(&paging->found.lock);
 	paging->domain.ops = &paging_ops;
-	paging->domain.pgsize_bitmap = SZ_4K | SZ_2M | SZ_1G;
+	/* Of 1 GiB in any case: EL2 has a run for that, of which it makes the largest blocks. */
+	paging->domain.pgsize_bitmap = PAGE_SIZE | PMD_SIZE | SZ_1G;
 	paging->domain.geometry.aperture_end = DMA_BIT_MASK(address_bits);
 	paging->domain.geometry.force_aperture = true;
 

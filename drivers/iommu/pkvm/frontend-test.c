@@ -499,7 +499,7 @@ static void reserved_dma(struct kunit *test)
 
 static void translation_cache(struct kunit *test)
 {
-	static const u64 iovas[] = { 0, PAGE_SIZE, SZ_2M, BIT_ULL(46), BIT_ULL(48) - PAGE_SIZE };
+	static const u64 iovas[] = { 0, PAGE_SIZE, PMD_SIZE, BIT_ULL(46), BIT_ULL(48) - PAGE_SIZE };
 	size_t all = PKVM_IOMMU_CACHE_SLOTS << PAGE_SHIFT;
 	struct pkvm_paging_domain paging = {};
 	u64 i, phys = BIT_ULL(48) - SZ_4M;
@@ -523,10 +523,10 @@ static void translation_cache(struct kunit *test)
 
 	/* A range that wraps around in the cache. */
 	for (i = 0; i < 40; i++)
-		cache_add(&paging, all + i * PAGE_SIZE - SZ_64K, phys, 0);
-	cache_forget(&paging, all + PAGE_SIZE - SZ_64K, 38 * PAGE_SIZE);
+		cache_add(&paging, all + (i - 16) * PAGE_SIZE, phys, 0);
+	cache_forget(&paging, all - 15 * PAGE_SIZE, 38 * PAGE_SIZE);
 	for (i = 0; i < 40; i++)
-		KUNIT_EXPECT_EQ(test, cache_lookup(&paging, all + i * PAGE_SIZE - SZ_64K),
+		KUNIT_EXPECT_EQ(test, cache_lookup(&paging, all + (i - 16) * PAGE_SIZE),
 				i % 39 ? 0 : phys);
 	cache_forget(&paging, 0, 4 * all);
 	for (i = 0; i < PKVM_IOMMU_CACHE_SLOTS; i++)

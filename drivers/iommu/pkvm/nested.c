@@ -110,7 +110,7 @@ static int dma_map_pages(struct iommu_domain *domain, unsigned long iova, phys_a
 {
 	struct pkvm_paging_domain *paging = to_paging(domain);
 	struct io_pgtable_ops *ops = paging->pgtable;
-	u64 *slot = cache_add_fitting(paging, iova, paddr, pgsize < SZ_2M ? 0 : CACHE_LARGE);
+	u64 *slot = cache_add_fitting(paging, iova, paddr, pgsize < PMD_SIZE ? 0 : CACHE_LARGE);
 	int ret;
 
 	ret = ops->map_pages(ops, iova, paddr, pgsize, pgcount, prot, gfp, mapped);
@@ -257,7 +257,7 @@ struct iommu_domain *pkvm_iommu_nested_alloc(struct pkvm_iommu_dev *pdev)
 	struct io_pgtable_cfg cfg = {
 		/* A mistake of the caller's is an error, as it is in managed domains. */
 		.quirks		= IO_PGTABLE_QUIRK_NO_WARN,
-		.pgsize_bitmap	= SZ_4K | SZ_2M | SZ_1G,
+		.pgsize_bitmap	= PAGE_SIZE | PMD_SIZE | SZ_1G,
 		.ias		= FIELD_GET(PKVM_IOMMU_NESTED_IAS, pdev->nested),
 		.oas		= FIELD_GET(PKVM_IOMMU_NESTED_OAS, pdev->nested),
 		.coherent_walk	= pdev->nested & PKVM_IOMMU_NESTED_COHERENT,

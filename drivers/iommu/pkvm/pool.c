@@ -73,8 +73,8 @@ int pkvm_iommu_topup(u64 nr_pages, gfp_t gfp)
 
 	while (nr_pages) {
 		order = min_t(unsigned int, order, ilog2(nr_pages));
-		/* A root table has at most 8 pages; more in one piece are not worth an effort. */
-		effort = order > PAGE_ALLOC_COSTLY_ORDER ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL;
+		/* A root table has at most 16 pages; more in one piece are not worth an effort. */
+		effort = order > ilog2(16) ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL;
 		page = alloc_pages(order ? gfp | effort | __GFP_NOWARN : gfp, order);
 		if (!page && order) {
 			order--;
