@@ -85,7 +85,7 @@ void scribble(u64 pfn)
 	bool entries = smmu_random(2);
 	int i;
 
-	for (i = 0; i < 512; i++) {
+	for (i = 0; i < (int)ENV_PTES; i++) {
 		u64 chance = smmu_random(1 << 16);
 		u64 addr = chance & 1 ? ENV_RAM0 + (chance >> 5) * ENV_PAGE : ENV_RAM2;
 
@@ -370,7 +370,7 @@ void act_returned(const struct act *a, const u64 *res)
 /* Check memory after a call: pages that are returned are zero. */
 void act_finish(const struct act *a, const u64 *res)
 {
-	static const u64 zero[512];
+	static const u64 zero[ENV_PTES];
 
 	if (a->kind == ACT_CALL && a->a[0] == PKVM_IOMMU_RECLAIM && !res[0] && env_cpu(res[1] * ENV_PAGE)) {
 		if (memcmp(env_cpu(res[1] * ENV_PAGE), zero, ENV_PAGE) ||

@@ -11,9 +11,10 @@ u64 some_pfn(void)
 		ENV_RAM0_END / ENV_PAGE, ENV_RAM1 / ENV_PAGE, ENV_RAM1 / ENV_PAGE + 1,
 		ENV_RAM1_END / ENV_PAGE - 1, ENV_RAM1_END / ENV_PAGE,
 		ENV_RAM2 / ENV_PAGE, ENV_RAM2_END / ENV_PAGE - 1, ENV_RAM2_END / ENV_PAGE,
-		ENV_CARVEOUT / ENV_PAGE - 1, ENV_CARVEOUT / ENV_PAGE, 0x9050, 0x906f,
+		ENV_CARVEOUT / ENV_PAGE - 1, ENV_CARVEOUT / ENV_PAGE, 0x9050000 / ENV_PAGE,
+		0x906f000 / ENV_PAGE,
 		1ULL << 20, (1ULL << 24) - 1, 1ULL << 24, 1ULL << 32, 1ULL << 36, 1ULL << 40,
-		1ULL << 52, ~0ULL >> 12, ~0ULL,
+		1ULL << 52, ~0ULL / ENV_PAGE, ~0ULL,
 	};
 	u64 base = edges[below(COUNT(edges))];
 
@@ -28,11 +29,14 @@ u64 some_pfn(void)
 		return ENV_RAM2 / ENV_PAGE + below((ENV_RAM2_END - ENV_RAM2) / ENV_PAGE);
 	case 6 ... 7:
 		base = ENV_RAM0 / ENV_PAGE + below((ENV_RAM0_END - ENV_RAM0) / ENV_PAGE);
-		/* Usually leave one 2 MiB block whole. */
-		return base / 512 == WHOLE_BLOCK / ENV_PAGE / 512 && below(200) ? base - 512 : base;
+		/* Usually leave one block whole. */
+		if (base / ENV_PTES == WHOLE_BLOCK / ENV_BLOCK && below(200))
+			base -= ENV_PTES;
+		return base;
 	}
-	/* A few pages, used repeatedly, across the end of a table. */
-	return ENV_RAM1 / ENV_PAGE + 0x1f0 + below(0x30);
+	/* A few pages, used repeatedly, across the end of a table or, with 64 KiB, of a piece. */
+	base = ENV_PAGE_SHIFT == 14 ? ENV_PTES : PIECE_PAGES;
+	return ENV_RAM1 / ENV_PAGE + base - 16 + below(0x30);
 }
 
 u64 some_number(u64 max)
@@ -129,9 +133,8 @@ u64 some_nested_domain(void)
 /* A few addresses, so that mappings collide; across the ends of tables and of the range. */
 u64 some_iova(void)
 {
-	u64 few[] = { 0, 1ULL << 21, (1ULL << 30) - (1ULL << 21), 1ULL << 30, 2ULL << 30,
-		      smmu_limit - (1ULL << 21), smmu_limit - (1ULL << 30),
-		      smmu_limit - (3ULL << 30) };
+	u64 few[] = { 0, ENV_BLOCK, GIB - ENV_BLOCK, GIB, 2 * GIB, smmu_limit - ENV_BLOCK,
+		      smmu_limit - GIB, smmu_limit - 3 * GIB };
 	u64 iova = few[below(COUNT(few))];
 
 	switch (below(20)) {
@@ -150,8 +153,8 @@ u64 some_iova(void)
 
 u64 some_size(void)
 {
-	static const u64 strange[] = { 0, 1, ENV_PAGE / 2, ~0ULL, 1ULL << 63, ~0xfffULL };
-	u64 big = 1ULL << (21 + below(2));
+	static const u64 strange[] = { 0, 1, ENV_PAGE / 2, ~0ULL, 1ULL << 63, ~(ENV_PAGE - 1) };
+	u64 big = ENV_BLOCK << below(2);
 
 	switch (below(24)) {
 	case 0:
@@ -163,7 +166,7 @@ u64 some_size(void)
 	case 7 ... 8:
 		return big + (below(3) - 1) * ENV_PAGE;
 	case 9:
-		return (1 + below(5)) << 21;
+		return (1 + below(5)) * PIECE;
 	}
 
 	return (1 + below(12)) * ENV_PAGE;
@@ -172,14 +175,16 @@ u64 some_size(void)
 /* Memory or MMIO, often aligned for blocks. */
 u64 some_phys(u64 iova)
 {
-	static const u64 blocks[] = { WHOLE_BLOCK, WHOLE_BLOCK, WHOLE_BLOCK, 0x40800000,
-				      0x40a00000, 0x40400000, 0x9000000, 0x80000000,
-				      ENV_RAM2 & ~0x1fffffULL };
+	static const u64 blocks[] = { WHOLE_BLOCK, WHOLE_BLOCK, WHOLE_BLOCK,
+				      ENV_RAM0 + ENV_SCALE * 0x800000,
+				      ENV_RAM0 + ENV_SCALE * 0xa00000,
+				      ENV_RAM0 + ENV_SCALE * 0x400000,
+				      0x9000000, 0x80000000, ENV_RAM2 & ~(ENV_BLOCK - 1) };
 
 	if (below(2))
 		return some_pfn() * ENV_PAGE;
 
-	return blocks[below(COUNT(blocks))] + (below(4) ? iova & 0x1fffff : 0);
+	return blocks[below(COUNT(blocks))] + (below(4) ? iova & (ENV_BLOCK - 1) : 0);
 }
 
 static bool is_free(u64 pfn)

@@ -20,7 +20,8 @@ int boot(u64 *res, u64 op, u64 a1, u64 a2, u64 a3, u64 a4)
 static void withhold_noise(void)
 {
 	static const u64 bases[] = { 0, 0x9000018, 0x9002000, 0x9004ff8, ENV_RAM0 - 4, ENV_RAM0,
-				     ENV_RAM0_END, ENV_RAM1_END + ENV_PAGE, 0x7fff000000, ~0xfffULL,
+				     ENV_RAM0_END, ENV_RAM1_END + ENV_PAGE, 0x7fff000000,
+				     ~(ENV_PAGE - 1),
 				     0x9050000, 0x9080fff };
 	bool all = spec.nr_iommus == config->nr + config->nr_virtio + config->tests;
 	u64 res[3];
@@ -43,8 +44,8 @@ static void check_withheld(void)
 /* Random calls during boot. The specification tells which of them must fail. */
 static void boot_noise(void)
 {
-	static const u64 bases[] = { 0, 1, 0x9050000, 0x9060000, 0x9040000, ENV_RAM0, 0x40500000,
-				     ENV_RAM1_END, ~0xfffULL, 0x9050800 };
+	static const u64 bases[] = { 0, 1, 0x9050000, 0x9060000, 0x9040000, ENV_RAM0, ENV_RAM0_END,
+				     ENV_RAM1_END, ~(ENV_PAGE - 1), 0x9050800 };
 	u64 res[3];
 
 	if (below(3))
@@ -75,7 +76,8 @@ static void boot_noise(void)
 		break;
 	case 3:
 		/* To an IOMMU that has its memory already, or with the wrong size or alignment. */
-		if (spec.nr_iommus && spec.iommu[spec.nr_iommus - 1].wants)
+		if (spec.nr_iommus && config->expect != UNFED &&
+		    spec.iommu[spec.nr_iommus - 1].wants)
 			boot(res, PKVM_IOMMU_BOOT_DONATE, spec.nr_iommus - 1, some_pfn() | 1,
 			     some_number(PKVM_IOMMU_DONATE_MAX), 0);
 		/* The right size and alignment, but not memory. */
@@ -108,7 +110,7 @@ static void boot_noise(void)
 	}
 }
 
-/* Contiguous, aligned memory of the host. One 2 MiB block stays whole. */
+/* Contiguous, aligned memory of the host. One block stays whole. */
 static u64 find_range(u64 pages)
 {
 	u64 pfn, i, align = pages;
@@ -116,7 +118,9 @@ static u64 find_range(u64 pages)
 	while (align & (align - 1))
 		align &= align - 1;
 	for (pfn = ENV_RAM0 / ENV_PAGE; pfn < ENV_RAM1_END / ENV_PAGE; pfn += align) {
-		if (pfn / 512 == WHOLE_BLOCK / ENV_PAGE / 512)
+		if (pfn / ENV_PTES == WHOLE_BLOCK / ENV_BLOCK)
+			continue;
+		if (pfn < SCENARIO_END / ENV_PAGE && pfn + pages > SCENARIO_PAGES / ENV_PAGE)
 			continue;
 		for (i = 0; i < pages; i++) {
 			unsigned char *page = spec_page(&spec, pfn + i);

@@ -29,7 +29,7 @@ const struct config configs[] = {
 	{ .name = "virtio-many", .ia = 40, .nr_virtio = 2, .tests = 1, .virtio = {
 		{ VAT(0x9080e00), .endpoints = 1000, .no_ranges = true, .no_mmio = true,
 		  .latency = 1 },
-		{ VAT(0x9082000), .endpoints = 100, .input_bits = 48, .tag_bits = 8,
+		{ VAT(0x90a2000), .endpoints = 100, .input_bits = 48, .tag_bits = 8,
 		  .refuses = 5, .probe_size = 256, .regions = 3, .region = {
 			{ 0x40000000, 0x40001fff, VDEV_MSI },
 			{ 0, 0xfff, VDEV_RESERVED },
@@ -55,7 +55,8 @@ const struct config configs[] = {
 		.s2 = true, .coherent = true, .oas = 32 } } },
 	{ .name = "several", .ia = 40, .nr = 3, .tests = 1, .smmu = {
 		{ AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44 },
-		{ AT(0x40520000), SMALL, .s2 = true, .coherent = true, .oas = 40, .latency = 1 },
+		{ AT(ENV_RAM0 + ENV_SCALE * 0x520000), SMALL, .s2 = true, .coherent = true,
+		  .oas = 40, .latency = 1 },
 		{ AT(0x9070000), .two_level = true, .sid_bits = 7, .cmdq_bits = 10,
 		  .evtq_bits = 2, .s1 = true, .s2 = true, .coherent = true, .oas = 42,
 		  .hyp = true, .ats = true, .msi = true, .ril = true } } },
@@ -81,10 +82,14 @@ const struct config configs[] = {
 	{ .name = "reach48", .ia = 48, .nr = 1, .scenario = far_apart, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 48,
 		.ril = true, .iidr = 0x4850043b } } },
-	{ .name = "gib", .ia = 36, .nr = 1, .gib = true, .scenario = gib_blocks, .smmu = { {
+	{ .name = "reach52", .ia = 52, .nr = 1, .scenario = edge_of_reach, .smmu = { {
+		AT(0x9050000), SMALL, .s2 = true, .coherent = true, .oas = 52 } } },
+	{ .name = "gib", .ia = 36, .nr = 1, .gib = ENV_PAGE_SHIFT != 14, .scenario = gib_blocks,
+	  .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44,
 		.ril = true } } },
-	{ .name = "saturated", .ia = 40, .nr = 1, .scenario = saturate_pins, .smmu = { {
+	{ .name = "saturated", .ia = ENV_PAGE_SHIFT == 12 ? 40 : 44, .nr = 1,
+	  .scenario = saturate_pins, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 48 } } },
 	{ .name = "many-domains", .ia = 36, .nr = 1, .scenario = many_lazy_domains, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .coherent = true, .oas = 44, .ril = true } } },
@@ -147,7 +152,7 @@ const struct config configs[] = {
 		  .refuses = 20, .probe_size = 512, .regions = 2, .region = {
 			{ 0x401fff, 0x402000, VDEV_RESERVED },
 			{ 0x8090010, 0x8090013, VDEV_MSI } } },
-		{ VAT(0x9081000), .endpoints = 64, .no_ranges = true,
+		{ VAT(0x9091000), .endpoints = 64, .no_ranges = true,
 		  .latency = 2, .polls = true } } },
 	{ .name = "virtio-smmu-s1", .ia = 36, .nr = 1, .nr_virtio = 1, .smmu = { {
 		AT(0x9050000), SMALL, .s1 = true, .oas = 40 } }, .virtio = { {
@@ -155,7 +160,7 @@ const struct config configs[] = {
 	{ .name = "virtio-hangs", .ia = 36, .nr_virtio = 2, .expect = TIMEOUT, .virtio = {
 		{ VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
 		  .lie = RESET_HANGS, .probe_size = 512 },
-		{ VAT(0x9082e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16 } } },
+		{ VAT(0x90a2e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16 } } },
 	{ .name = "no-reach", .ia = 31, .nr = 1, .expect = STAGES, .smmu = { {
 		AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
 	{ .name = "no-registers", .ia = 36, .nr = 1, .expect = REGISTERS, .smmu = { {
@@ -167,7 +172,7 @@ const struct config configs[] = {
 		.oas = 44, __VA_ARGS__ } } }
 #define Q	.size = 0x20000, .cmdq_bits = 8
 	REFUSED("no-stage", STAGE, Q),
-	REFUSED("no-4k", GRANULE, Q, .s2 = true, .no_gran4k = true),
+	REFUSED("granule", GRANULE, Q, .s2 = true, .no_granule = true),
 	REFUSED("stall", STAGE, Q, .s2 = true, .idr0_flip = 3 << 24),
 	REFUSED("big-endian", STAGE, Q, .s2 = true, .idr0_flip = 1 << 21),
 	REFUSED("preset-tables", PRESET, Q, .s2 = true, .idr1_set = 1 << 30),
@@ -182,14 +187,14 @@ const struct config configs[] = {
 	  .why = PKVM_IOMMU_REFUSE_STAGE, .virtio = { {
 		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
 		.lie = NO_BYPASS_CONFIG } } },
-	{ .name = "refuse-virtio-64k", .ia = 36, .nr_virtio = 1, .expect = REFUSE,
+	{ .name = "refuse-virtio-pages", .ia = 36, .nr_virtio = 1, .expect = REFUSE,
 	  .why = PKVM_IOMMU_REFUSE_GRANULE, .virtio = { {
 		VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
 		.lie = BIG_PAGES } } },
 	{ .name = "refuse-virtio-short", .ia = 36, .nr_virtio = 1, .expect = REFUSE,
 	  .why = PKVM_IOMMU_REFUSE_MMIO, .virtio = { {
-		.base = 0x9080fe0, .size = 0x20, .endpoints = 600, .input_bits = 39,
-		.tag_bits = 16 } } },
+		.base = 0x9080000 + ENV_PAGE - 0x20, .size = 0x20, .endpoints = 600,
+		.input_bits = 39, .tag_bits = 16 } } },
 	REFUSED("short", MMIO, .size = 0x10000, .cmdq_bits = 8, .s2 = true),
 };
 

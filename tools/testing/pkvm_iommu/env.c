@@ -21,7 +21,7 @@
 #include "weak.h"
 
 #define MMIO_VA		0x100000000000ULL	/* never mapped: accesses fault into the handler */
-#define FILE_SIZE	((64 << 20) + ENV_GIB_END - ENV_GIB)
+#define FILE_SIZE	((ENV_SCALE << 26) + ENV_GIB_END - ENV_GIB)
 #define VMEMMAP_SIZE	((ENV_END >> PAGE_SHIFT) * sizeof(struct hyp_page))
 
 struct memblock_region hyp_memory[4] = {

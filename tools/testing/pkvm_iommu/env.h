@@ -18,24 +18,32 @@
 
 #include "spec-env.h"
 
-#define ENV_PAGE	4096ULL
+/* The page size of the kernel under test; a last-level table, and a block of the next level. */
+#ifndef ENV_PAGE_SHIFT
+#define ENV_PAGE_SHIFT	12
+#endif
+#define ENV_PAGE	(1ULL << ENV_PAGE_SHIFT)
+#define ENV_PTES	(ENV_PAGE / 8)
+#define ENV_BLOCK	(ENV_PTES * ENV_PAGE)
 #define ENV_FREQUENCY	100ULL		/* each read of the counter advances it by 1 */
 
 /*
  * Three ranges of memory: the second is not page aligned, and the third lies
- * across 4 GiB.
+ * across 4 GiB. With pages of 16 KiB, they have as many blocks as with 4 KiB; with 64 KiB, as
+ * many pages.
  */
+#define ENV_SCALE	(ENV_PAGE_SHIFT == 12 ? 1ULL : 16ULL)
 #define ENV_RAM0	0x40000000ULL
-#define ENV_RAM0_END	0x40500000ULL
-#define ENV_RAM1	0x40600800ULL
-#define ENV_RAM1_END	0x40bfe400ULL
+#define ENV_RAM0_END	(ENV_RAM0 + ENV_SCALE * 0x500000)
+#define ENV_RAM1	(ENV_RAM0 + ENV_SCALE * 0x600000 + ENV_PAGE / 2)
+#define ENV_RAM1_END	(ENV_RAM0 + ENV_SCALE * 0xc00000 - 2 * ENV_PAGE + ENV_PAGE / 4)
 #define ENV_GIB		0x80000000ULL	/* only if the configuration has it */
 #define ENV_GIB_END	0xc0000000ULL
-#define ENV_RAM2	0xfffe0000ULL
-#define ENV_RAM2_END	0x100040000ULL
-#define ENV_CARVEOUT	0x40410000ULL	/* owned by EL2 before the boot */
-#define ENV_CARVEOUT_END	0x40414000ULL
-#define ENV_END		0x100100000ULL	/* exclusive end of the mappings */
+#define ENV_RAM2	(0x100000000ULL - 32 * ENV_PAGE)
+#define ENV_RAM2_END	(0x100000000ULL + 64 * ENV_PAGE)
+#define ENV_CARVEOUT	(ENV_RAM0 + ENV_SCALE * 0x410000)	/* owned by EL2 before the boot */
+#define ENV_CARVEOUT_END	(ENV_CARVEOUT + 4 * ENV_PAGE)
+#define ENV_END		(0x100000000ULL + 256 * ENV_PAGE)	/* exclusive end of the mappings */
 
 #define ENV_CPUS	1024
 extern unsigned int env_this_cpu;

@@ -152,10 +152,20 @@ void same_stream(void);
 /* args.c */
 #define WALK_DOMAINS	8	/* domains that the walk has at most */
 #define GIB		(1ULL << 30)
-#define WHOLE_BLOCK	0x40200000ULL
+/*
+ * A block, usually free as a whole: memory, or MMIO where a block of 512 MiB is more than the
+ * memory, which a run of 1 GiB maps.
+ */
+#define WHOLE_BLOCK	(ENV_PAGE_SHIFT == 16 ? ENV_GIB : ENV_RAM0 + ENV_BLOCK)
+#define BLOCK_RUN	(ENV_PAGE_SHIFT == 16 ? PKVM_IOMMU_RUN_GIB(WHOLE_BLOCK) : \
+						PKVM_IOMMU_RUN(WHOLE_BLOCK, ENV_PTES))
+#define BLOCK_RUN_SIZE	(ENV_PAGE_SHIFT == 16 ? GIB : ENV_BLOCK)
+/* Pages that EL2 maps, unmaps and looks up at once; aligned. */
+#define PIECE_PAGES	512
+#define PIECE		(PIECE_PAGES * ENV_PAGE)
 /* Pages that scenarios map: these do not give them to the pool. */
-#define SCENARIO_PAGES	0x40700000ULL
-#define SCENARIO_END	0x40703000ULL
+#define SCENARIO_PAGES	(ENV_RAM0 + ENV_SCALE * 0x700000)
+#define SCENARIO_END	(SCENARIO_PAGES + 3 * ENV_PAGE)
 u64 some_pfn(void);
 u64 some_number(u64 max);
 u64 some_iommu(void);

@@ -158,7 +158,7 @@ void add_table(struct smmu *s, struct ctx *ctx, u64 pa, int level, u64 base)
 	ctx->tables = w;
 	memcpy(w->seen[0], env_cpu(pa), ENV_PAGE);
 	memcpy(w->seen[1], s->c.coherent ? env_cpu(pa) : env_poc(pa), ENV_PAGE);
-	for (i = 0; i < 512; i++) {
+	for (i = 0; i < PTES; i++) {
 		for (v = 0; v < 2; v++)
 			follow(s, w, i, w->seen[v][i]);
 	}
@@ -169,7 +169,7 @@ void add_root(struct smmu *s, struct ctx *ctx, const struct root *root)
 {
 	u64 addr, pa, base;
 
-	for (addr = 0; addr < BIT(root->bits); addr = base + 512 * BIT(level_shift(root->level))) {
+	for (addr = 0; addr < BIT(root->bits); addr = base + PTES * BIT(level_shift(root->level))) {
 		pa = root_table(root, addr, &base);
 		add_table(s, ctx, pa, root->level, base);
 	}
@@ -227,7 +227,7 @@ void observe_watch(struct smmu *s, struct watch *w)
 	for (v = 0; v < (s->c.coherent ? 1 : 2); v++) {
 		if (!memcmp(now[v], w->seen[v], ENV_PAGE))
 			continue;
-		for (i = 0; i < 512; i++) {
+		for (i = 0; i < PTES; i++) {
 			u64 old = w->seen[v][i];
 
 			if (old == now[v][i] || !has_word(w, i))
@@ -300,7 +300,7 @@ static void sweep(struct smmu *s, struct ctx *ctx, u64 addr, u64 size)
 			    !new->unlinked)
 				break;
 		}
-		for (i = 0; !new && !w->unlinked && i < 512; i++) {
+		for (i = 0; !new && !w->unlinked && i < PTES; i++) {
 			u64 start = w->base + i * span;
 
 			for (v = 0; v < 2; v++) {
@@ -349,7 +349,7 @@ static void inv_addr(struct smmu *s, struct ctx *ctx, u64 addr, u64 size, bool l
 		sweep(s, ctx, addr, size);
 }
 
-/* Range commands, with IDR3.RIL (4.4.1.1): NUM, SCALE and TG; TG is 4K, or 0 for no range. */
+/* Range commands, with IDR3.RIL (4.4.1.1): NUM, SCALE and TG, which is 0 for no range. */
 bool is_range(struct cmd *c)
 {
 	return BITS(c->w[1], 11, 10);
@@ -406,10 +406,12 @@ void apply_cmd(struct smmu *s, struct cmd *c)
 	switch (c->w[0] & 0xff) {
 	case 0x03:	/* CFGI_STE; without Leaf, its L1 descriptor too */
 		for (w = s->config; w; w = w->next) {
-			if (w->kind == STES && sid / 64 == w->base / 64)
-				drop_stale(w, sid % 64 * 8, sid % 64 * 8 + 7);
-			if (w->kind == L1STD && !leaf && (sid >> strtab_split(s)) / 512 == w->base / 512)
-				drop_stale(w, (sid >> strtab_split(s)) % 512, (sid >> strtab_split(s)) % 512);
+			u32 l1 = sid >> strtab_split(s);
+
+			if (w->kind == STES && sid - w->base < page_stes(s))
+				drop_stale(w, (sid - w->base) * 8, (sid - w->base) * 8 + 7);
+			if (w->kind == L1STD && !leaf && l1 / ENV_PTES == w->base / ENV_PTES)
+				drop_stale(w, l1 % ENV_PTES, l1 % ENV_PTES);
 		}
 		break;
 	case 0x04:	/* CFGI_STE_RANGE; all of them with 31 */
@@ -417,8 +419,8 @@ void apply_cmd(struct smmu *s, struct cmd *c)
 		first = range == 31 ? 0 : sid & ~(BIT(range + 1) - 1);
 		last = range == 31 ? ~0U : first + BIT(range + 1) - 1;
 		for (w = s->config; w; w = w->next) {
-			if (range == 31 || (w->base >= first && w->base + 63 <= last))
-				drop_stale(w, 0, 511);
+			if (range == 31 || (w->base >= first && w->base + page_stes(s) - 1 <= last))
+				drop_stale(w, 0, ENV_PTES - 1);
 		}
 		if (range == 31) {
 			s->boot_config = false;
@@ -429,7 +431,7 @@ void apply_cmd(struct smmu *s, struct cmd *c)
 	case 0x06:	/* CFGI_CD_ALL */
 		for (w = s->config; w; w = w->next) {
 			if (w->kind == CDS)
-				drop_stale(w, 0, 511);
+				drop_stale(w, 0, ENV_PTES - 1);
 		}
 		drop_cds(s, sid, false);
 		break;

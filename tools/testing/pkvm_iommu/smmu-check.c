@@ -4,6 +4,15 @@
 
 #include "smmu-priv.h"
 
+/* Where a leaf leads. With pages of 64 KiB, bits 15 to 12 are those of an address of 52 bits. */
+static u64 leaf_pa(struct smmu *s, struct watch *w, u64 pte)
+{
+	if (pte & (ENV_PAGE - 1) & ~0xfffULL)
+		fail("smmu %d: entry %#llx has reserved bits", s->id, (unsigned long long)pte);
+
+	return pte & ADDR_MASK & ~(BIT(level_shift(w->level)) - 1);
+}
+
 static void check_entry(struct smmu *s, struct watch *w, int index)
 {
 	u64 size = BIT(level_shift(w->level)), addr = w->base + index * size, pa;
@@ -30,7 +39,7 @@ static void check_entry(struct smmu *s, struct watch *w, int index)
 				     s->id, (unsigned long long)addr);
 			continue;
 		}
-		pa = pte & ADDR_MASK & ~(size - 1);
+		pa = leaf_pa(s, w, pte);
 		if (pa != addr)
 			fail("smmu %d: %#llx leads to %#llx", s->id, (unsigned long long)addr,
 			     (unsigned long long)pa);
@@ -71,7 +80,7 @@ static void check_mapping(struct smmu *s, struct watch *w, int index)
 				     s->id, (unsigned long long)addr);
 			continue;
 		}
-		pa = pte & ADDR_MASK & ~(size - 1);
+		pa = leaf_pa(s, w, pte);
 		/* Stage 1 has no write-only entries. */
 		was = (struct smmu_map) { .pa = pa, .read = pte_readable(w->ctx, pte),
 					  .write = pte_writable(w->ctx, pte),
@@ -103,7 +112,7 @@ static bool leads_to(struct watch *w, u64 pa, u64 size)
 	struct values vals;
 	int i, v;
 
-	for (i = 0; i < 512; i++) {
+	for (i = 0; i < PTES; i++) {
 		if (w->base + i * span >= smmu_limit)
 			break;
 		if (!w->nr_stale && !w->seen[0][i] && !w->seen[1][i])
@@ -123,11 +132,11 @@ static bool leads_to(struct watch *w, u64 pa, u64 size)
 /* Fast path for most tables: nothing is mapped, and nothing has to be. */
 static bool is_empty(struct ctx *ctx, struct watch *w)
 {
-	static const u64 zero[2][512];
+	static const u64 zero[2][ENV_PTES];
 	struct smmu_map map;
 
 	return !w->nr_stale && !memcmp(w->seen, zero, sizeof(zero)) &&
-	       !smmu_mapping(ctx->domain, w->base, 512 * BIT(level_shift(w->level)), &map);
+	       !smmu_mapping(ctx->domain, w->base, ENV_PTES * BIT(level_shift(w->level)), &map);
 }
 
 /* Stage 2 must still lead to the root table of the host where it has led before. */
@@ -168,8 +177,8 @@ void smmu_check_reach(int id, bool all)
 			w->changed = false;
 			if (ctx->domain && is_empty(ctx, w))
 				continue;
-			nr = 512;
-			if (w->level < 3 && (smmu_limit - w->base) >> level_shift(w->level) < 512)
+			nr = ENV_PTES;
+			if (w->level < 3 && (smmu_limit - w->base) >> level_shift(w->level) < PTES)
 				nr = (smmu_limit - w->base) >> level_shift(w->level);
 			for (i = 0; i < nr; i++) {
 				if (ctx->domain)
@@ -211,9 +220,9 @@ void smmu_check_revoked(u64 pfn, u64 nr, bool reachable)
 				if (ctx->domain || w->level < 3)
 					continue;
 				for (i = pfn; i < pfn + nr; i++) {
-					if (i / 512 != w->base / ENV_PAGE / 512)
+					if (i / ENV_PTES != w->base / ENV_BLOCK)
 						continue;
-					word_values(w, i % 512, &vals);
+					word_values(w, i % ENV_PTES, &vals);
 					for (v = 0; v < vals.nr; v++) {
 						if (is_leaf(vals.v[v], 3))
 							fail("smmu %d: page %#llx was revoked, but a device may still reach it",
@@ -255,7 +264,7 @@ static void check_all_pinned(bool all)
 				if (!all && !w->fresh)
 					continue;
 				w->fresh = false;
-				for (i = 0; i < 512 && w->base + i * span < smmu_limit; i++) {
+				for (i = 0; i < PTES && w->base + i * span < smmu_limit; i++) {
 					if (w->nr_stale || w->seen[0][i] || w->seen[1][i])
 						check_pinned(s, w, i);
 				}

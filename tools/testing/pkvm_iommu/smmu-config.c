@@ -38,7 +38,7 @@ static struct watch *config_watch(struct smmu *s, enum kind kind, u64 pa, u64 ba
 	s->config = w;
 	memcpy(w->seen[0], env_cpu(pa), ENV_PAGE);
 	memcpy(w->seen[1], s->c.coherent ? env_cpu(pa) : env_poc(pa), ENV_PAGE);
-	for (i = 0; kind == STES && i < 64; i++) {
+	for (i = 0; kind == STES && i < (int)page_stes(s); i++) {
 		if (w->seen[0][i * 8] | w->seen[1][i * 8])
 			add_sid(s, base + i);
 	}
@@ -69,8 +69,8 @@ static int ste_pages(struct smmu *s, u32 sid, u64 *pas, bool *none)
 	}
 	index = sid >> strtab_split(s);
 	pa = strtab_base(s) + index * 8;
-	l1 = config_watch(s, L1STD, pa & ~(ENV_PAGE - 1), index & ~511ULL);
-	word_values(l1, index % 512, &vals);
+	l1 = config_watch(s, L1STD, pa & ~(ENV_PAGE - 1), index & ~(ENV_PTES - 1));
+	word_values(l1, index % ENV_PTES, &vals);
 	for (i = 0; i < vals.nr; i++) {
 		u64 span = vals.v[i] & 0x1f, l2 = vals.v[i] & 0x000fffffffffffc0ULL;
 
@@ -167,7 +167,7 @@ static struct ctx *found_ctx(struct smmu *s, bool s2, u16 tag, u64 pa, int level
 /* First level of a walk with @bits of input, without concatenated tables. */
 static int start_level(int bits)
 {
-	return 4 - (bits - 12 + 8) / 9;
+	return 4 - (bits - ENV_PAGE_SHIFT + TABLE_BITS - 1) / TABLE_BITS;
 }
 
 static struct watch *last_table(struct ctx *outer, u64 page)
@@ -175,7 +175,7 @@ static struct watch *last_table(struct ctx *outer, u64 page)
 	struct watch *w;
 
 	for (w = outer->tables; w; w = w->next) {
-		if (w->level == 3 && !w->unlinked && (page ^ w->base) >> 21 == 0)
+		if (w->level == 3 && !w->unlinked && (page ^ w->base) / ENV_BLOCK == 0)
 			return w;
 	}
 
@@ -191,7 +191,7 @@ static void cache_root(struct smmu *s, struct outcome *out, u64 root)
 
 	vals.nr = 0;
 	if (w)
-		word_values(w, root / ENV_PAGE % 512, &vals);
+		word_values(w, root / ENV_PAGE % ENV_PTES, &vals);
 	for (i = 0; i < vals.nr; i++) {
 		if (is_leaf(vals.v[i], 3))
 			s->cds[out->cd].root = root;
@@ -237,8 +237,8 @@ static void judge_cd(struct smmu *s, struct entry *e, void *arg)
 	int bits = 64 - BITS(e->w[0], 5, 0);
 	struct ctx *ctx;
 
-	/* V, AArch64, 4K, little endian, an input size that exists (5.4). */
-	if (!(e->w[0] & BIT(31)) || !(e->w[0] & BIT(41)) || BITS(e->w[0], 7, 6) ||
+	/* V, AArch64, the granule, little endian, an input size that exists (5.4). */
+	if (!(e->w[0] & BIT(31)) || !(e->w[0] & BIT(41)) || BITS(e->w[0], 7, 6) != GRANULE ||
 	    e->w[0] & BIT(15) || bits > 48 || bits < 25) {
 		out->blocked = true;
 		return;
@@ -301,7 +301,7 @@ static bool is_one_cd(const u64 *page)
 {
 	int i, at = -1;
 
-	for (i = 0; i < 512; i++) {
+	for (i = 0; i < PTES; i++) {
 		if (at < 0 && i % 8 == 0 && page[i] & BIT(31) && page[i] & BIT(41))
 			at = i;
 		else if (page[i] && (at < 0 || i > at + 3))
@@ -421,22 +421,25 @@ void forget_cds(struct smmu *s)
 /* Stage 2 of a stream table entry, or NULL if it is illegal. */
 static struct ctx *stage2(struct smmu *s, struct entry *e, u64 domain)
 {
-	int bits = 64 - BITS(e->w[2], 37, 32), level = 2 - (int)BITS(e->w[2], 39, 38);
+	/* SL0 counts from level 2 up with 4 KiB, and from level 3 up with the other sizes. */
+	int first = ENV_PAGE_SHIFT == 12 ? 2 : 3, level = first - (int)BITS(e->w[2], 39, 38);
+	int bits = 64 - BITS(e->w[2], 37, 32), table = level_shift(level) + TABLE_BITS;
 	u64 pa = e->w[3] & 0x000ffffffffffff0ULL;
 	struct ctx *ctx;
 
 	/*
-	 * AArch64, 4K, little endian (5.2). A level that fits the size: more than one entry, at
-	 * most 16 tables; level 0 only if addresses can have 44 bits (DDI 0487, VTCR_EL2.SL0).
+	 * AArch64, the granule, little endian (5.2). A level that fits the size: more than one
+	 * entry, at most 16 tables; the highest one only if addresses can have 44 bits, 42 with
+	 * pages of 16 KiB (DDI 0487, VTCR_EL2.SL0).
 	 */
-	if (!s->c.s2 || !(e->w[2] & BIT(51)) || BITS(e->w[2], 47, 46) ||
-	    e->w[2] & BIT(52) || bits > 48 || bits < 25 || level < 0 ||
-	    bits <= level_shift(level) || bits > level_shift(level) + 9 + 4 ||
-	    (!level && s->c.oas < 44))
+	if (!s->c.s2 || !(e->w[2] & BIT(51)) || BITS(e->w[2], 47, 46) != GRANULE ||
+	    e->w[2] & BIT(52) || bits > 48 || bits < 25 || level < first - 2 ||
+	    bits <= level_shift(level) || bits > table + 4 ||
+	    (level == first - 2 && s->c.oas < (ENV_PAGE_SHIFT == 14 ? 42 : 44)))
 		return NULL;
 	/* Tables that are concatenated are aligned to the size of all: the rest is ignored. */
-	if (bits > level_shift(level) + 9)
-		pa &= ~(ENV_PAGE * BIT(bits - level_shift(level) - 9) - 1);
+	if (bits > table)
+		pa &= ~(ENV_PAGE * BIT(bits - table) - 1);
 	if (e->w[2] & BIT(57))
 		fail("smmu %d: a stream table entry stalls", s->id);
 	ctx = found_ctx(s, true, BITS(e->w[2], 15, 0), pa, level, bits, domain);
@@ -545,7 +548,7 @@ struct outcome judge_stream(struct smmu *s, u32 sid)
 	if (none)
 		out.blocked = true;
 	for (i = 0; i < nr; i++) {
-		unsigned int per_page = ENV_PAGE / 64, in_page = sid % per_page;
+		unsigned int in_page = sid % page_stes(s);
 
 		combine(config_watch(s, STES, pas[i], sid - in_page), in_page * 8, &e, 0, 8,
 			judge_ste, s, &out);
@@ -592,7 +595,7 @@ static bool observe_config(struct smmu *s, u64 pa)
 		    !memcmp((char *)env_poc(w->pa) + w->base % ENV_PAGE,
 			    (char *)w->seen[1] + w->base % ENV_PAGE, 64))
 			continue;
-		for (i = 0; i < 512; i++) {
+		for (i = 0; i < PTES; i++) {
 			if (w->seen[0][i] == env_cpu(w->pa)[i])
 				continue;
 			if (w->kind == STES)

@@ -52,7 +52,7 @@ typedef uint16_t u16;
 #define OVERFLOW	BIT(31)
 #define MSI_ADDR	0x000ffffffffffffcULL
 
-#define ADDR_MASK	0x0000fffffffff000ULL	/* of an output address, 4K */
+#define ADDR_MASK	(0x0000ffffffffffffULL & ~(ENV_PAGE - 1))	/* of an output address */
 
 /*
  * A page that the SMMU reads: part of its stream table, a context descriptor,
@@ -75,7 +75,7 @@ struct watch {
 	bool unlinked;		/* out of the tables; cached translations may be left */
 	bool changed;		/* since it was checked */
 	bool fresh;		/* since smmu_check_fresh() */
-	u64 seen[2][512];
+	u64 seen[2][ENV_PTES];
 	struct stale *stale;
 	int nr_stale, max_stale;
 	/*
@@ -177,19 +177,31 @@ struct outcome {
 	int nr_ctx;
 };
 
-/* Page tables. Levels are 0 to 3, entries 8 bytes, the granule 4K. */
+/*
+ * Page tables (DDI 0487, D8). Levels are 0 to 3, entries 8 bytes. A table fills a granule, so an
+ * entry of each level translates as many bits as a granule has entries.
+ */
+#define TABLE_BITS	(ENV_PAGE_SHIFT - 3)
+#define PTES		((int)ENV_PTES)
+/* The granule in an STE and in a descriptor, in a range of an invalidation, and in IDR5. */
+#define GRANULE		(ENV_PAGE_SHIFT == 12 ? 0U : ENV_PAGE_SHIFT == 14 ? 2U : 1U)
+#define RANGE_GRANULE	(ENV_PAGE_SHIFT == 12 ? 1U : ENV_PAGE_SHIFT == 14 ? 2U : 3U)
+#define IDR5_GRANULE	(ENV_PAGE_SHIFT == 12 ? BIT(4) : ENV_PAGE_SHIFT == 14 ? BIT(5) : BIT(6))
+#define IDR5_GRANULES	(7 * BIT(4))
+/* Levels that have blocks: of 1 GiB and 2 MiB; of 32 MiB; of 512 MiB. */
+#define BLOCK_LEVEL	(ENV_PAGE_SHIFT == 12 ? 1 : 2)
 
 static inline int level_shift(int level)
 {
-	return 12 + 9 * (3 - level);
+	return ENV_PAGE_SHIFT + TABLE_BITS * (3 - level);
 }
 
 /* The table of a root that translates @addr, and in *@base the first address that it does. */
 static inline u64 root_table(const struct root *root, u64 addr, u64 *base)
 {
-	u64 n = addr >> (level_shift(root->level) + 9);
+	u64 n = addr >> (level_shift(root->level) + TABLE_BITS);
 
-	*base = n << (level_shift(root->level) + 9);
+	*base = n << (level_shift(root->level) + TABLE_BITS);
 
 	return root->pa + n * ENV_PAGE;
 }
@@ -201,7 +213,7 @@ static inline bool is_table(u64 pte, int level)
 
 static inline bool is_leaf(u64 pte, int level)
 {
-	return level == 3 ? (pte & 3) == 3 : (pte & 3) == 1 && level;
+	return level == 3 ? (pte & 3) == 3 : (pte & 3) == 1 && level >= BLOCK_LEVEL;
 }
 
 static inline bool pte_readable(struct ctx *ctx, u64 pte)
@@ -249,6 +261,14 @@ static inline bool two_level(struct smmu *s)
 static inline unsigned int strtab_split(struct smmu *s)
 {
 	return BITS(REG(s, STRTAB_BASE_CFG), 10, 6);
+}
+
+/* Stream table entries of which the SMMU reads those in one page. */
+static inline u32 page_stes(struct smmu *s)
+{
+	u32 in_page = ENV_PAGE / 64;
+
+	return two_level(s) && BIT(strtab_split(s)) < in_page ? BIT(strtab_split(s)) : in_page;
 }
 
 static inline u64 strtab_base(struct smmu *s)

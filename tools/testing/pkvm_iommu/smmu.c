@@ -56,8 +56,9 @@ static void check_cmd(struct smmu *s, struct cmd *c)
 	if ((op == 0x2a || op == 0x12) && (!s->c.ril || !is_range(c)) &&
 	    (BITS(c->w[1], 11, 8) || BITS(c->w[0], 24, 12)))
 		fail("smmu %d: range fields in a command without range", s->id);
-	if ((op == 0x2a || op == 0x12) && BITS(c->w[1], 11, 10) > 1)
-		fail("smmu %d: a range of a granule other than 4K", s->id);
+	if ((op == 0x2a || op == 0x12) && is_range(c) &&
+	    (BITS(c->w[1], 11, 10) != RANGE_GRANULE || c->w[1] & (ENV_PAGE - 1) & ~0xfffULL))
+		fail("smmu %d: a range of another granule", s->id);
 	if ((op == 0x28 || op == 0x30 || op == 0x20) && c->w[1])
 		fail("smmu %d: command %#x has stale bits %#llx", s->id, op,
 		     (unsigned long long)c->w[1]);
@@ -358,7 +359,7 @@ int smmu_add(const struct smmu_config *config)
 	REG(s, IIDR) = s->c.iidr;
 	for (i = 0; i < COUNT(oas) && oas[i] < s->c.oas; i++)
 		;
-	REG(s, IDR5) = i | !s->c.no_gran4k << 4;
+	REG(s, IDR5) = i | (s->c.no_granule ? IDR5_GRANULES & ~IDR5_GRANULE : IDR5_GRANULE);
 
 	/* State after firmware: enabled, bypassing, queues at unknown addresses. */
 	REG(s, CR0) = REG(s, CR0ACK) = CR0_SMMUEN | CR0_CMDQEN | CR0_EVTQEN;

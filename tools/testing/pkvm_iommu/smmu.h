@@ -33,7 +33,7 @@ struct smmu_config {
 	unsigned int fetch_errors;	/* one per this many commands; 0: never */
 	unsigned int pauses;		/* stop for a while, once in this many commands; 0: never */
 	uint32_t idr0_flip, idr1_set;	/* features that cannot be isolated */
-	bool no_gran4k;
+	bool no_granule;		/* none of the kernel's page size */
 	uint32_t iidr;			/* implementation */
 	bool erratum;			/* it has one that keeps it from nesting */
 	bool dead_gbpa, dead_cr0, dead_irq, dead_sync;	/* never acknowledges */

@@ -10,7 +10,7 @@
 static bool drain(u64 id)
 {
 	struct spec_domain *d;
-	u64 res[3], i, end;
+	u64 res[3], i, start, end;
 
 	for (d = spec.domain; d < spec.domain + SPEC_DOMAINS && d->id != id; d++)
 		;
@@ -23,9 +23,12 @@ static bool drain(u64 id)
 	/* Each call makes progress, except at a block that it may not split. */
 	for (i = 0; d->is.nr && i < 2000; i++) {
 		end = d->is.map[0].iova + d->is.map[0].size;
-		end = below(2) ? end : (end + 0x1fffff) & ~0x1fffffULL;
-		if (call(false, res, PKVM_IOMMU_UNMAP, id, d->is.map[0].iova & ~0x1fffffULL,
-			 end - (d->is.map[0].iova & ~0x1fffffULL), below(2)) > 0)
+		end = below(2) ? end : (end + ENV_BLOCK - 1) & ~(ENV_BLOCK - 1);
+		/* From the start of a block; or of a piece, as one call does not do every hole. */
+		start = d->is.map[0].iova & ~(ENV_BLOCK - 1);
+		if (ENV_PAGE_SHIFT != 12 && below(2))
+			start = d->is.map[0].iova & ~(PIECE - 1);
+		if (call(false, res, PKVM_IOMMU_UNMAP, id, start, end - start, below(2)) > 0)
 			return false;
 	}
 	if (d->is.nr)
@@ -64,7 +67,7 @@ static u64 some_root(void)
 	if (!below(6))
 		return lent_page();
 
-	return (some_pfn() & (~0ULL >> 12)) * ENV_PAGE;
+	return (some_pfn() & (~0ULL / ENV_PAGE)) * ENV_PAGE;
 }
 
 bool do_domain(void)
@@ -114,7 +117,7 @@ static struct act some_map(u64 id, u64 iova, u64 size)
 		if (!i)
 			pages = size / ENV_PAGE & PKVM_IOMMU_RUN_PAGES;
 		else if (!below(8))
-			pages = below(2) ? 512 : below(PKVM_IOMMU_RUN_PAGES + 1);
+			pages = below(2) ? PIECE_PAGES : below(PKVM_IOMMU_RUN_PAGES + 1);
 		/* The same memory again, or the memory behind it. */
 		if (i && !below(4))
 			phys = (a.a[3 + i] & ~(ENV_PAGE - 1)) +
@@ -236,8 +239,8 @@ bool do_unmap(void)
 			size = ENV_PAGE;
 			break;
 		case 4:
-			iova &= ~0x1fffffULL;
-			size = 1ULL << 21;
+			iova &= ~(ENV_BLOCK - 1);
+			size = ENV_BLOCK;
 			break;
 		case 5:
 			size = some_size();
@@ -366,7 +369,8 @@ bool do_starved(void)
 /* Unmap more lazily than EL2 has room for, in runs that are not adjacent. */
 bool do_lazies(void)
 {
-	u64 id = some_own_domain(), res[3], iova = some_iova() & ~0x1fffffULL, pages, i;
+	u64 id = some_own_domain(), res[3], iova = some_iova() & ~(PIECE - 1), pages, i;
+	const u64 base = ENV_RAM1 & ~(ENV_PAGE - 1);
 	struct act a = { .kind = ACT_CALL, .chance = noise(),
 			 .a = { PKVM_IOMMU_MAP, id, iova, PKVM_IOMMU_PROT_READ } };
 	/* Few large ones, or many small ones. */
@@ -375,10 +379,10 @@ bool do_lazies(void)
 
 	for (n = 0; n < (large ? 16 : 24); n++) {
 		a.a[2] = iova;
-		for (i = 0, pages = 0; i < PKVM_IOMMU_RUNS && pages < 512; i++) {
-			u64 nr = large ? 512 : 1;
+		for (i = 0, pages = 0; i < PKVM_IOMMU_RUNS && pages < PIECE_PAGES; i++) {
+			u64 nr = large ? PIECE_PAGES : 1;
 
-			a.a[4 + i] = PKVM_IOMMU_RUN(0x40600000 + (large ? 1 : 1 + (i * 5 + n) % 64) *
+			a.a[4 + i] = PKVM_IOMMU_RUN(base + (large ? 1 : 1 + (i * 5 + n) % 64) *
 						    ENV_PAGE, nr);
 			pages += nr;
 		}

@@ -201,10 +201,10 @@ static bool meet_busy(const struct meeting *m)
 static bool meet_block(const struct meeting *m)
 {
 	unsigned int group = 1 + below(1 << 30), n = 0, nr = 5 + below(3);
-	u64 res[3], iova = m->iova & ~0x1fffffULL;
+	u64 res[3], iova = m->iova & ~(BLOCK_RUN_SIZE - 1);
 	struct act acts[MAX_RACE];
 
-	call(false, res, PKVM_IOMMU_UNMAP, m->domain, iova, 0x200000, 0);
+	call(false, res, PKVM_IOMMU_UNMAP, m->domain, iova, BLOCK_RUN_SIZE, 0);
 	if (call(false, res, PKVM_IOMMU_MAP, m->domain, m->iova, 3,
 		 PKVM_IOMMU_RUN(m->pfn * ENV_PAGE, 1), 0) > 0)
 		return false;
@@ -212,14 +212,15 @@ static bool meet_block(const struct meeting *m)
 	/* Pages that are freed go back to the host at once. */
 	if (!do_reclaim(64))
 		return false;
-	acts[n++] = CALL(PKVM_IOMMU_MAP, m->domain, iova, 3, PKVM_IOMMU_RUN(WHOLE_BLOCK, 512));
+	acts[n++] = CALL(PKVM_IOMMU_MAP, m->domain, iova, 3, BLOCK_RUN);
 	while (n < nr) {
 		if (n < 4)
 			acts[n] = CALL(PKVM_IOMMU_RECLAIM);
 		else if (below(4))
-			acts[n] = CALL(PKVM_IOMMU_LOOKUP, m->domain, iova + below(512) * ENV_PAGE);
+			acts[n] = CALL(PKVM_IOMMU_LOOKUP, m->domain,
+				       iova + below(ENV_PTES) * ENV_PAGE);
 		else
-			acts[n] = CALL(PKVM_IOMMU_UNMAP, m->domain, iova, 0x200000, 0);
+			acts[n] = CALL(PKVM_IOMMU_UNMAP, m->domain, iova, BLOCK_RUN_SIZE, 0);
 		n++;
 	}
 	for (n = 0; n < nr; n++) {
@@ -234,28 +235,29 @@ static bool meet_block(const struct meeting *m)
 static bool meet_blocks(const struct meeting *m)
 {
 	unsigned int group = 1 + below(1 << 30), n, nr = 6 + below(5), mapped = below(3);
-	u64 res[3], at, iova = m->iova & ~0x3fffffULL, pfn = WHOLE_BLOCK / ENV_PAGE + below(512);
+	u64 res[3], at, iova = m->iova & ~(2 * BLOCK_RUN_SIZE - 1);
+	u64 pfn = WHOLE_BLOCK / ENV_PAGE + below(ENV_PTES);
 	struct act acts[MAX_RACE], page[2];
 
 	for (n = 0; n < 2; n++)
 		page[n] = (struct act) { .kind = ACT_PAGE, .group = group,
 					 .a = { n ? ENV_RECLAIM_GUEST : ENV_DONATE_GUEST, pfn } };
-	call(false, res, PKVM_IOMMU_UNMAP, m->domain, iova, 0x400000, 0);
+	call(false, res, PKVM_IOMMU_UNMAP, m->domain, iova, 2 * BLOCK_RUN_SIZE, 0);
 	for (n = 0; n < mapped; n++) {
-		if (call(false, res, PKVM_IOMMU_MAP, m->domain, iova + n * 0x200000, 3,
-			 PKVM_IOMMU_RUN(WHOLE_BLOCK, 512), 0) > 0)
+		if (call(false, res, PKVM_IOMMU_MAP, m->domain, iova + n * BLOCK_RUN_SIZE, 3,
+			 BLOCK_RUN, 0) > 0)
 			return false;
 	}
 	for (n = 0; n < nr; n++) {
-		at = iova + n % 2 * 0x200000;
+		at = iova + n % 2 * BLOCK_RUN_SIZE;
 		if (n < 2)
 			acts[n] = page[n];
 		/* Both mappings go at once. */
 		else if (below(2) || (n < 4 && mapped == 2))
-			acts[n] = CALL(PKVM_IOMMU_UNMAP, m->domain, at, 0x200000, 0);
+			acts[n] = CALL(PKVM_IOMMU_UNMAP, m->domain, at, BLOCK_RUN_SIZE, 0);
 		else
 			acts[n] = CALL(PKVM_IOMMU_MAP, m->domain, at, 3,
-				       PKVM_IOMMU_RUN(WHOLE_BLOCK, 512));
+				       BLOCK_RUN);
 		acts[n].cpu = n < 2 ? 0 : 1 + n % 2;
 		acts[n].group = group;
 	}
@@ -263,7 +265,7 @@ static bool meet_blocks(const struct meeting *m)
 	if (act_group(acts, nr) > 0 || act(&page[1], res) > 0)
 		return false;
 	/* No pin is left. */
-	if (call(false, res, PKVM_IOMMU_UNMAP, m->domain, iova, 0x400000, 0) > 0)
+	if (call(false, res, PKVM_IOMMU_UNMAP, m->domain, iova, 2 * BLOCK_RUN_SIZE, 0) > 0)
 		return false;
 
 	return act(&page[0], res) <= 0 && act(&page[1], res) <= 0;
@@ -342,13 +344,14 @@ static bool meet_lazy(const struct meeting *m)
  */
 static bool meet_hole(const struct meeting *m)
 {
-	u64 res[3], hole = (m->iova & ~0x3fffffULL) + 0x200000, size = 0x200000;
+	u64 res[3], hole, size = BLOCK_RUN_SIZE;
 	unsigned int group = 1 + below(1 << 30), n;
 	struct act acts[3];
 
+	hole = (m->iova & ~(2 * size - 1)) + size;
 	call(false, res, PKVM_IOMMU_UNMAP, m->domain, hole - size, 2 * size, 0);
 	if (call(false, res, PKVM_IOMMU_MAP, m->domain, hole, 3,
-		 PKVM_IOMMU_RUN(WHOLE_BLOCK, 512), 0) > 0 ||
+		 BLOCK_RUN, 0) > 0 ||
 	    call(false, res, PKVM_IOMMU_MAP, m->domain, hole - 2 * ENV_PAGE, 3,
 		 PKVM_IOMMU_RUN(m->pfn * ENV_PAGE, 2), 0) > 0 ||
 	    call(false, res, PKVM_IOMMU_UNMAP, m->domain, hole, size, PKVM_IOMMU_UNMAP_LAZY) > 0)

@@ -14,7 +14,6 @@ struct hot {
 	int allocs;		/* DOMAIN_ALLOC calls that the specification has room for */
 };
 
-#define BLOCK	0x200000ULL
 #define CALL(...)	(struct act) { .kind = ACT_CALL, .chance = noise(), .a = { __VA_ARGS__ } }
 
 static struct act hot_map(struct hot *h)
@@ -23,8 +22,8 @@ static struct act hot_map(struct hot *h)
 	int i, nr = 1 + below(3);
 
 	if (h->block && below(2))
-		return CALL(PKVM_IOMMU_MAP, a.a[1], h->iova & ~(BLOCK - 1), 3,
-			    PKVM_IOMMU_RUN(WHOLE_BLOCK, 512));
+		return CALL(PKVM_IOMMU_MAP, a.a[1], h->iova & ~(ENV_BLOCK - 1), 3,
+			    BLOCK_RUN);
 	for (i = 0; i < nr; i++)
 		a.a[4 + i] = PKVM_IOMMU_RUN((h->pfn + below(6)) * ENV_PAGE, 1 + below(2));
 	/* Each CPU in a part of the memory that no other CPU uses. */
@@ -49,8 +48,9 @@ static struct act hot_act(struct hot *h)
 		return hot_map(h);
 	case 7 ... 13:
 		if (h->block && below(2))
-			return CALL(PKVM_IOMMU_UNMAP, h->domain[below(2)], h->iova & ~(BLOCK - 1),
-				    BLOCK, below(2) * PKVM_IOMMU_UNMAP_LAZY);
+			return CALL(PKVM_IOMMU_UNMAP, h->domain[below(2)],
+				    h->iova & ~(ENV_BLOCK - 1), BLOCK_RUN_SIZE,
+				    below(2) * PKVM_IOMMU_UNMAP_LAZY);
 		if (h->whole && below(4))
 			return CALL(PKVM_IOMMU_UNMAP, h->domain[below(2)], h->iova, 32 * ENV_PAGE,
 				    below(2) * PKVM_IOMMU_UNMAP_LAZY);

@@ -165,7 +165,7 @@ static bool do_dma(void)
 	    (is_smmu(iommu) && sid >> config->smmu[iommu].sid_bits) ||
 	    (is_virtio(iommu) && sid >= spec.iommu[iommu].endpoints))
 		return true;
-	a.a[2] = (some_pfn() & (~0ULL >> 12)) * ENV_PAGE + below(ENV_PAGE);
+	a.a[2] = (some_pfn() & (~0ULL / ENV_PAGE)) * ENV_PAGE + below(ENV_PAGE);
 	if (!(sid >> spec.iommu[iommu].sid_bits) && spec_attached(&spec, iommu, sid) &&
 	    spec_domain_of(&spec, iommu, sid) &&
 	    !spec_nested(&spec, spec_domain_of(&spec, iommu, sid), &root))
@@ -234,7 +234,7 @@ static bool do_test(void)
 		call(false, res, PKVM_IOMMU_TEST, others[below(COUNT(others))], iommu, 1ULL << 40);
 	else if (below(2))
 		call(false, res, PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_SHADOW,
-		     (some_pfn() & (~0ULL >> 12)) * ENV_PAGE);
+		     (some_pfn() & (~0ULL / ENV_PAGE)) * ENV_PAGE);
 	else
 		call(false, res, PKVM_IOMMU_TEST, below(2) ? PKVM_IOMMU_TEST_STREAM :
 		     PKVM_IOMMU_TEST_INVALIDATIONS, iommu, some_sid(iommu));

@@ -14,7 +14,7 @@ typedef uint16_t u16;
 typedef uint8_t u8;
 typedef unsigned long long ull;
 
-#define PAGE		4096ULL
+#define PAGE		(1ULL << ENV_PAGE_SHIFT)
 #define BIT(n)		(1ULL << (n))
 
 /* Registers (4.2.2), and the configuration behind them (5.13.4). */
@@ -491,7 +491,8 @@ static u64 config_read(struct vdev *d, u64 offset, int size)
 		u32 tags[2], probe_size;
 		u8 bypass, reserved[3];
 	} config = {
-		.page_sizes = lie == BIG_PAGES ? ~0xffffULL : ~0xfffULL,
+		/* Mappings are aligned to the smallest; the driver's size need not be one. */
+		.page_sizes = lie == BIG_PAGES ? ~(2 * PAGE - 1) : BIT(12) | BIT(21) | BIT(30),
 		.input = { lie == INPUT_START ? PAGE : 0,
 			   BIT(lie == INPUT_SHORT ? 31 : d->c.input_bits) - 1 },
 		.tags = { lie == TAGS_START ? 3 : 0,

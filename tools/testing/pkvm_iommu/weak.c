@@ -389,7 +389,7 @@ static u64 dep_time(const u8 *addr)
 /* A value that was read may be a pointer, or the address of a page with attributes. */
 static void add_dep(u64 val, u64 time)
 {
-	u64 pages[2] = { val / ENV_PAGE, env_page_of(val & 0x0000fffffffff000ULL) };
+	u64 pages[2] = { val / ENV_PAGE, env_page_of(val << 16 >> 16 & ~(ENV_PAGE - 1)) };
 	int i;
 
 	this->last_dep = max(this->last_dep, time);

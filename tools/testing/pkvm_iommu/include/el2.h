@@ -66,14 +66,14 @@ typedef u64 kvm_pte_t;
 #define SMP_CACHE_BYTES		64
 #define EXPORT_SYMBOL_GPL(sym)
 
-#define PAGE_SHIFT		12
+#define PAGE_SHIFT		ENV_PAGE_SHIFT
 #define PAGE_SIZE		(1UL << PAGE_SHIFT)
 #define PAGE_MASK		(~(PAGE_SIZE - 1))
-#define PTRS_PER_PTE		512
-#define PTRS_PER_PMD		512
-#define PMD_SHIFT		21
+#define PTRS_PER_PTE		(1 << (PAGE_SHIFT - 3))
+#define PTRS_PER_PMD		PTRS_PER_PTE
+#define PMD_SHIFT		(2 * PAGE_SHIFT - 3)
 #define PMD_SIZE		(1UL << PMD_SHIFT)
-#define PUD_SHIFT		30
+#define PUD_SHIFT		(3 * PAGE_SHIFT - 6)
 #undef U8_MAX
 #undef U16_MAX
 #undef U32_MAX

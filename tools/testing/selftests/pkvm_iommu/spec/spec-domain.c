@@ -329,11 +329,20 @@ static bool any_nests(struct spec *s, bool possibly)
 	return false;
 }
 
+/* The root table of a managed domain may have several pages. */
+static bool large_root(struct spec *s)
+{
+	if (SPEC_PAGE_SHIFT == 14)
+		return s->limit == 39 || s->limit == 40 || s->limit == 48;
+
+	return SPEC_PAGE_SHIFT == 12 && (s->limit == 40 || s->limit == 42);
+}
+
 const char *domain_alloc(struct spec *s, const u64 *args, const u64 *res)
 {
 	bool ok, nested = args[1] == PKVM_IOMMU_DOMAIN_NESTED;
-	/* The root table may have several pages, of which no call has given so many in a row. */
-	bool block = !nested && (s->limit == 40 || s->limit == 42);
+	/* No call may have given as many pages in a row as its root table has. */
+	bool block = !nested && large_root(s);
 	struct allowed a = {};
 	struct spec_domain *d;
 	const char *wrong;
@@ -469,11 +478,12 @@ static const char *map_done(struct spec *s, struct spec_domain *d, u64 iova, u64
 	if (!race_may_unmap(s, d->id))
 		map_del(&d->was, false, iova, iova + size, NULL);
 	/*
-	 * Runs are split at multiples of 2 MiB, which matters without page tables. One call
-	 * maps all of 1 GiB only as a block.
+	 * Runs are split at multiples of 512 pages, which matters without page tables. One call
+	 * maps all of 1 GiB only as a block, if there are such blocks. A smaller block counts as
+	 * its pieces: it is not split for other reasons.
 	 */
 	for (pos = 0; pos < size; pos += here) {
-		here = d->is.runs && size < GIB ? (1 << 21) - (iova + pos) % (1 << 21) : size;
+		here = d->is.runs && size < NEXT(BLOCK) ? PIECE - (iova + pos) % PIECE : size;
 		here = here < size - pos ? here : size - pos;
 		map_add(&d->is, iova + pos, phys + pos, here, prot);
 	}
@@ -625,7 +635,7 @@ const char *unmap(struct spec *s, const u64 *args, const u64 *res)
 	if (done % PAGE || done > size)
 		return "an impossible size";
 	/* Check for a block that is only partly in the range. */
-	for (block = 1ULL << 21; done < size && block <= 1ULL << 30; block <<= 9) {
+	for (block = BLOCK; done < size && block <= GIB; block = NEXT(block)) {
 		start = (iova + done) & ~(block - 1);
 		if (start >= iova + done && start + block <= iova + size)
 			continue;
@@ -700,20 +710,21 @@ const char *invalidate(struct spec *s, const u64 *args, const u64 *res)
  */
 static const char *lookup_size(struct spec *s, u64 id, u64 iova, u64 phys, u64 size)
 {
-	u64 end = (iova | ((1 << 21) - 1)) + 1, prot = 0, pos, next;
+	u64 end = iova / PIECE * PIECE + PIECE, prot = 0, pos, next, block;
 	const struct spec_domain *d = domain_of(s, id);
 	const struct spec_map *m;
-	bool must = true, memory = false, is_memory;
+	bool must = true, memory = false, is_memory, all;
 
 	/* Others may map and unmap behind the page. */
 	if (race_may_use(s, id))
 		return NULL;
-	/* A block of 1 GiB. */
-	m = map_at(&d->is, iova);
-	pos = iova & ~(GIB - 1);
-	if (m && size > end - iova && size == pos + GIB - iova && !((m->phys - m->iova) % GIB) &&
-	    m->iova <= pos && m->iova + m->size - pos >= GIB)
-		return NULL;
+	/* The rest of a block that is more than a piece. */
+	for (block = BLOCK; size > end - iova && block <= GIB; block = NEXT(block)) {
+		pos = iova & ~(block - 1);
+		m = spec_mapped(s, id, pos, block, &all);
+		if (size == pos + block - iova && all && !((m->phys - m->iova) % block))
+			return NULL;
+	}
 	if (!size || size > end - iova || (iova + size) % PAGE)
 		return "an impossible size";
 	for (pos = iova; pos < end; pos = next) {

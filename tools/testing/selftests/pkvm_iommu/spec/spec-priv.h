@@ -15,7 +15,15 @@
 typedef uint64_t u64;
 typedef uint32_t u32;
 
-#define PAGE	4096ULL
+/* The page size of EL2; the build-machine runner is built for each. */
+#ifndef SPEC_PAGE_SHIFT
+#define SPEC_PAGE_SHIFT	12
+#endif
+#define PAGE	(1ULL << SPEC_PAGE_SHIFT)
+/* A piece is mapped, unmapped and looked up at once; a block of the smallest size; the next. */
+#define PIECE	(512 * PAGE)
+#define BLOCK	(PAGE / 8 * PAGE)
+#define NEXT(b)	((b) * (PAGE / 8))
 #define GIB	(1ULL << 30)
 
 /* The allowed answers: errors whose condition holds, or success. */

@@ -108,15 +108,16 @@ void spec_range(struct spec *s, u64 pa, u64 size, bool *must, bool *never)
 void cannot_give(struct spec *s, struct allowed *a, u64 pfn, u64 nr, u64 max)
 {
 	bool wrong = false, in = false, out = false, edge = false;
-	u64 reach = 64, i, was = 0;
+	/* An entry of a page table has room for 48 bits. */
+	u64 reach = 48, i, was = 0;
 	struct spec_memory *m;
 
 	for (i = 0; i < (u64)s->nr_iommus; i++) {
 		if (s->iommu[i].oas < reach)
 			reach = s->iommu[i].oas;
 	}
-	if (!nr || nr > max || pfn + nr < pfn || reach < 12 ||
-	    (reach - 12 < 64 && (pfn + nr - 1) >> (reach - 12))) {
+	if (!nr || nr > max || pfn + nr < pfn || pfn + nr > ~0ULL / PAGE ||
+	    (pfn + nr - 1) * PAGE >> reach) {
 		if_so(a, true, EINVAL);
 		return;
 	}
@@ -139,7 +140,7 @@ void cannot_give(struct spec *s, struct allowed *a, u64 pfn, u64 nr, u64 max)
 		}
 	}
 	/* Beyond physical addresses: the contract allows both errors. */
-	edge |= (pfn + nr - 1) >> (s->cpu_bits - 12);
+	edge |= (pfn + nr - 1) * PAGE >> s->cpu_bits;
 	/* Memory also ends at a page that is only partly memory. */
 	for (m = s->mem; m < s->mem + s->nr_mem; m++)
 		edge |= (pfn < m->first && pfn + nr >= m->first) ||
@@ -634,7 +635,7 @@ static const char *test(struct spec *s, const u64 *args, const u64 *res)
 		page = spec_page(s, args[2]);
 		if_so(&a, !page || *page != SPEC_HOST, EPERM);
 		/* Not memory, only partly memory, or beyond physical addresses. */
-		if_so(&a, !page || args[2] >> (s->cpu_bits - 12), EINVAL);
+		if_so(&a, !page || args[2] > ~0ULL / PAGE || args[2] * PAGE >> s->cpu_bits, EINVAL);
 		if_so(&a, page && *page == SPEC_HOST && spec_pinned(s, args[2]), EBUSY);
 		value = 0;
 		break;
