@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 
 # Given on the command line of make, read by the scripts.
 export KERNEL_SRC DEBIAN_MIRROR
-export MACHINE CPU SMP MEM APPEND QEMU JOBS NIGHTLY_MINUTES SOAK_MINUTES
+export MACHINE CPU SMP MEM APPEND QEMU JOBS NIGHTLY_MINUTES SOAK_MINUTES PAGES
 
 .PHONY: help setup image run test check mutants coverage nightly series shell bench install footprint clean distclean
 .DEFAULT_GOAL := help
@@ -19,6 +19,7 @@ help: ## this list
 	@echo
 	@echo '  KERNEL_SRC=path   a 7.3 tree, tarball or .deb instead of the download'
 	@echo '  make test TESTS="name ..."   only these configurations ($T/configs)'
+	@echo '  make check PAGES=64K   as in a kernel with pages of 64 KiB; or 16K'
 	@echo '  NIGHTLY_MINUTES=10   how long make nightly checks with random seeds'
 	@echo '  SOAK_MINUTES=60   how long make nightly lets everything run at once'
 

@@ -7,6 +7,10 @@
 #
 #	check.sh [STEPS]	steps of each configuration, default 12000
 #
+# PAGES=16K or PAGES=64K does all of it as in a kernel with pages of that size. By default,
+# pages are of 4 KiB, and the configurations in which the size matters most are walked for a
+# short time with the others as well.
+#
 # CC=clang builds with clang. SEED= gives the first seed (default: from the
 # clock; it is printed). O= is where the objects go. FUZZ= seconds of the fuzzers,
 # 20; 0: none. For a nightly run: check.sh 2000000, and see fuzz.c and runner.c.
@@ -21,7 +25,14 @@ export LC_ALL=C
 	exit 1
 }
 TREE=${TREE:-$CACHE/$(cat "$CACHE/tree")}
-O=${O:-$CACHE/check-${CC:-cc}}
+PAGES=${PAGES:-4K}
+case $PAGES in
+4K)	SHIFT=12 ;;
+16K)	SHIFT=14 ;;
+64K)	SHIFT=16 ;;
+*)	echo "error: PAGES=$PAGES: 4K, 16K or 64K" >&2; exit 1 ;;
+esac
+O=${O:-$CACHE/check-${CC:-cc}$([ $SHIFT -eq 12 ] || echo "-$PAGES")}
 STEPS=${1:-12000}
 FUZZ=${FUZZ:-20}
 CLANG=${CLANG:-clang}
@@ -57,7 +68,7 @@ skip() {
 	echo "ok $nr - $1 # SKIP $2"
 }
 
-build() { make -s -C "$HERE" TREE="$TREE" "$@"; }
+build() { make -s -C "$HERE" TREE="$TREE" PAGE_SHIFT="$SHIFT" "$@"; }
 
 # walk_all PROGRAM NAME-PREFIX ARGS...: start a walk of each configuration that is read from
 # stdin, one on each CPU at a time, and print their rows in order.
@@ -112,6 +123,21 @@ throughput() {
 	rm -f "$O"/throughput.*
 }
 
+# other_sizes: a short walk with the other page sizes. Objects of each size are in a folder of
+# its own.
+other_sizes() {
+	for os_pages in 16K 64K; do
+		os_shift=14
+		[ $os_pages = 16K ] || os_shift=16
+		row "$os_pages-build" build O="$O/$os_pages" PAGE_SHIFT=$os_shift ${CC:+CC="$CC"} \
+			"$O/$os_pages/walk-opt"
+		[ "$row_rc" -eq 0 ] || continue
+		printf '%s\n' two-level noncoherent-s1 reach40 reach48 virtio-smmu gib \
+			many-domains >"$O/sizes"
+		walk_all "$os_pages/walk-opt" "pages-$os_pages-" --steps $((STEPS / 24)) <"$O/sizes"
+	done
+}
+
 has_fuzzer() {
 	printf '%s\n' '#include <stddef.h>' \
 		'int LLVMFuzzerTestOneInput(const unsigned char *d, size_t n) { return 0; }' \
@@ -154,7 +180,7 @@ fuzz_result() {
 # themselves are those of the overlay.
 mkdir -p "$O/fuzz"
 echo "TAP version 13"
-echo "# seed $SEED, $STEPS steps for each configuration, ${CC:-cc}"
+echo "# seed $SEED, $STEPS steps for each configuration, ${CC:-cc}, pages of ${PAGES}iB"
 row "build" build O="$O" ${CC:+CC="$CC"} "$O/walk-san" "$O/virtio-san"
 if [ $failed -eq 0 ]; then
 	row "virtio-iommu, alone" "$O/virtio-san"
@@ -163,6 +189,7 @@ if [ $failed -eq 0 ]; then
 	row "races-build" build O="$O" ${CC:+CC="$CC"} "$O/walk-race"
 	[ $failed -gt 0 ] || races
 	row "throughput" throughput
+	[ $SHIFT -ne 12 ] || other_sizes
 	if [ "$FUZZ" -eq 0 ]; then
 		skip fuzz "FUZZ=0"
 	elif ! has_fuzzer; then
