@@ -33,6 +33,24 @@ RACE="--races --no-shrink --steps 40000 --config"
 
 build() { make -s -C "$HERE" TREE="$TREE" "$@" >"$O/log" 2>&1; }
 
+# base_of SHIFT: what mutants with that page size start from. It must pass.
+base_of() {
+	base=$O/base
+	[ "$1" -ne 12 ] || return 0
+	base=$O/base-$1
+	case $based in *" $1 "*) return 0 ;; esac
+	based="$based $1 "
+	rm -rf "$O/src"
+	cp -Rp "$SRC" "$O/src"
+	if ! build O="$base" EL2="$O/src" PAGE_SHIFT="$1" "$base/walk-opt" "$base/virtio-opt" ||
+	   ! "$base/walk-opt" --steps $((STEPS / 12)) >"$O/log" 2>&1 ||
+	   ! "$base/virtio-opt" >"$O/log" 2>&1; then
+		cat "$O/log"
+		echo "error: with pages of 2^$1, the walk fails without a mutant" >&2
+		exit 1
+	fi
+}
+
 mkdir -p "$O"
 # Races run without the lock assertions of the sources: the walk has to notice the
 # consequences of a missing lock.
@@ -65,6 +83,7 @@ fi
 # for one that hangs.
 LIMIT=${LIMIT:-$((30 + 5 * ($(date +%s) - t0)))}
 
+based=
 killed=0
 survived=0
 stale=0
@@ -80,7 +99,17 @@ while IFS='	' read -r name file expr; do
 	from=$SRC
 	case $name in race-*) from=$O/unasserted ;; esac
 	rm -rf "$O/mut" "$O/src"
-	cp -Rp "$O/base" "$O/mut"
+	# What only kernels with pages of another size show runs in the walk of that size.
+	shift=12
+	steps=$STEPS
+	case $name in
+	pages16-*)	shift=14 ;;
+	pages64-*)	shift=16 ;;
+	esac
+	[ $shift -eq 12 ] || steps=$((STEPS / 12))
+	base_of $shift
+	rm -rf "$O/src"
+	cp -Rp "$base" "$O/mut"
 	cp -Rp "$from" "$O/src"
 	sed "$expr" "$from/$file" >"$O/src/$file"
 	if cmp -s "$from/$file" "$O/src/$file"; then
@@ -101,7 +130,7 @@ while IFS='	' read -r name file expr; do
 	esac
 	case $name in race-*) progs=walk-race seeds="1 2 3" ;; esac
 	# shellcheck disable=SC2046,SC2086
-	if ! build O="$O/mut" EL2="$O/src" $(printf "$O/mut/%s " $progs); then
+	if ! build O="$O/mut" EL2="$O/src" PAGE_SHIFT="$shift" $(printf "$O/mut/%s " $progs); then
 		echo "stale     $name: does not compile"
 		sed 's/^/          /' "$O/log" | head -n 5
 		stale=$((stale + 1))
@@ -111,7 +140,7 @@ while IFS='	' read -r name file expr; do
 		for prog in $progs; do
 			rc=0
 			case $prog in
-			walk-opt) args="--no-shrink --steps $STEPS" ;;
+			walk-opt) args="--no-shrink --steps $steps" ;;
 			walk-race) args="$RACE $race_config --seed $seed" ;;
 			*) args= ;;
 			esac
