@@ -102,11 +102,13 @@ no_warning() {
 	! grep -Ei 'warning|error' "$NIGHTLY/$1.log" | grep -F -f "$LOGS/nightly-names"
 }
 
-# our_directories NAME ARGS...: configure, compile KVM and ourselves, warn of nothing.
+# our_directories NAME ARGS...: configure, compile KVM and ourselves, warn of nothing. With
+# FRAGMENT, by another configuration than the kernel of the tests.
 our_directories() {
 	od_name=$1
 	{
-		kernel_make "$@" KCONFIG_ALLCONFIG="$TOOLS/kernel.config" allnoconfig &&
+		kernel_make "$@" KCONFIG_ALLCONFIG="${FRAGMENT:-$TOOLS/kernel.config}" \
+			allnoconfig &&
 			kernel_make "$@" arch/arm64/kvm/ drivers/iommu/pkvm/
 	} >"$NIGHTLY/$od_name.log" 2>&1 || {
 		tail -n 30 "$NIGHTLY/$od_name.log"
@@ -142,6 +144,22 @@ link_off() {
 		echo "symbols of the layer are left"
 		return 1
 	fi
+}
+
+# other_pages SIZE: kernels with pages of that size compile, and EL2 passes its walks.
+other_pages() {
+	sed "s/^CONFIG_ARM64_4K_PAGES=/CONFIG_ARM64_$1_PAGES=/" "$TOOLS/kernel.config" \
+		>"$NIGHTLY/pages-$1.config"
+	FRAGMENT=$NIGHTLY/pages-$1.config fresh_directories "pages-$1" W=1 || return 1
+	grep -qx "CONFIG_ARM64_$1_PAGES=y" "$NIGHTLY/pages-$1/.config" || {
+		echo "the kernel has pages of another size"
+		return 1
+	}
+	PAGES=$1 "$RUNNER/check.sh" >"$LOGS/nightly-pages-$1" || {
+		cat "$LOGS/nightly-pages-$1"
+		return 1
+	}
+	tail -n 1 "$LOGS/nightly-pages-$1"
 }
 
 our_htmldocs() {
@@ -215,6 +233,11 @@ nightly_rows() {
 		skip_row clang "clang W=1 warns of nothing of ours" \
 			"no clang that can build Linux is installed"
 	fi
+	for nr_size in 16K 64K; do
+		nightly_row "pages-$nr_size" \
+			"pages of ${nr_size}iB: our files compile, and make check passes" \
+			other_pages "$nr_size" || :
+	done
 	if command -v sparse >/dev/null; then
 		nightly_row sparse "sparse warns of nothing of ours" \
 			fresh_directories sparse C=1 || :
