@@ -139,8 +139,8 @@ enum pkvm_iommu_boot_op {
  *  - x3: physical address of the registers
  *  - x4: size of the registers in bytes. All pages that the range touches become EL2's
  *    with %PKVM_IOMMU_BOOT_SEAL.
- *  - x5: flags, any of %PKVM_IOMMU_F_COHERENT, %PKVM_IOMMU_F_STAGE1, %PKVM_IOMMU_F_LINEAR and
- *    %PKVM_IOMMU_F_REACH
+ *  - x5: flags, any of %PKVM_IOMMU_F_COHERENT, %PKVM_IOMMU_F_STAGE1, %PKVM_IOMMU_F_LINEAR,
+ *    %PKVM_IOMMU_F_REACH and %PKVM_IOMMU_F_QUIRKS
  *
  * Results:
  *
@@ -153,6 +153,7 @@ enum pkvm_iommu_boot_op {
  *
  *  - -EINVAL: the type is unknown, or this kernel has no backend for it.
  *  - -EINVAL: a flag is unknown, or %PKVM_IOMMU_F_REACH is less than 32 and not 0.
+ *  - -EINVAL: %PKVM_IOMMU_F_QUIRKS has a bit that has no meaning for this type.
  *  - -EINVAL: the range is empty, or reaches beyond the physical addresses of the CPU.
  *  - -EPERM: a page of the range is memory.
  *  - -EEXIST: a page of the range belongs to an IOMMU that is registered already, or is
@@ -273,7 +274,7 @@ enum pkvm_iommu_boot_op {
  *  - -EBUSY: the registry is closed: the IOMMUs are sealed or sealed off, or sealing
  *    them has failed.
  *  - -EINVAL: a flag is unknown.
- *  - -ENODEV: no IOMMU is registered, or only those of the test type.
+ *  - -ENODEV: no IOMMU is registered, or only those of the test types.
  *  - -ENXIO: an IOMMU did not get the memory that it needs (%PKVM_IOMMU_REFUSE_MEMORY),
  *    or the IOMMUs have no format or reach in common (%PKVM_IOMMU_REFUSE_STAGE).
  *  - -EPERM: the registers of an IOMMU, or those withheld, are not all MMIO that the host
@@ -292,7 +293,7 @@ enum pkvm_iommu_boot_op {
  *
  *  - After -ETIMEDOUT the layer is in service, except for the IOMMUs that did not
  *    respond. Their streams cannot be attached.
- *  - After -ENODEV it is in service if there are IOMMUs of the test type.
+ *  - After -ENODEV it is in service if there are IOMMUs of the test types.
  *  - After the other errors it is not in service.
  *
  * Context: one boot operation at a time. Waits for the hardware.
@@ -374,12 +375,18 @@ enum pkvm_iommu_op {
  *  - -ENXIO: there is no such domain.
  *  - -EOPNOTSUPP: the domain is the identity domain, and this IOMMU has no page tables,
  *    so that it cannot follow page ownership in time (%PKVM_IOMMU_INFO_IDENTITY).
+ *  - -EOPNOTSUPP: the domain is managed, and this IOMMU does not translate: it only permits and
+ *    denies accesses (%PKVM_IOMMU_INFO_MANAGED).
  *  - -EOPNOTSUPP: the domain is nested, and this IOMMU cannot nest (%PKVM_IOMMU_INFO_NESTED).
  *  - -EBUSY: the stream is attached, to this domain or another.
  *  - -EAGAIN: another CPU attaches or detaches the stream. Repeat the call.
  *  - -EIO: the IOMMU did not respond at boot.
  *  - -EIO: the IOMMU refuses the stream. The stream stays blocked; EL2 may keep the
  *    pages that it used for its record of the stream.
+ *  - -ENOSPC: the hardware has nothing left for another stream, or for a stream in this domain
+ *    (%PKVM_IOMMU_MANAGED_SOME).
+ *    The stream stays blocked; EL2 may keep the pages, as with -EIO. The same attach may succeed
+ *    after a detach of another stream of this IOMMU, and to another domain at once.
  *  - -ENOMEM: the pool has too few pages.
  *
  * Context: waits for the IOMMU.
@@ -441,8 +448,9 @@ enum pkvm_iommu_op {
  *  - -EPERM: not all of the range is memory that the host owns exclusively.
  *  - -EBUSY: a page of the range is mapped in a domain.
  *
- * Context: waits for every IOMMU that has a stream in the identity domain, and, if a
- * page of the range was unmapped lazily, for those of the domains with lazy unmaps.
+ * Context: waits for every IOMMU that has a stream in the identity domain, or that does not
+ * translate; and, if a page of the range was unmapped lazily, for those of the domains with
+ * lazy unmaps.
  *
  * Example, five pages, and a page that a device has mapped::
  *
@@ -515,8 +523,8 @@ enum pkvm_iommu_op {
  * Arguments:
  *
  *  - x2: &enum pkvm_iommu_info
- *  - x3: IOMMU id, for %PKVM_IOMMU_INFO_IDENTITY and %PKVM_IOMMU_INFO_NESTED; domain id, for
- *    %PKVM_IOMMU_INFO_MAPPED
+ *  - x3: IOMMU id, for %PKVM_IOMMU_INFO_IDENTITY, %PKVM_IOMMU_INFO_MANAGED and
+ *    %PKVM_IOMMU_INFO_NESTED; domain id, for %PKVM_IOMMU_INFO_MAPPED
  *
  * Results:
  *
@@ -547,7 +555,7 @@ enum pkvm_iommu_op {
  * ASID or VMID) of its own on every IOMMU.
  *
  * A managed domain has page tables of EL2's. It has no mappings at first, and streams of
- * any IOMMU can be attached to it.
+ * any IOMMU that translates can be attached to it (%PKVM_IOMMU_INFO_MANAGED).
  *
  * A nested domain has page tables of the host's, in the host's memory, which the host
  * changes without a call, and in the format that %PKVM_IOMMU_INFO_NESTED reports. IOMMUs
@@ -973,12 +981,13 @@ enum pkvm_iommu_op {
  * @PKVM_IOMMU_TYPE_SMMU_V3: Arm SMMUv3 (IHI 0070)
  * @PKVM_IOMMU_TYPE_VIRTIO: virtio-iommu over MMIO (virtio 1.2, 5.13); has no page tables
  *
- * The kind selects the backend at EL2. 1 is reserved for tests.
+ * The kind selects the backend at EL2. 1, 3 and 4 are reserved for tests.
  */
 enum pkvm_iommu_type {
 	PKVM_IOMMU_TYPE_SMMU_V3		= 0,
 	/* 1 is PKVM_IOMMU_TYPE_TEST, see pkvm_iommu_test.h. */
 	PKVM_IOMMU_TYPE_VIRTIO		= 2,
+	/* 3 is PKVM_IOMMU_TYPE_TEST_TOLD, 4 is PKVM_IOMMU_TYPE_TEST_PERMITS. */
 };
 
 /**
@@ -991,6 +1000,8 @@ enum pkvm_iommu_type {
  *  - %PKVM_IOMMU_F_LINEAR: for tests, use a stream table of one level.
  *  - %PKVM_IOMMU_F_REACH: for tests, a field: use so many bits of addresses, if the IOMMU has
  *    more; 0: use all.
+ *  - %PKVM_IOMMU_F_QUIRKS: a field: errata and the like that only the firmware's description tells,
+ *    as bits whose meaning depends on the type. The present types have none.
  *
  * For %PKVM_IOMMU_BOOT_SEAL:
  *
@@ -1005,6 +1016,7 @@ enum pkvm_iommu_type {
 #define PKVM_IOMMU_F_OFF		(1ULL << 3)
 #define PKVM_IOMMU_F_REFUSE_VMS		(1ULL << 4)
 #define PKVM_IOMMU_F_REACH		(0xffULL << 8)
+#define PKVM_IOMMU_F_QUIRKS		(0xffffffffULL << 32)
 
 /**
  * DOC: Targets of PKVM_IOMMU_BOOT_DONATE
@@ -1042,7 +1054,8 @@ enum pkvm_iommu_type {
  * %PKVM_IOMMU_DOMAIN_IDENTITY is the id of a domain that always exists. It maps what the host
  * may reach by CPU, at its physical address, and follows page ownership. All of it is mapped
  * as normal, cacheable memory, as in the host's stage 2. Streams can be attached to it if
- * %PKVM_IOMMU_INFO_IDENTITY says so. It takes no mappings.
+ * %PKVM_IOMMU_INFO_IDENTITY says so. It takes no mappings. An IOMMU that does not translate
+ * permits these accesses, and denies all others.
  */
 #define PKVM_IOMMU_DOMAIN_IDENTITY	0
 
@@ -1212,6 +1225,7 @@ enum pkvm_iommu_fault_reason {
  * @PKVM_IOMMU_INFO_NESTED: format of the page tables of nested domains, if streams of the IOMMU in
  *	x3 can be attached to these, else 0
  * @PKVM_IOMMU_INFO_MAPPED: bytes that the managed domain in x3 maps
+ * @PKVM_IOMMU_INFO_MANAGED: &enum pkvm_iommu_managed of the IOMMU in x3
  */
 enum pkvm_iommu_info {
 	PKVM_IOMMU_INFO_POOL_FREE	= 0,
@@ -1222,6 +1236,20 @@ enum pkvm_iommu_info {
 	PKVM_IOMMU_INFO_RUNS		= 5,
 	PKVM_IOMMU_INFO_NESTED		= 6,
 	PKVM_IOMMU_INFO_MAPPED		= 7,
+	PKVM_IOMMU_INFO_MANAGED		= 8,
+};
+
+/**
+ * enum pkvm_iommu_managed - streams of an IOMMU that can be attached to managed domains
+ * @PKVM_IOMMU_MANAGED_NONE: none. The IOMMU does not translate: it permits accesses as the identity
+ *	domain has them, and denies all others
+ * @PKVM_IOMMU_MANAGED_ALL: all
+ * @PKVM_IOMMU_MANAGED_SOME: each, but not all at a time: %PKVM_IOMMU_ATTACH may return -ENOSPC
+ */
+enum pkvm_iommu_managed {
+	PKVM_IOMMU_MANAGED_NONE		= 0,
+	PKVM_IOMMU_MANAGED_ALL		= 1,
+	PKVM_IOMMU_MANAGED_SOME		= 2,
 };
 
 #endif /* _UAPI_LINUX_PKVM_IOMMU_H */

@@ -14,10 +14,19 @@
 #include <linux/types.h>
 
 /*
- * An enum pkvm_iommu_type: an IOMMU in software. It may be registered without registers,
- * protects nothing, and never counts as isolation.
+ * Values of enum pkvm_iommu_type: IOMMUs in software. They may be registered without registers,
+ * protect nothing, and never count as isolation. TEST walks page tables, TEST_TOLD has no page
+ * tables, and TEST_PERMITS does not translate. Of TEST and TEST_TOLD, at most
+ * PKVM_IOMMU_TEST_CONTEXTS streams can be attached to domains other than the identity domain.
+ * TEST_PERMITS has one stream, and needs memory: a bit for each page of its reach. TEST and
+ * TEST_TOLD know the bits of PKVM_IOMMU_TEST_QUIRKS in %PKVM_IOMMU_F_QUIRKS, to no effect.
  */
 #define PKVM_IOMMU_TYPE_TEST		1
+#define PKVM_IOMMU_TYPE_TEST_TOLD	3
+#define PKVM_IOMMU_TYPE_TEST_PERMITS	4
+
+#define PKVM_IOMMU_TEST_CONTEXTS	2
+#define PKVM_IOMMU_TEST_QUIRKS		0x5
 
 /*
  * An enum pkvm_iommu_op: do the enum pkvm_iommu_test_op in x2. It works even if the layer is
@@ -31,12 +40,12 @@
  *	x3: 1 or 0
  * @PKVM_IOMMU_TEST_GUEST_PGD: read in x2 the physical address of the stage-2 root table of the
  *	VM whose handle is in x3. -ENOENT: there is no such VM.
- * @PKVM_IOMMU_TEST_STREAM: read in x2 whether the backend of the IOMMU in x3, which must be of the
- *	test type, has let stream x4 through: 1 or 0. -ENOENT: there is no such IOMMU of this type.
- *	-EINVAL: it has no such stream.
+ * @PKVM_IOMMU_TEST_STREAM: read in x2 whether the backend of the IOMMU in x3, which must be of a
+ *	test type, has let stream x4 through: 1 or 0. -ENOENT: there is no such IOMMU of these
+ *	types. -EINVAL: it has no such stream.
  * @PKVM_IOMMU_TEST_INVALIDATIONS: read in x2 how many invalidations the backend of the IOMMU in
- *	x3, which must be of the test type, has been asked for. -ENOENT: there is no such IOMMU of
- *	this type.
+ *	x3, which must be of a test type, has been asked for. -ENOENT: there is no such IOMMU of
+ *	these types.
  * @PKVM_IOMMU_TEST_UNMAP_DEV: unmap all MMIO from the host's stage 2, as EL2 does to recycle its
  *	tables; returns the error of that
  * @PKVM_IOMMU_TEST_DONATE: donate the page whose pfn is in x3 to EL2 and back, x4 times; returns
@@ -55,6 +64,9 @@
  *	host's alone.
  * @PKVM_IOMMU_TEST_RESUME: set up the IOMMUs that have lost their registers, as EL2 does when a
  *	CPU comes back from power-off. Does not return if one of them does not respond.
+ * @PKVM_IOMMU_TEST_PERMITTED: read in x2 whether the IOMMU in x3, which must be of
+ *	PKVM_IOMMU_TYPE_TEST_PERMITS, permits accesses to the physical address in x4: 1 or 0.
+ *	-ENOENT: there is no such IOMMU of this type.
  *
  * An operation that does not exist returns -EOPNOTSUPP.
  */
@@ -68,6 +80,7 @@ enum pkvm_iommu_test_op {
 	PKVM_IOMMU_TEST_WRITE_REG	= 6,
 	PKVM_IOMMU_TEST_SELFTEST	= 7,
 	PKVM_IOMMU_TEST_RESUME		= 8,
+	PKVM_IOMMU_TEST_PERMITTED	= 9,
 };
 
 /* Pages that PKVM_IOMMU_TEST_SELFTEST needs for the tables of a VM. */
@@ -172,6 +185,8 @@ enum pkvm_iommu_selftest_step {
  * @PKVM_IOMMU_SELFTEST_WAITING: EL2's check for pins made more or fewer invalidations, by flushing
  *	lazy unmaps; x3: their number
  * @PKVM_IOMMU_SELFTEST_LEFT: afterwards the page is not the host's again, or is pinned
+ * @PKVM_IOMMU_SELFTEST_PERMITTED: an IOMMU of PKVM_IOMMU_TYPE_TEST_PERMITS permits the page, or
+ *	does not; x3: 1 or 0
  */
 enum pkvm_iommu_selftest_failure {
 	PKVM_IOMMU_SELFTEST_SETUP	= 1,
@@ -181,6 +196,7 @@ enum pkvm_iommu_selftest_failure {
 	PKVM_IOMMU_SELFTEST_PINNED	= 5,
 	PKVM_IOMMU_SELFTEST_WAITING	= 6,
 	PKVM_IOMMU_SELFTEST_LEFT	= 7,
+	PKVM_IOMMU_SELFTEST_PERMITTED	= 8,
 };
 
 /**

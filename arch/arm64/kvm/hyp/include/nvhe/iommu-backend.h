@@ -30,7 +30,7 @@
  * struct pkvm_iommu_domain - address space that streams can be attached to
  * @fmt: format of the page table, ARM_64_LPAE_S1 or ARM_64_LPAE_S2
  * @tag: ASID or VMID on every IOMMU. EL2 chooses it. Never 0, which the SMMUv3
- *	driver reserves for bypass
+ *	driver reserves for bypass; 1 for the identity domain only
  * @parent: the shadow, if the domain is nested in it, see nested.c; @fmt, @cfg and @tag then
  *	describe stage 1, those of the parent describe stage 2. Else NULL
  * @cfg: configuration of the page table: roots, sizes, attributes
@@ -126,10 +126,9 @@ struct pkvm_iommu_region {
  * @flags: PKVM_IOMMU_F_*
  * @sid_bits: size of stream ids in bits; set by pkvm_iommu_ops::probe
  * @oas: output address size in bits; set by probe
- * @asid_bits: size of ASIDs in bits; set by probe
- * @vmid_bits: size of VMIDs in bits; set by probe
- * @fmts: BIT(enum io_pgtable_fmt) of each page-table format that it can walk; set
- *	by probe
+ * @asid_bits: size of ASIDs in bits; set by probe, not with pkvm_iommu_ops::permit
+ * @vmid_bits: size of VMIDs in bits; likewise
+ * @fmts: BIT(enum io_pgtable_fmt) of each page-table format that it can walk; likewise
  * @nests: it can translate by ARM_64_LPAE_S1 within ARM_64_LPAE_S2; set by probe
  * @mem_size: bytes of contiguous memory that it needs: 0, or a power of two of at
  *	least a page; set by probe
@@ -187,7 +186,9 @@ struct pkvm_iommu_mapping {
 /**
  * struct pkvm_iommu_ops - operations of a backend
  * @isolates: the hardware keeps devices out of memory; false for the software
- *	backend of the tests
+ *	backends of the tests
+ * @scarce: attaches can fail with -ENOSPC
+ * @quirks: bits of PKVM_IOMMU_F_QUIRKS in pkvm_iommu::flags that have a meaning
  * @probe: during boot. Read the ID registers and fill in the members of struct
  *	pkvm_iommu that are set by probe. Changes no hardware state. Returns 0, or
  *	-ENXIO with enum pkvm_iommu_refusal in *@why.
@@ -209,17 +210,27 @@ struct pkvm_iommu_mapping {
  * @stream_set: with @attach, attach @sid, which is blocked, to @domain; without,
  *	block @sid, which is attached to @domain. The hardware has done so on
  *	return. Called after @stream_prepare. Returns 0, or -EIO if hardware
- *	without page tables refuses the attach. Blocking does not fail.
+ *	without page tables refuses the attach, or hardware finds that @sid and an
+ *	attached stream stand for the same accesses; -ENOSPC with @scarce. An error changes
+ *	nothing. Blocking does not fail. With @permit, @domain is
+ *	always the identity domain, and blocking waits for the accesses under way.
  * @map: only for hardware without page tables: pass @nr new mappings of @domain,
  *	which has a stream of this IOMMU. Returns 0 or -EIO; after -EIO the core calls
  *	@invalidate for all of them.
+ * @permit: only for hardware that does not translate: permit accesses to [@phys, @phys + @size),
+ *	whole pages, of all streams that are attached; or deny them, without @permit. Everything
+ *	is denied at first, and beyond pkvm_iommu::oas for ever. On return the hardware
+ *	does so, whatever it had cached before, and no access to a denied range is under way.
+ *	Does not fail, and does not allocate. Also called during boot before @init, when the
+ *	registers are not EL2's yet: it then writes to memory only, from which @init sets the
+ *	hardware up. Such a range can be as large as pkvm_iommu::oas allows.
  * @invalidate: drop all cached translations of [@addr, @addr + @size) of @domain,
  *	or of all of @domain, and of domains that are nested in it, if @size is 0. With @leaf,
  *	no entry that points to a table, or leads to a table of a nested domain, has changed.
  *	With @map, forget the mappings in the
  *	range; @size is 0 then only when there is nothing to forget. Without @wait, all
  *	accesses that used a dropped translation have completed on return. With @wait,
- *	queue the commands and return a ticket for it. Does not fail.
+ *	queue the commands and return a ticket for it. Does not fail. Not with @permit.
  * @wait: wait until all accesses that used a translation which the @invalidate of
  *	@ticket dropped have completed; optional. Invalidations complete in the order
  *	of the calls of @invalidate. Returns false if the hardware is late.
@@ -235,6 +246,8 @@ struct pkvm_iommu_mapping {
  */
 struct pkvm_iommu_ops {
 	bool isolates;
+	bool scarce;
+	u32 quirks;
 	int (*probe)(struct pkvm_iommu *iommu, u64 *why);
 	int (*alloc)(struct pkvm_iommu *iommu);
 	int (*init)(struct pkvm_iommu *iommu, u64 *why);
@@ -245,6 +258,7 @@ struct pkvm_iommu_ops {
 			  const struct pkvm_iommu_domain *domain, bool attach);
 	int (*map)(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain,
 		   const struct pkvm_iommu_mapping *maps, int nr);
+	void (*permit)(struct pkvm_iommu *iommu, u64 phys, u64 size, bool permit);
 	u64 (*invalidate)(struct pkvm_iommu *iommu,
 			  const struct pkvm_iommu_domain *domain,
 			  u64 addr, u64 size, bool leaf);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Calls from the core to the backends: the lock of an IOMMU, invalidation on all
- * IOMMUs, mappings for IOMMUs without page tables, and lost commands.
+ * IOMMUs, mappings for IOMMUs without page tables, ranges for IOMMUs that only permit and
+ * deny, and lost commands.
  *
  * An invalidation queues the commands on each IOMMU that has streams of the domain, and
  * then waits for all of them. If all IOMMUs walk page tables, the caller owns no addresses
@@ -204,6 +205,31 @@ void pkvm_iommu_invalidate_one(struct pkvm_iommu *iommu, const struct pkvm_iommu
 	ticket = iommu->ops->invalidate(iommu, domain, 0, 0, true);
 	if (iommu->ops->wait && !iommu->ops->wait(iommu, ticket))
 		pkvm_iommu_lost_command();
+}
+
+/**
+ * pkvm_iommu_backend_permit() - permit or deny a range on all IOMMUs that do not translate
+ * @phys: first physical address, page aligned
+ * @size: bytes, whole pages
+ * @permit: permit accesses to the range; false to deny them
+ *
+ * On return, no access to a range that is denied is under way on these IOMMUs. An IOMMU that did
+ * not respond at boot is left out: nothing is attached to it.
+ *
+ * Context: host_mmu.lock is held; takes the lock of each such IOMMU.
+ */
+void pkvm_iommu_backend_permit(u64 phys, u64 size, bool permit)
+{
+	struct pkvm_iommu *iommu;
+
+	hyp_assert_lock_held(&host_mmu.lock);
+	for_each_pkvm_iommu(iommu) {
+		if (!iommu->ops->permit || iommu->dead)
+			continue;
+		pkvm_iommu_lock(iommu, &host_mmu.lock);
+		iommu->ops->permit(iommu, phys, size, permit);
+		pkvm_iommu_unlock(iommu);
+	}
 }
 
 /**

@@ -79,7 +79,8 @@ int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,
 
 	if (iommu_state != IOMMU_OPEN)
 		return -EBUSY;
-	if (!ops || flags & ~REGISTER_FLAGS || reach < 32 || (ops->isolates && !size))
+	if (!ops || flags & ~(REGISTER_FLAGS | FIELD_PREP(PKVM_IOMMU_F_QUIRKS, ops->quirks)) ||
+	    reach < 32 || (ops->isolates && !size))
 		return -EINVAL;
 	if (pkvm_iommu_nr == PKVM_IOMMU_MAX)
 		return -ENOSPC;
@@ -222,6 +223,10 @@ static int seal_geometry(struct pkvm_iommu_boot_result *result)
 		if (iommu->mem_size && !iommu->mem) {
 			result->why = PKVM_IOMMU_REFUSE_MEMORY;
 			return -ENXIO;
+		}
+		if (iommu->ops->permit) {
+			geometry->any_permits = true;
+			continue;
 		}
 		fmts &= iommu->fmts;
 		if (!fmts) {

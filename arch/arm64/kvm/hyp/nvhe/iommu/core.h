@@ -47,6 +47,8 @@
  *
  *  - A revocation, and a MAP that flushes before it refuses a page, hold host_mmu.lock.
  *  - The CPU that sets an SMMU up after a power-off holds its lock; all others need that SMMU.
+ *  - An IOMMU that does not translate is told of each change of ownership under host_mmu.lock,
+ *    and with its own lock held.
  *  - An IOMMU without page tables has to have what the page table has. Where there is one, MAP
  *    and UNMAP take the domain's lock for all addresses, and wait with it held; who waits for
  *    that IOMMU also has its lock.
@@ -64,8 +66,10 @@
  * @fmt: page-table format, ARM_64_LPAE_S1 or ARM_64_LPAE_S2
  * @bits: size of I/O virtual and physical addresses that devices can use, in bits
  * @coherent: table walks of all IOMMUs snoop the CPU caches
- * @all_walk: every IOMMU walks page tables; none has pkvm_iommu_ops::map
+ * @all_walk: every IOMMU walks the page tables of managed domains, or has none; none has
+ *	pkvm_iommu_ops::map
  * @any_walks: at least one IOMMU walks page tables
+ * @any_permits: at least one IOMMU does not translate, and has pkvm_iommu_ops::permit
  * @any_nests: at least one IOMMU has streams that nested domains can be for
  */
 struct pkvm_iommu_geometry {
@@ -74,6 +78,7 @@ struct pkvm_iommu_geometry {
 	bool			coherent;
 	bool			all_walk;
 	bool			any_walks;
+	bool			any_permits;
 	bool			any_nests;
 };
 
@@ -232,6 +237,7 @@ void pkvm_iommu_unlock(struct pkvm_iommu *iommu);
 void pkvm_iommu_invalidate(const struct pkvm_iommu_domain *domain, hyp_spinlock_t *held,
 			   u64 addr, u64 size, bool leaf);
 void pkvm_iommu_invalidate_one(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain);
+void pkvm_iommu_backend_permit(u64 phys, u64 size, bool permit);
 int pkvm_iommu_backend_map(struct pkvm_iommu_domain *domain,
 			   const struct pkvm_iommu_mapping *maps, int nr);
 int pkvm_iommu_backend_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain,
@@ -423,5 +429,6 @@ int pkvm_iommu_test(const u64 *args, u64 *res, u64 *res2);
 int pkvm_iommu_selftest(const u64 *args, u64 *res, u64 *res2);
 int pkvm_iommu_test_stream(u64 id, u64 sid, u64 *attached);
 int pkvm_iommu_test_invalidations(u64 id, u64 *nr);
+int pkvm_iommu_test_permitted(u64 id, u64 phys, u64 *permitted);
 
 #endif /* __PKVM_IOMMU_CORE_H__ */

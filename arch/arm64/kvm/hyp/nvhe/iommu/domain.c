@@ -223,6 +223,9 @@ static u64 domain_limit(bool nested)
 	struct pkvm_iommu *iommu;
 
 	for_each_pkvm_iommu(iommu) {
+		/* No managed or nested domain is attached there. */
+		if (iommu->ops->permit)
+			continue;
 		if (pkvm_iommu_geometry.fmt == ARM_64_LPAE_S2)
 			bits = min(bits, iommu->vmid_bits);
 		if (pkvm_iommu_geometry.fmt == ARM_64_LPAE_S1 || (nested && iommu->nests))

@@ -141,11 +141,15 @@ static int call_info(struct kvm_cpu_context *ctxt, struct call_result *result)
 		return 0;
 	case PKVM_IOMMU_INFO_IDENTITY:
 	case PKVM_IOMMU_INFO_NESTED:
+	case PKVM_IOMMU_INFO_MANAGED:
 		iommu = pkvm_iommu_get(id);
 		if (!iommu)
 			return -ENOENT;
 		result->x2 = which == PKVM_IOMMU_INFO_NESTED ? pkvm_iommu_nested_info(iommu) :
-							       !iommu->ops->map;
+			     which == PKVM_IOMMU_INFO_IDENTITY ? !iommu->ops->map :
+			     iommu->ops->permit ? PKVM_IOMMU_MANAGED_NONE :
+			     iommu->ops->scarce ? PKVM_IOMMU_MANAGED_SOME :
+						  PKVM_IOMMU_MANAGED_ALL;
 		return 0;
 	case PKVM_IOMMU_INFO_MAPPED:
 		return pkvm_iommu_mapped(id, &result->x2);

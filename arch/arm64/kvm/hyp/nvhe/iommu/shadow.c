@@ -11,6 +11,9 @@
  * change after the seal, and is mapped with the largest blocks. So is memory that appears
  * after boot, which pKVM does not distinguish from MMIO.
  *
+ * IOMMUs that do not translate have no page table. They are told of each range that is built,
+ * and then of each change, at the same places.
+ *
  * Entries have the memory attributes of the host's stage 2, for memory and MMIO alike: normal
  * and cacheable, so that the attributes of stage 1, or else of the device's access, count.
  *
@@ -58,20 +61,26 @@ int pkvm_iommu_shadow_init(void)
 	return shadow->hw ? pkvm_iommu_domain_init(shadow, SHADOW_TAG) : -ENOMEM;
 }
 
-/* If no IOMMU walks page tables, only the counts of pin.c follow ownership. */
+/*
+ * Map, and permit, a range that is not built yet. If no IOMMU walks page tables, there is nothing
+ * to map. With pkvm_iommu_ops::map only, just the counts of pin.c follow ownership.
+ */
 static int shadow_map(u64 addr, size_t pgsize, size_t count, size_t *mapped)
 {
 	struct io_pgtable_ops *ops = pkvm_iommu_shadow.ops;
+	int ret = 0;
 
 	/* Entries of the host's stage 2 that are neither are normal and cacheable. */
 	BUILD_BUG_ON((PKVM_HOST_MEM_PROT | PKVM_HOST_MMIO_PROT) &
 		     (KVM_PGTABLE_PROT_DEVICE | KVM_PGTABLE_PROT_NORMAL_NC));
 	hyp_assert_lock_held(&host_mmu.lock);
 	*mapped = pkvm_iommu_geometry.any_walks ? 0 : pgsize * count;
-	if (!pkvm_iommu_geometry.any_walks)
-		return 0;
+	if (pkvm_iommu_geometry.any_walks)
+		ret = ops->map_pages(ops, addr, addr, pgsize, count, SHADOW_PROT, 0, mapped);
+	if (!ret && pkvm_iommu_geometry.any_permits)
+		pkvm_iommu_backend_permit(addr, *mapped, true);
 
-	return ops->map_pages(ops, addr, addr, pgsize, count, SHADOW_PROT, 0, mapped);
+	return ret;
 }
 
 /*
@@ -217,6 +226,8 @@ void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable)
 	while (pkvm_iommu_geometry.any_walks && addr < end)
 		addr += shadow_change(addr, (end - addr) >> PAGE_SHIFT,
 				      reachable ? SHADOW_PROT : 0);
+	if (pkvm_iommu_geometry.any_permits)
+		pkvm_iommu_backend_permit(phys, end - phys, reachable);
 
 	if (reachable) {
 		pkvm_iommu_pins_open(phys, end - phys);

@@ -76,10 +76,15 @@ static void wait_end(struct pkvm_iommu *iommu)
 		pkvm_iommu_lock(iommu, NULL);
 }
 
-/* Add @n to the streams of a domain behind an IOMMU, and to those of its parent. */
+/*
+ * Add @n to the streams of a domain behind an IOMMU, and to those of its parent. An IOMMU that
+ * does not translate caches no translations, and needs no invalidation.
+ */
 static void count_stream(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain, int n)
 {
 	hyp_assert_lock_held(&iommu->lock);
+	if (iommu->ops->permit)
+		return;
 	if (domain->parent)
 		count_stream(iommu, &pkvm_iommu_shadow, n);
 	domain->streams[iommu->id] += n;
@@ -160,7 +165,7 @@ int pkvm_iommu_attach(u64 id, u64 sid, u64 domain_id, bool *replay, u64 *need)
 	if (iommu->dead) {
 		ret = -EIO;
 	} else if (domain->parent ? !iommu->nests :
-				    iommu->ops->map && domain == &pkvm_iommu_shadow) {
+		   domain == &pkvm_iommu_shadow ? !!iommu->ops->map : !!iommu->ops->permit) {
 		ret = -EOPNOTSUPP;
 	} else {
 		pkvm_iommu_lock(iommu, NULL);
@@ -207,7 +212,8 @@ int pkvm_iommu_detach(u64 id, u64 sid, u64 domain_id)
 		 * IOMMU without streams of the domain, or of its parent, gets no
 		 * invalidation for it.
 		 */
-		pkvm_iommu_invalidate_one(iommu, domain->parent ?: domain);
+		if (!iommu->ops->permit)
+			pkvm_iommu_invalidate_one(iommu, domain->parent ?: domain);
 		wait_end(iommu);
 		*slot = NULL;
 		/* Nothing is cached any more: no invalidation is needed from here on. */

@@ -70,6 +70,8 @@ int pkvm_iommu_test(const u64 *args, u64 *res, u64 *res2)
 		return pkvm_iommu_test_stream(args[1], args[2], res);
 	case PKVM_IOMMU_TEST_INVALIDATIONS:
 		return pkvm_iommu_test_invalidations(args[1], res);
+	case PKVM_IOMMU_TEST_PERMITTED:
+		return pkvm_iommu_test_permitted(args[1], args[2], res);
 	case PKVM_IOMMU_TEST_UNMAP_DEV:
 		return pkvm_iommu_test_unmap_dev();
 	case PKVM_IOMMU_TEST_DONATE:

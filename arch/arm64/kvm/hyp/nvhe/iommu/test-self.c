@@ -287,6 +287,19 @@ static u64 invalidations(void)
 	return sum;
 }
 
+/* Check that all software IOMMUs that do not translate permit the page, or deny it. */
+static bool permits_agree(u64 phys, bool want)
+{
+	u64 id, permitted;
+
+	for (id = 0; id < pkvm_iommu_nr; id++) {
+		if (!pkvm_iommu_test_permitted(id, phys, &permitted) && permitted != want)
+			return false;
+	}
+
+	return true;
+}
+
 /* Compare the page with @want. Returns enum pkvm_iommu_selftest_failure, or 0. */
 static int compare(const struct outcome *want, u64 before, u64 *got)
 {
@@ -295,6 +308,9 @@ static int compare(const struct outcome *want, u64 before, u64 *got)
 	*got = pkvm_iommu_shadow_maps(phys);
 	if (*got != want->shadow)
 		return PKVM_IOMMU_SELFTEST_SHADOW;
+	*got = !want->shadow;
+	if (!permits_agree(phys, want->shadow))
+		return PKVM_IOMMU_SELFTEST_PERMITTED;
 	*got = after - before;
 	if (*got != want->invalidated)
 		return PKVM_IOMMU_SELFTEST_INVALIDATED;

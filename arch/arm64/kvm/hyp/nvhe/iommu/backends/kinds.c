@@ -8,13 +8,14 @@
 
 #include <uapi/linux/pkvm_iommu_test.h>
 
-#define KIND(option, kind)	extern const struct pkvm_iommu_ops pkvm_iommu_##kind##_ops
+#define KIND(option, kind)	KIND_OF(option, option, kind)
+#define KIND_OF(option, type, kind)	extern const struct pkvm_iommu_ops pkvm_iommu_##kind##_ops
 #include "kinds.h"
-#undef KIND
+#undef KIND_OF
 
 /* NULL where the configuration leaves the backend out. */
-#define KIND(option, kind)							\
-	case PKVM_IOMMU_TYPE_##option:						\
+#define KIND_OF(option, type, kind)						\
+	case PKVM_IOMMU_TYPE_##type:						\
 		return IS_ENABLED(CONFIG_PKVM_IOMMU_##option) ?			\
 		       &pkvm_iommu_##kind##_ops : NULL
 
