@@ -232,6 +232,8 @@ static inline void pkvm_iommu_debugfs_init(void) {}
 #endif
 
 /* frontend.c */
+int pkvm_iommu_stream_id(struct pkvm_iommu_dev *pdev, const struct of_phandle_args *args,
+			 u32 *sid);
 int pkvm_iommu_read_region(struct pkvm_iommu_dev *pdev, u32 sid, u64 index, u64 *res);
 
 /* fault.c */

@@ -132,9 +132,7 @@ void __init pkvm_iommu_request_irqs(struct pkvm_iommu_dev *pdev)
 {
 	int i, ret;
 
-	for (i = 0; i < ARRAY_SIZE(pdev->irqs); i++) {
-		if (!pdev->irqs[i])
-			continue;
+	for (i = 0; i < pdev->nr_irqs; i++) {
 		ret = request_threaded_irq(pdev->irqs[i], NULL, fault_thread,
 					   IRQF_ONESHOT | IRQF_SHARED,
 					   dev_name(pdev->dev), pdev);
@@ -142,7 +140,7 @@ void __init pkvm_iommu_request_irqs(struct pkvm_iommu_dev *pdev)
 			dev_warn(pdev->dev, "pkvm_iommu: no interrupt %d: %d\n",
 				 pdev->irqs[i], ret);
 	}
-	if (!pdev->irqs[0])
+	if (!pdev->nr_irqs)
 		dev_warn(pdev->dev, "pkvm_iommu: no wired interrupt: faults are not reported\n");
 }
 
@@ -157,10 +155,8 @@ static int system_woke_up(struct notifier_block *nb, unsigned long event, void *
 		return NOTIFY_DONE;
 
 	for_each_pkvm_iommu_dev(pdev) {
-		for (i = 0; i < ARRAY_SIZE(pdev->irqs); i++) {
-			if (pdev->irqs[i])
-				irq_wake_thread(pdev->irqs[i], pdev);
-		}
+		for (i = 0; i < pdev->nr_irqs; i++)
+			irq_wake_thread(pdev->irqs[i], pdev);
 	}
 
 	return NOTIFY_OK;

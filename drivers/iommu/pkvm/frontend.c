@@ -50,9 +50,43 @@ static void pkvm_iommu_probe_finalize(struct device *dev)
 						  DMA_BIT_MASK(address_bits));
 }
 
+/**
+ * pkvm_iommu_stream_id() - translate a device's reference to an IOMMU
+ * @pdev: the IOMMU
+ * @args: the reference
+ * @sid: set to the stream id
+ *
+ * Context: any.
+ * Return: 0; -EINVAL if the init module knows no stream id for these cells.
+ */
+int pkvm_iommu_stream_id(struct pkvm_iommu_dev *pdev, const struct of_phandle_args *args,
+			 u32 *sid)
+{
+	if (pdev->stream_id)
+		return pdev->stream_id(args, sid);
+	if (args->args_count > 1)
+		return -EINVAL;
+	*sid = args->args_count ? args->args[0] : 0;
+
+	return 0;
+}
+
 static int pkvm_iommu_of_xlate(struct device *dev, const struct of_phandle_args *args)
 {
-	return iommu_fwspec_add_ids(dev, args->args, 1);
+	struct pkvm_iommu_dev *pdev = pkvm_iommu_find(of_fwnode_handle(args->np));
+	u32 sid;
+	int ret;
+
+	if (!pdev)
+		return -ENODEV;
+	ret = pkvm_iommu_stream_id(pdev, args, &sid);
+	if (ret) {
+		dev_err(dev, "pkvm_iommu: no stream id in the %d cells after %pOF\n",
+			args->args_count, args->np);
+		return ret;
+	}
+
+	return iommu_fwspec_add_ids(dev, &sid, 1);
 }
 
 /**

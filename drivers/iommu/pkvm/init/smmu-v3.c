@@ -49,6 +49,7 @@ static int __init smmu_v3_probe(struct platform_device *platform)
 	struct pkvm_iommu_dev *pdev;
 	struct resource *res;
 	u32 cells;
+	int *irqs;
 	int ret;
 
 	/* In ACPI, stream ids are single numbers. */
@@ -61,7 +62,8 @@ static int __init smmu_v3_probe(struct platform_device *platform)
 	if (!res)
 		return dev_err_probe(dev, -EINVAL, "no registers\n");
 
-	pdev = kzalloc_obj(*pdev);
+	irqs = devm_kcalloc(dev, 2, sizeof(*irqs), GFP_KERNEL);
+	pdev = irqs ? kzalloc_obj(*pdev) : NULL;
 	if (!pdev)
 		return -ENOMEM;
 
@@ -73,14 +75,15 @@ static int __init smmu_v3_probe(struct platform_device *platform)
 	if (dev_is_dma_coherent(dev))
 		pdev->flags = PKVM_IOMMU_F_COHERENT;
 
+	pdev->irqs = irqs;
 	ret = platform_get_irq_byname_optional(platform, "combined");
 	if (ret <= 0)
 		ret = platform_get_irq_byname_optional(platform, "eventq");
 	if (ret > 0)
-		pdev->irqs[0] = ret;
+		irqs[pdev->nr_irqs++] = ret;
 	ret = platform_get_irq_byname_optional(platform, "gerror");
 	if (ret > 0)
-		pdev->irqs[1] = ret;
+		irqs[pdev->nr_irqs++] = ret;
 
 	ret = pkvm_iommu_register(pdev);
 	if (ret)

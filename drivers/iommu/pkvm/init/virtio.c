@@ -108,7 +108,8 @@ static int __init virtio_probe(struct platform_device *platform)
 		pdev->flags = PKVM_IOMMU_F_COHERENT;
 	ret = platform_get_irq_optional(platform, 0);
 	if (ret > 0)
-		pdev->irqs[0] = ret;
+		pdev->irqs = devm_kmemdup(dev, &ret, sizeof(ret), GFP_KERNEL);
+	pdev->nr_irqs = !!pdev->irqs;
 
 	ret = pkvm_iommu_register(pdev);
 	if (!ret)
