@@ -197,8 +197,8 @@ static const struct iommu_domain_ops paging_ops = {
  * The domain is nested if the boot prefers that, and the IOMMU of @dev can nest.
  *
  * Context: sleeps.
- * Return: the domain, with nothing mapped; -ENOMEM; the errors of
- * PKVM_IOMMU_DOMAIN_ALLOC and PKVM_IOMMU_INFO.
+ * Return: the domain, with nothing mapped; -EOPNOTSUPP if the IOMMU of @dev does not translate;
+ * -ENOMEM; the errors of PKVM_IOMMU_DOMAIN_ALLOC and PKVM_IOMMU_INFO.
  */
 struct iommu_domain *pkvm_iommu_domain_alloc(struct device *dev)
 {
@@ -208,6 +208,8 @@ struct iommu_domain *pkvm_iommu_domain_alloc(struct device *dev)
 	u64 address_bits;
 	int ret;
 
+	if (master->pdev->managed == PKVM_IOMMU_MANAGED_NONE)
+		return ERR_PTR(-EOPNOTSUPP);
 	if (pkvm_iommu_prefers_nested() && master->pdev->nested)
 		return pkvm_iommu_nested_alloc(master->pdev);
 

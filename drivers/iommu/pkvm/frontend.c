@@ -19,8 +19,6 @@
 #include <linux/module.h>
 #include <linux/pci.h>
 
-#include <uapi/linux/pkvm_iommu_test.h>
-
 #include "../dma-iommu.h"
 #include "core.h"
 
@@ -181,6 +179,30 @@ static bool pkvm_iommu_capable(struct device *dev, enum iommu_cap cap)
 }
 
 /*
+ * Try if the hardware has room for a device that is blocked, in a domain that translates: the
+ * IOMMU core does not expect its first attach to fail.
+ */
+static bool has_room(struct device *dev)
+{
+	struct pkvm_iommu_master *master = dev_iommu_priv_get(dev);
+	struct iommu_domain *domain;
+	int ret;
+
+	if (master->pdev->managed != PKVM_IOMMU_MANAGED_SOME ||
+	    master->domain != &pkvm_iommu_blocked_domain)
+		return true;
+	domain = pkvm_iommu_domain_alloc(dev);
+	if (IS_ERR(domain))
+		return true;
+	ret = pkvm_iommu_attach(domain, dev, NULL);
+	if (!ret)
+		pkvm_iommu_blocked_domain.ops->attach_dev(&pkvm_iommu_blocked_domain, dev, domain);
+	domain->ops->free(domain);
+
+	return ret != -ENOSPC;
+}
+
+/*
  * In a DMA domain nothing bounces: EL2 refuses to map memory beyond its reach, and the DMA
  * fails. So a device that is trusted is in the identity domain if there is such memory.
  */
@@ -190,6 +212,12 @@ static int pkvm_iommu_def_domain_type(struct device *dev)
 
 	if (!master->pdev->identity)
 		return IOMMU_DOMAIN_DMA;
+	if (master->pdev->managed == PKVM_IOMMU_MANAGED_NONE)
+		return IOMMU_DOMAIN_IDENTITY;
+	if (!has_room(dev)) {
+		dev_warn(dev, "pkvm_iommu: no room to translate: only the identity domain is left\n");
+		return IOMMU_DOMAIN_IDENTITY;
+	}
 	if (dev_is_pci(dev) && to_pci_dev(dev)->untrusted)
 		return 0;
 
@@ -224,6 +252,9 @@ static int __init start_iommu(struct pkvm_iommu_dev *pdev)
 	if (ret)
 		return ret;
 	pdev->identity = identity;
+	ret = pkvm_iommu_read_info(PKVM_IOMMU_INFO_MANAGED, pdev->id, &pdev->managed);
+	if (ret)
+		return ret;
 	ret = pkvm_iommu_nested_probe(pdev);
 	if (ret)
 		return ret;
@@ -265,7 +296,8 @@ static int __init pkvm_iommu_init(void)
 	pkvm_iommu_batch_init();
 	pkvm_iommu_fault_init();
 	for_each_pkvm_iommu_dev(pdev) {
-		if (pdev->type == PKVM_IOMMU_TYPE_TEST)
+		/* A software IOMMU of the tests. */
+		if (!pdev->mmio_size)
 			continue;
 		ret = start_iommu(pdev);
 		if (ret)

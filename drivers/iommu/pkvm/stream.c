@@ -19,6 +19,7 @@
  * Callers: the IOMMU core, through the operations in frontend.c and domain.c;
  * fault.c, for the device that a fault belongs to.
  */
+#include <kunit/static_stub.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
 
@@ -146,6 +147,7 @@ int pkvm_iommu_attach(struct iommu_domain *domain, struct device *dev, struct io
 	struct iommu_domain *old_domain = master->domain;
 	int ret = 0;
 
+	KUNIT_STATIC_STUB_REDIRECT(pkvm_iommu_attach, domain, dev, old);
 	if (old_domain == domain)
 		return 0;
 

@@ -288,7 +288,8 @@ builtin_misc_device(test_device);
 /*
  * pkvm_iommu_test=, a comma-separated list of:
  *
- *   software		register a software IOMMU
+ *   software		register a software IOMMU that walks page tables
+ *   permits		register one that only permits and denies
  *   stage1		use stage 1 even if the hardware has stage 2
  *   linear		use a one-level stream table
  *   reach:N		use N bits of addresses, at least 32
@@ -299,7 +300,7 @@ builtin_misc_device(test_device);
  *
  * Early parameters are parsed before the first boot hypercall.
  */
-static bool software_iommu __ro_after_init;
+static bool software_iommu __ro_after_init, software_permits __ro_after_init;
 static bool trusting __ro_after_init;
 static u64 set_flags __ro_after_init, clear_flags __ro_after_init;
 static unsigned int fail_at __ro_after_init;
@@ -313,6 +314,8 @@ static int __init test_param(char *arg)
 	while ((word = strsep(&arg, ","))) {
 		if (!strcmp(word, "software"))
 			software_iommu = true;
+		else if (!strcmp(word, "permits"))
+			software_permits = true;
 		else if (!strcmp(word, "trusting"))
 			trusting = true;
 		else if (!strcmp(word, "stage1"))
@@ -396,15 +399,12 @@ const struct pkvm_iommu_test_hooks pkvm_iommu_test_hooks = {
 	.fault			= hook_fault,
 };
 
-static int __init software_iommu_init(void)
+static int __init register_software(unsigned int type)
 {
 	struct platform_device *platform;
 	struct pkvm_iommu_dev *pdev;
 
-	if (!software_iommu || !pkvm_iommu_enabled())
-		return 0;
-
-	platform = platform_device_register_simple("pkvm-iommu-test", -1, NULL, 0);
+	platform = platform_device_register_simple("pkvm-iommu-test", type, NULL, 0);
 	if (IS_ERR(platform))
 		return PTR_ERR(platform);
 
@@ -412,9 +412,23 @@ static int __init software_iommu_init(void)
 	if (!pdev)
 		return -ENOMEM;
 	pdev->dev = &platform->dev;
-	pdev->type = PKVM_IOMMU_TYPE_TEST;
+	pdev->type = type;
 	pdev->flags = PKVM_IOMMU_F_COHERENT;
 
 	return pkvm_iommu_register(pdev);
+}
+
+static int __init software_iommu_init(void)
+{
+	int ret = 0;
+
+	if (!pkvm_iommu_enabled())
+		return 0;
+	if (software_iommu)
+		ret = register_software(PKVM_IOMMU_TYPE_TEST);
+	if (!ret && software_permits)
+		ret = register_software(PKVM_IOMMU_TYPE_TEST_PERMITS);
+
+	return ret;
 }
 device_initcall(software_iommu_init);
