@@ -231,6 +231,16 @@ bool is_virtio(u64 id)
 	return !is_smmu(id) && id < (u64)(config->nr + config->nr_virtio);
 }
 
+bool is_permits(u64 id)
+{
+	return id < (u64)nr_configured() && id >= (u64)(nr_configured() - config->permits);
+}
+
+int nr_configured(void)
+{
+	return config->nr + config->nr_virtio + config->tests + config->told + config->permits;
+}
+
 static bool is_hardware(u64 id)
 {
 	return is_smmu(id) || is_virtio(id);
@@ -264,11 +274,52 @@ static void check_iommu(int id, bool thorough)
 	}
 }
 
+static void check_permitted(int id, u64 pa)
+{
+	bool must, never, attached;
+
+	pa &= ~(ENV_PAGE - 1);
+	spec_range(&spec, pa, ENV_PAGE, &must, &never);
+	must &= pa < smmu_limit;
+	if (env_permitted(id, pa, &attached) == must)
+		return;
+	note("IOMMU %d: page %#llx", id, (unsigned long long)pa);
+	fail(must ? "an IOMMU denies what the host reaches" :
+		    "an IOMMU permits what the host does not reach");
+}
+
+/* All memory, or the pages that the walk uses most; and registers, of IOMMUs and of others. */
+static void check_permits(int id, bool thorough)
+{
+	const u64 first = ENV_RAM1 / ENV_PAGE + 0x1f0, end = first + 0x30;
+	struct spec_memory *m;
+	u64 pfn;
+	int i;
+
+	for (pfn = first; pfn < end; pfn++)
+		check_permitted(id, pfn * ENV_PAGE);
+	for (i = 0; i < spec.nr_iommus; i++)
+		check_permitted(id, spec.iommu[i].base);
+	if (!thorough)
+		return;
+	for (i = 0; i < spec.nr_withheld; i++)
+		check_permitted(id, spec.withheld[i].base);
+	for (m = spec.mem; m < spec.mem + spec.nr_mem; m++) {
+		for (pfn = m->first - 1; pfn <= m->end; pfn++)
+			check_permitted(id, pfn * ENV_PAGE);
+	}
+	check_permitted(id, 0);
+	check_permitted(id, smmu_limit - 1);
+	check_permitted(id, smmu_limit);
+}
+
 static void check(bool tables, bool streams)
 {
 	int i, n;
 
 	for (i = 0; i < spec.nr_iommus; i++) {
+		if (is_permits(i))
+			check_permits(i, tables);
 		if (!is_hardware(i) || spec.iommu[i].dead)
 			continue;
 		check_iommu(i, tables);
@@ -471,7 +522,15 @@ static enum smmu_result dma(const struct act *a, u64 *pa, struct spec_fault *f, 
 		[SMMU_PERMISSION]	= PKVM_IOMMU_FAULT_PERMISSION,
 	};
 	enum smmu_result got;
+	bool attached;
 
+	if (is_permits(a->a[0])) {
+		/* The device is in front of the IOMMU; there are no records. */
+		*pa = a->a[2];
+		if (!env_permitted(a->a[0], *pa, &attached))
+			return SMMU_UNMAPPED;
+		return attached ? SMMU_OK : SMMU_BLOCKED;
+	}
 	*room = event_room(a->a[0]);
 	if (is_virtio(a->a[0]))
 		got = vdev_dma(a->a[0], a->a[1], a->a[2], a->a[3], pa, f);
@@ -491,7 +550,7 @@ static int act_dma(const struct act *a, const char *words)
 {
 	u64 iommu = a->a[0], sid = a->a[1], addr = a->a[2], pa, right = addr, domain = 0;
 	u64 mapped, lingers, root;
-	bool write = a->a[3], attached, must, never, room;
+	bool write = a->a[3], attached, must, never, room = true;
 	enum smmu_result got;
 	struct spec_fault f;
 	struct smmu_map map;
@@ -513,7 +572,7 @@ static int act_dma(const struct act *a, const char *words)
 	} else if (!env_cpu(addr) && !never) {
 		return 0;	/* MMIO: smmu_check_reach() checks it */
 	}
-	if (!domain && !write && addr < smmu_limit && smmu_lent(addr))
+	if (!domain && !write && addr < smmu_limit && !is_permits(iommu) && smmu_lent(addr))
 		never = false;
 	got = dma(a, &pa, &f, &room);
 	/* Not before the REPLAY that ATTACH asked for. */
@@ -534,7 +593,7 @@ static int act_dma(const struct act *a, const char *words)
 		fail("a device reaches what it must not");
 	if (got != SMMU_OK && attached && must)
 		fail("a device is refused what it may have");
-	if (got != SMMU_OK)
+	if (got != SMMU_OK && !is_permits(iommu))
 		spec_fault(&spec, iommu, f, room);
 
 	return 0;
@@ -578,7 +637,7 @@ static int act_event(const struct act *a, const char *words)
 /* The other CPUs are off, or wait in EL2. Devices are not programmed before EL2 returns. */
 static int act_resume(const struct act *a, const char *words)
 {
-	bool denied = config->nr_virtio || config->tests;
+	bool denied = nr_configured() > config->nr;
 	int i;
 
 	/* The host asks first. EL2 sets up the other IOMMUs whatever the answer is. */

@@ -23,7 +23,7 @@ static void withhold_noise(void)
 				     ENV_RAM0_END, ENV_RAM1_END + ENV_PAGE, 0x7fff000000,
 				     ~(ENV_PAGE - 1),
 				     0x9050000, 0x9080fff };
-	bool all = spec.nr_iommus == config->nr + config->nr_virtio + config->tests;
+	bool all = spec.nr_iommus == nr_configured();
 	u64 res[3];
 
 	boot(res, PKVM_IOMMU_BOOT_WITHHOLD, bases[below(COUNT(bases) - (all ? 0 : 2))],
@@ -54,7 +54,7 @@ static void boot_noise(void)
 	case 0:
 		/* An unknown type at an impossible range, or registers of an IOMMU once more. */
 		if (spec.state == SPEC_OPEN && !spec.nr_iommus) {
-			boot(res, PKVM_IOMMU_BOOT_REGISTER, 3 + (rnd() >> below(62)),
+			boot(res, PKVM_IOMMU_BOOT_REGISTER, 5 + (rnd() >> below(62)),
 			     bases[below(COUNT(bases))], 0x20000, 0);
 			break;
 		}
@@ -94,6 +94,9 @@ static void boot_noise(void)
 		/* The next IOMMU, but mapping its registers at EL2 fails. */
 		if (spec.nr_iommus >= config->nr)
 			break;
+		/* A quirk that its backend does not know. */
+		boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_SMMU_V3,
+		     config->smmu[spec.nr_iommus].base, 0x20000, 1ULL << (32 + below(32)));
 		/* Less reach than any IOMMU has. */
 		boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_SMMU_V3,
 		     config->smmu[spec.nr_iommus].base, 0x20000, (1 + below(31)) << 8);
@@ -152,10 +155,19 @@ static int boot_register(int id, u64 *res)
 		return boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_VIRTIO, v->base, v->size,
 			    v->incoherent ? 0 : PKVM_IOMMU_F_COHERENT);
 	}
+	if (is_permits(id)) {
+		spec.new_oas = config->permits_bits ?: 36;
+		return boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_TEST_PERMITS, 0, 0,
+			    config->permits_bits << 8);
+	}
 	spec.new_oas = 48;
+	/* A quirk that the backend does not know. */
+	boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_TEST, 0, 0, 1ULL << 33);
 
-	return boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_TEST, 0, 0,
-		    PKVM_IOMMU_F_COHERENT);
+	return boot(res, PKVM_IOMMU_BOOT_REGISTER,
+		    id < config->nr + config->nr_virtio + config->tests ?
+		    PKVM_IOMMU_TYPE_TEST : PKVM_IOMMU_TYPE_TEST_TOLD, 0, 0, PKVM_IOMMU_F_COHERENT |
+		    (below(2) ? (u64)PKVM_IOMMU_TEST_QUIRKS << 32 : 0));
 }
 
 /* Whole pages; kinds that the contract does not have are reserved. */
@@ -183,9 +195,9 @@ bool boot_all(void)
 	if (config->expect == OFF)
 		flags |= PKVM_IOMMU_F_OFF;
 	boot(res, PKVM_IOMMU_BOOT_DONATE, PKVM_IOMMU_POOL, ENV_RAM0 / ENV_PAGE, 1, 0);
-	boot(res, PKVM_IOMMU_BOOT_REGISTER, 3 + (rnd() >> below(62)), 0x9050000, 0x20000, 0);
+	boot(res, PKVM_IOMMU_BOOT_REGISTER, 5 + (rnd() >> below(62)), 0x9050000, 0x20000, 0);
 	boot_noise();
-	for (id = 0; id < config->nr + config->nr_virtio + config->tests; id++) {
+	for (id = 0; id < nr_configured(); id++) {
 		spec.refuses = config->expect == REFUSE;
 		ret = boot_register(id, res);
 		if (config->expect == REFUSE) {
@@ -219,7 +231,7 @@ bool boot_all(void)
 		if (config->virtio[id].lie == RESET_HANGS)
 			spec.timeouts |= 1ULL << (config->nr + id);
 	}
-	if (config->expect == TESTS) {	/* one more than there can be */
+	if (config->tests == PKVM_IOMMU_MAX) {	/* one more than there can be */
 		boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_TEST, 0, 0, 0);
 		for (i = 0; i <= PKVM_IOMMU_WITHHELD_MAX; i++)
 			boot(res, PKVM_IOMMU_BOOT_WITHHOLD, 0x8000000 + i * ENV_PAGE, 8, 0, 0);
@@ -289,7 +301,7 @@ bool boot_all(void)
 		    config->expect == TESTS ? -ENODEV : 0))
 		fail("cannot seal");
 	for (id = 0; id < spec.nr_iommus; id++) {
-		spec.iommu[id].sid_bits = 12;
+		spec.iommu[id].sid_bits = is_permits(id) ? 0 : 12;
 		if (is_smmu(id))
 			spec.iommu[id].sid_bits = spec.iommu[id].dead ?
 				config->smmu[id].sid_bits : smmu_table_bits(id);

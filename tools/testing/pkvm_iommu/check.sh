@@ -101,7 +101,7 @@ walk_result() {
 # Mainly races, which switch CPUs before each access to memory: see access.c.
 races() {
 	printf '%s\n' two-level slow-queue noncoherent-s1 mixed-coherency lost-sync \
-		virtio-lost >"$O/races"
+		virtio-lost kinds >"$O/races"
 	walk_all walk-race races- --races --steps $((STEPS / 6)) <"$O/races"
 }
 

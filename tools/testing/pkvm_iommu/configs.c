@@ -60,6 +60,14 @@ const struct config configs[] = {
 		{ AT(0x9070000), .two_level = true, .sid_bits = 7, .cmdq_bits = 10,
 		  .evtq_bits = 2, .s1 = true, .s2 = true, .coherent = true, .oas = 42,
 		  .hyp = true, .ats = true, .msi = true, .ril = true } } },
+	{ .name = "kinds", .ia = 40, .nr = 1, .nr_virtio = 1, .tests = 1, .told = 1, .permits = 2,
+	  .permits_bits = 32, .smmu = { {
+		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44 } },
+	  .virtio = { { VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16 } } },
+	{ .name = "kinds-walk", .ia = 36, .nr = 2, .tests = 1, .permits = 1, .smmu = {
+		{ AT(0x9050000), BIG, .s1 = true, .s2 = true, .oas = 44, .ril = true },
+		{ AT(0x9070000), SMALL, .s2 = true, .coherent = true, .oas = 40 } } },
+	{ .name = "permits-only", .ia = 36, .permits = 1, .expect = TESTS },
 	{ .name = "mixed-coherency", .ia = 36, .nr = 2, .smmu = {
 		{ AT(0x9050000), SMALL, .s1 = true, .s2 = true, .coherent = true, .oas = 44 },
 		{ AT(0x9070000), BIG, .s1 = true, .oas = 40 } } },

@@ -811,6 +811,24 @@ bool env_el2_owns(u64 pfn)
 	       check_state(pfn, 1, PKVM_NOPAGE, PKVM_PAGE_OWNED);
 }
 
+/* test-backend.c, whose header is the core's own. */
+int pkvm_iommu_test_stream(u64 id, u64 sid, u64 *attached);
+int pkvm_iommu_test_permitted(u64 id, u64 phys, u64 *permitted);
+
+bool env_permitted(unsigned int id, uint64_t pa, bool *attached)
+{
+	u64 permitted, stream;
+
+	env_atomic++;
+	if (pkvm_iommu_test_permitted(id, pa, &permitted) ||
+	    pkvm_iommu_test_stream(id, 0, &stream))
+		fail("IOMMU %u does not permit and deny", id);
+	env_atomic--;
+	*attached = stream;
+
+	return permitted;
+}
+
 int pkvm_iommu_test_unmap_dev(void)
 {
 	return 0;

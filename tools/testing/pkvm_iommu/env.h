@@ -102,6 +102,8 @@ void env_dev_write(uint64_t pa, const void *data, size_t size, bool snoops);
 uint64_t env_unpins(void);			/* changes when pins were removed */
 void env_unpinned(void);			/* some were, just now */
 bool env_pinned(uint64_t pa);			/* by EL2's own record */
+/* By the table of an IOMMU that does not translate; and if its stream is attached. */
+bool env_permitted(unsigned int id, uint64_t pa, bool *attached);
 void env_no_locks(void);			/* check that this CPU holds no lock */
 unsigned int env_live_cpu(unsigned int n);	/* the n-th on which EL2 has not stopped */
 bool env_cpu_stopped(unsigned int cpu);

@@ -108,7 +108,8 @@ static void one_input(void)
 		for (i = 1; i < ARGS; i++)
 			a.a[i] = i < nr ? argument() : 0;
 		/* Tests that break hardware on purpose. */
-		if (a.a[0] == PKVM_IOMMU_TEST && a.a[1] > PKVM_IOMMU_TEST_INVALIDATIONS)
+		if (a.a[0] == PKVM_IOMMU_TEST && a.a[1] > PKVM_IOMMU_TEST_INVALIDATIONS &&
+		    a.a[1] != PKVM_IOMMU_TEST_PERMITTED)
 			a.a[1] = PKVM_IOMMU_TEST_STREAM;
 		act(&a, res);
 		check_all(false);

@@ -25,7 +25,9 @@ struct config {
 	bool lies;			/* firmware claims that it snoops, and it does not */
 	unsigned int ia;		/* physical addresses of the CPU, in bits */
 	enum expect expect;
-	int nr, nr_virtio, tests;	/* SMMUs; virtio-iommus; and test backends after them */
+	int nr, nr_virtio;		/* SMMUs, and virtio-iommus after them */
+	int tests, told, permits;	/* and then test backends, of each kind */
+	unsigned int permits_bits;	/* reach of those that only permit, if less than they have */
 	u64 flags;
 	struct smmu_config smmu[3];
 	struct vdev_config virtio[2];
@@ -105,6 +107,8 @@ bool knows_says(int iommu, u64 domain, u64 *mapped, u64 *lingers);
 void scribble(u64 pfn);
 bool is_smmu(u64 id);
 bool is_virtio(u64 id);
+bool is_permits(u64 id);
+int nr_configured(void);	/* IOMMUs of the configuration */
 /* Do an ACT_EVENT. Returns false if the queue has no room for it. */
 bool make_event(const struct act *a);
 void check_all(bool thorough);

@@ -672,7 +672,8 @@ bool do_meet(void)
 	m.iommu = below(config->nr + config->nr_virtio);
 	m.iova = some_iova() & ~(ENV_PAGE - 1);
 	m.pfn = host_page();
-	if (m.iommu >= (u64)spec.nr_iommus || !m.pfn || m.iova >= smmu_limit - 16 * ENV_PAGE)
+	if (m.iommu >= (u64)spec.nr_iommus || spec.iommu[m.iommu].permits || !m.pfn ||
+	    m.iova >= smmu_limit - 16 * ENV_PAGE)
 		return true;
 	if (is_smmu(m.iommu) && !spec.iommu[m.iommu].dead && !below(8))
 		return meet_events(&m);

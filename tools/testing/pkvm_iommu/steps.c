@@ -133,7 +133,7 @@ bool do_info(void)
 {
 	u64 res[3];
 
-	call(false, res, PKVM_IOMMU_INFO, below(10) ? below(7) : rnd() >> below(64), some_iommu());
+	call(false, res, PKVM_IOMMU_INFO, below(10) ? below(9) : rnd() >> below(64), some_iommu());
 
 	return true;
 }
@@ -156,12 +156,18 @@ static bool do_region(void)
 
 static bool do_dma(void)
 {
-	u64 iommu = below(config->nr + config->nr_virtio), sid = some_sid(iommu) & 0xffffffff, res[3];
-	u64 root;
-	struct act a = { .kind = ACT_DMA, .chance = noise(), .a = { iommu, sid } };
+	u64 all = config->nr + config->nr_virtio + config->permits, iommu = below(all), res[3];
+	u64 sid, root;
+	struct act a = { .kind = ACT_DMA, .chance = noise(),  };
 
+	/* Test backends of the other kinds have no devices. */
+	if (iommu >= all - config->permits)
+		iommu += nr_configured() - all;
+	sid = is_permits(iommu) ? 0 : some_sid(iommu) & 0xffffffff;
+	a.a[0] = iommu;
+	a.a[1] = sid;
 	/* Only addresses that this hardware can express. */
-	if (!(config->nr + config->nr_virtio) || spec.iommu[iommu].dead ||
+	if (!all || spec.iommu[iommu].dead ||
 	    (is_smmu(iommu) && sid >> config->smmu[iommu].sid_bits) ||
 	    (is_virtio(iommu) && sid >= spec.iommu[iommu].endpoints))
 		return true;
@@ -224,13 +230,16 @@ bool do_resume(void)
 static bool do_test(void)
 {
 	static const u64 others[] = { PKVM_IOMMU_TEST_GUEST_PGD, PKVM_IOMMU_TEST_UNMAP_DEV,
-				      PKVM_IOMMU_TEST_SELFTEST, PKVM_IOMMU_TEST_RESUME + 1,
+				      PKVM_IOMMU_TEST_SELFTEST, PKVM_IOMMU_TEST_PERMITTED + 1,
 				      PKVM_IOMMU_TEST_WRITE_REG };
 	u64 res[3], iommu = some_iommu();
 
 	if (!below(4))
 		return call(false, res, PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_DONATE, some_pfn(), 1) <= 0;
 	if (!below(8))
+		call(false, res, PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_PERMITTED, iommu,
+		     (some_pfn() & (~0ULL >> 12)) * ENV_PAGE);
+	else if (!below(8))
 		call(false, res, PKVM_IOMMU_TEST, others[below(COUNT(others))], iommu, 1ULL << 40);
 	else if (below(2))
 		call(false, res, PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_SHADOW,

@@ -428,7 +428,7 @@ static void test_fault(void)
 static void test_info(void)
 {
 	static const uint64_t bad[] = {
-		PKVM_IOMMU_INFO_MAPPED + 1, BIT(31), BIT(32), BIT(63), ALL_ONES,
+		PKVM_IOMMU_INFO_MANAGED + 1, BIT(31), BIT(32), BIT(63), ALL_ONES,
 	};
 	struct state s = state();
 	struct td_res res;
@@ -449,6 +449,8 @@ static void test_info(void)
 	       "its streams can%s have the identity domain", identity ? "" : "not");
 	REFUSE(INFO, PKVM_IOMMU_INFO_IDENTITY, PKVM_IOMMU_MAX, 0, -ENOENT);
 	REFUSE(INFO, PKVM_IOMMU_INFO_IDENTITY, ALL_ONES, 0, -ENOENT);
+	REFUSE(INFO, PKVM_IOMMU_INFO_MANAGED, PKVM_IOMMU_MAX, 0, -ENOENT);
+	REFUSE(INFO, PKVM_IOMMU_INFO_MANAGED, ALL_ONES, 0, -ENOENT);
 	REFUSE(INFO, PKVM_IOMMU_INFO_NESTED, PKVM_IOMMU_MAX, 0, -ENOENT);
 	REFUSE(INFO, PKVM_IOMMU_INFO_NESTED, ALL_ONES, 0, -ENOENT);
 	REFUSE(INFO, PKVM_IOMMU_INFO_MAPPED, IDENTITY, 0, -ENXIO);
@@ -470,6 +472,75 @@ static void test_info(void)
 	res = td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_LIMIT, ALL_ONES, ALL_ONES);
 	tap_ok(!res.err && res.x2 == s.value[PKVM_IOMMU_INFO_LIMIT] && !res.x3,
 	       "INFO ignores further arguments");
+}
+
+static uint64_t permitted(uint64_t id, uint64_t phys)
+{
+	struct td_res res = td_call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_PERMITTED, id, phys);
+
+	return res.err ? ALL_ONES : res.x2;
+}
+
+/* The contexts of a software IOMMU that translates run out. */
+static void test_no_space(uint64_t id, uint64_t domain)
+{
+	const uint64_t end = PKVM_IOMMU_TEST_CONTEXTS;
+	uint64_t sid;
+
+	for (sid = 0; sid < end && !td_call(PKVM_IOMMU_ATTACH, id, sid, domain).err; sid++)
+		;
+	tap_ok(sid == end, "ATTACH of %llu streams to a managed domain", (ull)sid);
+	REFUSE(ATTACH, id, end, domain, -ENOSPC);
+	tap_ok(!td_call(PKVM_IOMMU_ATTACH, id, end, IDENTITY).err &&
+	       !td_call(PKVM_IOMMU_DETACH, id, end, IDENTITY).err,
+	       "ATTACH of the next to the identity domain");
+	REFUSE(DETACH, id, end, domain, -ENOTCONN);
+	while (sid--)
+		td_call(PKVM_IOMMU_DETACH, id, sid, domain);
+}
+
+/* An IOMMU that only permits and denies: one stream, no managed domains; it follows ownership. */
+static void test_permits(void)
+{
+	uint64_t kind, id, domain, phys = td_alloc();
+	struct pkvm_iommu_test_range r;
+	struct td_res res;
+
+	for (id = 0; permitted(id, phys) == ALL_ONES && id < PKVM_IOMMU_MAX; id++)
+		;
+	if (id == PKVM_IOMMU_MAX)
+		return;
+	res = td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_MANAGED, id, 0);
+	tap_ok(!res.err && res.x2 == PKVM_IOMMU_MANAGED_NONE, "IOMMU %llu: no managed domains",
+	       (ull)id);
+	td_topup(32);
+	domain = td_call(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, 0).x2;
+	REFUSE(ATTACH, id, 0, domain, -EOPNOTSUPP);
+	REFUSE(ATTACH, id, 1, IDENTITY, -EINVAL);
+	res = td_call(PKVM_IOMMU_ATTACH, id, 0, IDENTITY);
+	tap_ok(!res.err && !res.x2, "ATTACH to the identity domain: %lld", (long long)res.err);
+	REFUSE(ATTACH, id, 0, IDENTITY, -EBUSY);
+	tap_ok(td_call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_STREAM, id, 0).x2 == 1,
+	       "its backend has the stream attached");
+	tap_ok(permitted(id, phys) == 1, "it permits a page of the host");
+	res = td_call(PKVM_IOMMU_TOPUP, phys / PAGE, 1, 0);
+	tap_ok(!res.err && !permitted(id, phys), "it denies a page of the pool");
+	do {
+		res = td_call(PKVM_IOMMU_RECLAIM, 0, 0, 0);
+	} while (!res.err && permitted(id, res.x2 * PAGE) == 1);
+	tap_ok(res.err == -ENOMEM, "it permits all pages that come back: %lld", (long long)res.err);
+	for (kind = PKVM_IOMMU_TEST_RANGE_MMIO; kind <= PKVM_IOMMU_TEST_RANGE_CARVEOUT; kind++) {
+		if (kind != PKVM_IOMMU_TEST_RANGE_POOL && td_range(kind, 0, &r) && r.size)
+			tap_ok(!permitted(id, r.address) && !permitted(id, r.address + r.size - 1),
+			       "it denies range %llu", (ull)kind);
+	}
+	tap_ok(!permitted(id, ALL_ONES), "it denies what is beyond its reach");
+	tap_ok(!td_call(PKVM_IOMMU_DETACH, id, 0, IDENTITY).err &&
+	       !td_call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_STREAM, id, 0).x2, "DETACH of it");
+	td_topup(16);
+	if (!td_call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_STREAM, 0, 0).err)
+		test_no_space(0, domain);
+	tap_ok(!td_call(PKVM_IOMMU_DOMAIN_FREE, domain, 0, 0).err, "the domain is free again");
 }
 
 static void test_test_ops(void)
@@ -584,6 +655,7 @@ int main(int argc, char **argv)
 	test_pool();
 	test_fault();
 	test_info();
+	test_permits();
 	test_test_ops();
 	test_boot_ops();
 	control("at the end");

@@ -39,6 +39,7 @@ static const char *const steps[] = {
 static const char *const failures[] = {
 	"", "cannot get there", "result", "devices reach it", "invalidations", "pinned",
 	"invalidations to know whether it is pinned", "not the host's again",
+	"an IOMMU that does not translate permits it",
 };
 
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))

@@ -46,18 +46,22 @@ static const char *boot_register(struct spec *s, const u64 *args, const u64 *res
 {
 	u64 type = args[1], base = args[2] / PAGE * PAGE, flags = args[4];
 	u64 end = args[2] + args[3], size, reach = (flags & PKVM_IOMMU_F_REACH) >> 8;
+	bool ok, permits = type == PKVM_IOMMU_TYPE_TEST_PERMITS;
+	bool told = type == PKVM_IOMMU_TYPE_TEST_TOLD;
+	bool test = permits || told || type == PKVM_IOMMU_TYPE_TEST;
 	struct allowed a = {};
 	struct spec_iommu *new;
 	const char *wrong;
-	bool ok;
 
 	if_so(&a, s->state != SPEC_OPEN, EBUSY);
 	/* All pages that the registers touch. */
 	size = args[3] ? (end + PAGE - 1) / PAGE * PAGE - base : 0;
-	if (type > PKVM_IOMMU_TYPE_VIRTIO || end < args[2] || end > 1ULL << s->cpu_bits ||
-	    (!size && type != PKVM_IOMMU_TYPE_TEST) ||
+	if (type > PKVM_IOMMU_TYPE_TEST_PERMITS || end < args[2] || end > 1ULL << s->cpu_bits ||
+	    (!size && !test) ||
 	    flags & ~(PKVM_IOMMU_F_COHERENT | PKVM_IOMMU_F_STAGE1 | PKVM_IOMMU_F_LINEAR |
-		      PKVM_IOMMU_F_REACH) || (reach && reach < 32)) {
+		      PKVM_IOMMU_F_REACH |
+		      (test && !permits ? (u64)PKVM_IOMMU_TEST_QUIRKS << 32 : 0)) ||
+	    (reach && reach < 32)) {
 		if_so(&a, true, EINVAL);
 	} else {
 		cannot_take(s, &a, base, size);
@@ -80,8 +84,9 @@ static const char *boot_register(struct spec *s, const u64 *args, const u64 *res
 	new = &s->iommu[s->nr_iommus++];
 	*new = (struct spec_iommu) { .base = base, .size = size, .wants = res[2],
 				     .oas = reach && reach < s->new_oas ? reach : s->new_oas,
-				     .isolates = type != PKVM_IOMMU_TYPE_TEST,
-				     .no_tables = type == PKVM_IOMMU_TYPE_VIRTIO };
+				     .isolates = !test, .permits = permits,
+				     .contexts = test && !permits ? PKVM_IOMMU_TEST_CONTEXTS : 0,
+				     .no_tables = told || type == PKVM_IOMMU_TYPE_VIRTIO };
 
 	return NULL;
 }

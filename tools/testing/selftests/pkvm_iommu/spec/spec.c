@@ -252,11 +252,23 @@ static struct spec_stream *stream_args(struct spec *s, const u64 *args, struct a
 	return stream(s, iommu, sid);
 }
 
+/* Streams of an IOMMU that are attached to other domains than the identity domain. */
+static int translated(struct spec *s, int iommu)
+{
+	int i, n = 0;
+
+	for (i = 0; i < s->nr_streams; i++)
+		n += s->stream[i].iommu == iommu && s->stream[i].attached &&
+		     s->stream[i].domain != PKVM_IOMMU_DOMAIN_IDENTITY;
+
+	return n;
+}
+
 static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 {
 	struct allowed a = {};
 	struct spec_stream *st = stream_args(s, args, &a);
-	bool ok, refused = false, first, nested = false;
+	bool ok, refused = false, full = false, first, nested = false;
 	u64 mapped, lingers, root;
 	struct spec_iommu *i;
 	const char *wrong;
@@ -267,6 +279,10 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 		refused = i->dead || (i->endpoints && st->sid >= i->endpoints);
 		if_so(&a, refused, EIO);
 		if_so(&a, i->no_tables && args[3] == PKVM_IOMMU_DOMAIN_IDENTITY, EOPNOTSUPP);
+		if_so(&a, i->permits && args[3] != PKVM_IOMMU_DOMAIN_IDENTITY, EOPNOTSUPP);
+		full = i->contexts && args[3] != PKVM_IOMMU_DOMAIN_IDENTITY &&
+		       translated(s, st->iommu) >= i->contexts;
+		if_so(&a, full, ENOSPC);
 		nested = spec_nested(s, args[3], &root);
 		if_so(&a, nested && i->nests == SPEC_NESTS_NOT, EOPNOTSUPP);
 		may_be(&a, nested && i->nests == SPEC_MAY_NEST, EOPNOTSUPP);
@@ -274,7 +290,7 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 		 * -ENOMEM needs a pool with fewer pages than the last call asked for. It is
 		 * found before the hardware refuses the stream.
 		 */
-		if ((!a.nr || (a.nr == 1 && refused && !i->dead)) &&
+		if ((!a.nr || (a.nr == 1 && (refused || full) && !i->dead)) &&
 		    (!s->enough || s->free_min < s->enough)) {
 			a.maybe = !a.nr;
 			if_so(&a, true, ENOMEM);
@@ -299,7 +315,8 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 		return no_results(res);
 	}
 	/* It may have used pages even if it ran out of memory. */
-	if (ok || (int)res[0] == -ENOMEM || ((int)res[0] == -EIO && refused)) {
+	if (ok || (int)res[0] == -ENOMEM || ((int)res[0] == -EIO && refused) ||
+	    (int)res[0] == -ENOSPC) {
 		u64 most = s->enough ? s->enough : s->free_min;
 
 		s->free_min -= most < s->free_min ? most : s->free_min;
@@ -518,7 +535,8 @@ static const char *region(struct spec *s, const u64 *args, const u64 *res)
 
 static const char *info(struct spec *s, const u64 *args, const u64 *res)
 {
-	bool of_iommu = args[1] == PKVM_IOMMU_INFO_IDENTITY || args[1] == PKVM_IOMMU_INFO_NESTED;
+	bool of_iommu = args[1] == PKVM_IOMMU_INFO_IDENTITY || args[1] == PKVM_IOMMU_INFO_NESTED ||
+			args[1] == PKVM_IOMMU_INFO_MANAGED;
 	struct allowed a = {};
 	const char *wrong;
 	unsigned int bits = 64;
@@ -527,7 +545,7 @@ static const char *info(struct spec *s, const u64 *args, const u64 *res)
 
 	if (args[1] == PKVM_IOMMU_INFO_MAPPED)
 		return info_mapped(s, args, res);
-	if_so(&a, args[1] > PKVM_IOMMU_INFO_MAPPED, EINVAL);
+	if_so(&a, args[1] > PKVM_IOMMU_INFO_MANAGED, EINVAL);
 	if_so(&a, of_iommu && args[2] >= (u64)s->nr_iommus, ENOENT);
 	wrong = judge(&a, res, &ok);
 	if (wrong)
@@ -569,6 +587,12 @@ static const char *info(struct spec *s, const u64 *args, const u64 *res)
 		if (res[1] != !s->iommu[args[2]].no_tables)
 			return "an IOMMU without identity domain, or with one that cannot be";
 		break;
+	case PKVM_IOMMU_INFO_MANAGED:
+		if (res[1] != (s->iommu[args[2]].permits ? PKVM_IOMMU_MANAGED_NONE :
+			       s->iommu[args[2]].contexts ? PKVM_IOMMU_MANAGED_SOME :
+							    PKVM_IOMMU_MANAGED_ALL))
+			return "an IOMMU without managed domains, or with some that cannot be";
+		break;
 	case PKVM_IOMMU_INFO_NESTED:
 		wrong = nests(s, args[2], res[1]);
 		if (wrong)
@@ -602,7 +626,7 @@ static const char *test(struct spec *s, const u64 *args, const u64 *res)
 	case PKVM_IOMMU_TEST_SHADOW:
 		spec_range(s, args[2] / PAGE * PAGE, PAGE, &must, &never);
 		for (i = 0, walked = false; i < s->nr_iommus; i++)
-			walked |= !s->iommu[i].no_tables;
+			walked |= !s->iommu[i].no_tables && !s->iommu[i].permits;
 		value = walked && must && !(s->limit < 64 && args[2] >> s->limit);
 		/*
 		 * Page 0 is not compared: the contract does not define it. Nor is a page that
@@ -623,6 +647,12 @@ static const char *test(struct spec *s, const u64 *args, const u64 *res)
 		break;
 	case PKVM_IOMMU_TEST_INVALIDATIONS:
 		if_so(&a, !is_test, ENOENT);
+		break;
+	case PKVM_IOMMU_TEST_PERMITTED:
+		is_test &= args[2] < (u64)s->nr_iommus && s->iommu[args[2]].permits;
+		if_so(&a, !is_test, ENOENT);
+		spec_range(s, args[3] / PAGE * PAGE, PAGE, &must, &never);
+		value = is_test && must && !(s->limit < 64 && args[3] >> s->limit);
 		break;
 	case PKVM_IOMMU_TEST_GUEST_PGD:
 		if_so(&a, args[2] != ENV_GUEST, ENOENT);

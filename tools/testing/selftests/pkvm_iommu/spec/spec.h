@@ -61,6 +61,8 @@ struct spec_iommu {
 	uint64_t wants;			/* bytes of memory */
 	bool has, isolates, dead;
 	bool no_tables;			/* walks no page tables: mappings are passed to it */
+	bool permits;			/* does not translate: only permits and denies */
+	int contexts;			/* if not 0: streams that it can translate at a time */
 	uint64_t endpoints;		/* if not 0: exclusive end of the streams that it accepts */
 	bool fickle;			/* may refuse a mapping */
 	enum { SPEC_MAY_NEST, SPEC_NESTS, SPEC_NESTS_NOT } nests;	/* the calls tell */
