@@ -523,8 +523,9 @@ enum pkvm_iommu_op {
  * Arguments:
  *
  *  - x2: &enum pkvm_iommu_info
- *  - x3: IOMMU id, for %PKVM_IOMMU_INFO_IDENTITY, %PKVM_IOMMU_INFO_MANAGED and
- *    %PKVM_IOMMU_INFO_NESTED; domain id, for %PKVM_IOMMU_INFO_MAPPED
+ *  - x3: IOMMU id, for %PKVM_IOMMU_INFO_IDENTITY, %PKVM_IOMMU_INFO_MANAGED,
+ *    %PKVM_IOMMU_INFO_NESTED and %PKVM_IOMMU_INFO_REGISTERS; domain id, for
+ *    %PKVM_IOMMU_INFO_MAPPED; physical address, for %PKVM_IOMMU_INFO_REACHES
  *
  * Results:
  *
@@ -539,8 +540,8 @@ enum pkvm_iommu_op {
  *    domain.
  *  - -EOPNOTSUPP: the value is of a managed domain, and the domain is nested.
  *
- * Context: does not wait for IOMMUs. The values of the pool and of a domain may be out of date
- * on return.
+ * Context: does not wait for IOMMUs. The values of the pool, of a domain and of a physical
+ * address may be out of date on return.
  *
  * Example, devices reach 44 bits, and the streams of IOMMU 0 can use the identity domain::
  *
@@ -1039,6 +1040,7 @@ enum pkvm_iommu_type {
  *  - %PKVM_IOMMU_RUNS: runs of one %PKVM_IOMMU_MAP
  *  - %PKVM_IOMMU_LIST_RUNS: runs of one %PKVM_IOMMU_MAP_LIST
  *  - %PKVM_IOMMU_PINS_MAX: mappings of one page as a page, or of one block as a block
+ *  - %PKVM_IOMMU_DOMAIN_ID_MAX: largest id of a domain
  */
 #define PKVM_IOMMU_MAX			32
 #define PKVM_IOMMU_WITHHELD_MAX		64
@@ -1047,6 +1049,7 @@ enum pkvm_iommu_type {
 #define PKVM_IOMMU_RUNS			13
 #define PKVM_IOMMU_LIST_RUNS		256
 #define PKVM_IOMMU_PINS_MAX		0x7fff
+#define PKVM_IOMMU_DOMAIN_ID_MAX	0xffff
 
 /**
  * DOC: The identity domain
@@ -1226,6 +1229,11 @@ enum pkvm_iommu_fault_reason {
  *	x3 can be attached to these, else 0
  * @PKVM_IOMMU_INFO_MAPPED: bytes that the managed domain in x3 maps
  * @PKVM_IOMMU_INFO_MANAGED: &enum pkvm_iommu_managed of the IOMMU in x3
+ * @PKVM_IOMMU_INFO_REGISTERS: physical address of the registers of the IOMMU in x3, as in
+ *	%PKVM_IOMMU_BOOT_REGISTER
+ * @PKVM_IOMMU_INFO_REACHES: 1 if the host reaches the page of the physical address in x3 by CPU,
+ *	else 0: memory of EL2's, or of a protected VM that does not share it; or registers that
+ *	are EL2's. 1 for an address at which there is nothing.
  */
 enum pkvm_iommu_info {
 	PKVM_IOMMU_INFO_POOL_FREE	= 0,
@@ -1237,6 +1245,8 @@ enum pkvm_iommu_info {
 	PKVM_IOMMU_INFO_NESTED		= 6,
 	PKVM_IOMMU_INFO_MAPPED		= 7,
 	PKVM_IOMMU_INFO_MANAGED		= 8,
+	PKVM_IOMMU_INFO_REGISTERS	= 9,
+	PKVM_IOMMU_INFO_REACHES		= 10,
 };
 
 /**

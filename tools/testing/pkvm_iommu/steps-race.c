@@ -83,6 +83,8 @@ static struct act hot_act(struct hot *h)
 			return CALL(PKVM_IOMMU_REPLAY, h->iommu, domain);
 		return CALL(PKVM_IOMMU_LOOKUP, domain, h->iova + below(6) * ENV_PAGE);
 	case 29:
+		if (below(2))
+			return CALL(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_REACHES, pfn * ENV_PAGE);
 		return CALL(PKVM_IOMMU_INFO, below(7), h->iommu);
 	case 30:
 		return CALL(PKVM_IOMMU_INVALIDATE, domain, h->iova, below(3) * ENV_PAGE, below(2));

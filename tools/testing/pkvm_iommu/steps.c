@@ -129,11 +129,30 @@ static bool do_fault(u64 times)
 	return true;
 }
 
+/* Memory, MMIO, registers of an IOMMU and the page after them, or anything. */
+static u64 any_phys(void)
+{
+	const struct spec_iommu *i = &spec.iommu[spec.nr_iommus ? below(spec.nr_iommus) : 0];
+
+	switch (below(8)) {
+	case 0:
+		return i->base + below(i->size + ENV_PAGE);
+	case 1:
+		return rnd() >> below(64);
+	}
+
+	return some_phys(rnd());
+}
+
 bool do_info(void)
 {
 	u64 res[3];
 
-	call(false, res, PKVM_IOMMU_INFO, below(10) ? below(9) : rnd() >> below(64), some_iommu());
+	if (!below(3))
+		call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_REACHES, any_phys());
+	else
+		call(false, res, PKVM_IOMMU_INFO, below(10) ? below(11) : rnd() >> below(64),
+		     some_iommu());
 
 	return true;
 }

@@ -425,10 +425,24 @@ static void test_fault(void)
 	       (long long)res.err);
 }
 
+static void reaches(uint64_t phys, uint64_t expect, const char *what)
+{
+	struct td_res res = td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_REACHES, phys, 0);
+
+	tap_ok(!res.err && res.x2 == expect && !res.x3, "INFO: the host %s %s, %#llx",
+	       expect ? "reaches" : "does not reach", what, (ull)phys);
+}
+
 static void test_info(void)
 {
+	static const uint64_t el2_kinds[] = {
+		PKVM_IOMMU_TEST_RANGE_HYP_TEXT, PKVM_IOMMU_TEST_RANGE_HYP_DATA,
+		PKVM_IOMMU_TEST_RANGE_CARVEOUT, PKVM_IOMMU_TEST_RANGE_POOL,
+		PKVM_IOMMU_TEST_RANGE_TABLE,
+	};
+	struct pkvm_iommu_test_range r;
 	static const uint64_t bad[] = {
-		PKVM_IOMMU_INFO_MANAGED + 1, BIT(31), BIT(32), BIT(63), ALL_ONES,
+		PKVM_IOMMU_INFO_REACHES + 1, BIT(31), BIT(32), BIT(63), ALL_ONES,
 	};
 	struct state s = state();
 	struct td_res res;
@@ -455,6 +469,20 @@ static void test_info(void)
 	REFUSE(INFO, PKVM_IOMMU_INFO_NESTED, ALL_ONES, 0, -ENOENT);
 	REFUSE(INFO, PKVM_IOMMU_INFO_MAPPED, IDENTITY, 0, -ENXIO);
 	REFUSE(INFO, PKVM_IOMMU_INFO_MAPPED, ALL_ONES, 0, -ENXIO);
+	REFUSE(INFO, PKVM_IOMMU_INFO_REGISTERS, PKVM_IOMMU_MAX, 0, -ENOENT);
+	REFUSE(INFO, PKVM_IOMMU_INFO_REGISTERS, ALL_ONES, 0, -ENOENT);
+	for (i = 0; td_range(PKVM_IOMMU_TEST_RANGE_MMIO, i, &r); i++) {
+		res = td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_REGISTERS, r.iommu, 0);
+		tap_ok(!res.err && res.x2 == r.address && !res.x3,
+		       "INFO: IOMMU %llu has registers at %#llx", (ull)r.iommu, (ull)res.x2);
+		if (r.size)
+			reaches(r.address, 0, "its registers");
+	}
+	for (i = 0; i < sizeof(el2_kinds) / sizeof(*el2_kinds); i++)
+		if (td_range(el2_kinds[i], 0, &r) && r.size)
+			reaches(r.address, 0, "memory of EL2's");
+	reaches(phys_of(&s) & ~(PAGE - 1), 1, "memory of its own");
+	reaches(ALL_ONES, 1, "the last page, where nothing is");
 	REFUSE(REPLAY, PKVM_IOMMU_MAX, 0, 0, -ENOENT);
 	REFUSE(REPLAY, 0, 0, 0, -ENXIO);
 	/*

@@ -556,8 +556,12 @@ static void step_ask(struct walker *w)
 		     0, 0, 0);
 		break;
 	case 1:
-		call(w, res, PKVM_IOMMU_INFO, below(w, 2) ? PKVM_IOMMU_INFO_IDENTITY :
-		     PKVM_IOMMU_INFO_NESTED, below(w, 3), 0, 0);
+		if (below(w, 2))
+			call(w, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_REACHES,
+			     (below(w, 3) ? some_page(w) : forbidden(w)) + below(w, PAGE), 0, 0);
+		else
+			call(w, res, PKVM_IOMMU_INFO, below(w, 3) ? PKVM_IOMMU_INFO_IDENTITY +
+			     2 * below(w, 2) : PKVM_IOMMU_INFO_REGISTERS, below(w, 3), 0, 0);
 		break;
 	case 2:
 		call(w, res, PKVM_IOMMU_INFO,

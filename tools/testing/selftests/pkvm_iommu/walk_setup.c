@@ -84,7 +84,8 @@ static void describe(struct walker *w)
 			el2_range(w, &r);
 	for (n = 0; td_range(PKVM_IOMMU_TEST_RANGE_MMIO, n, &r); n++) {
 		s->iommu[n] = (struct spec_iommu) {
-			.base = r.address, .size = r.size, .sid_bits = machine.sid_bits,
+			.base = r.address, .at = r.address, .size = r.size,
+			.sid_bits = machine.sid_bits,
 			.oas = machine.reach, .isolates = r.size, .has = true,
 			.no_tables = !machine.identity, .endpoints = machine.endpoints,
 		};

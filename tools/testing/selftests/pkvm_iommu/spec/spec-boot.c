@@ -82,7 +82,7 @@ static const char *boot_register(struct spec *s, const u64 *args, const u64 *res
 	if (res[2] & (res[2] - 1) || (res[2] && res[2] < PAGE))
 		return "wants memory that is not naturally aligned";
 	new = &s->iommu[s->nr_iommus++];
-	*new = (struct spec_iommu) { .base = base, .size = size, .wants = res[2],
+	*new = (struct spec_iommu) { .base = base, .size = size, .at = args[2], .wants = res[2],
 				     .oas = reach && reach < s->new_oas ? reach : s->new_oas,
 				     .isolates = !test, .permits = permits,
 				     .contexts = test && !permits ? PKVM_IOMMU_TEST_CONTEXTS : 0,

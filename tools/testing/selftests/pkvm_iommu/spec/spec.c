@@ -535,17 +535,19 @@ static const char *region(struct spec *s, const u64 *args, const u64 *res)
 
 static const char *info(struct spec *s, const u64 *args, const u64 *res)
 {
-	bool of_iommu = args[1] == PKVM_IOMMU_INFO_IDENTITY || args[1] == PKVM_IOMMU_INFO_NESTED ||
-			args[1] == PKVM_IOMMU_INFO_MANAGED;
+	bool of_iommu = args[1] == PKVM_IOMMU_INFO_IDENTITY ||
+			args[1] == PKVM_IOMMU_INFO_NESTED ||
+			args[1] == PKVM_IOMMU_INFO_MANAGED ||
+			args[1] == PKVM_IOMMU_INFO_REGISTERS;
 	struct allowed a = {};
 	const char *wrong;
 	unsigned int bits = 64;
+	bool ok, must, never;
 	int i;
-	bool ok;
 
 	if (args[1] == PKVM_IOMMU_INFO_MAPPED)
 		return info_mapped(s, args, res);
-	if_so(&a, args[1] > PKVM_IOMMU_INFO_MANAGED, EINVAL);
+	if_so(&a, args[1] > PKVM_IOMMU_INFO_REACHES, EINVAL);
 	if_so(&a, of_iommu && args[2] >= (u64)s->nr_iommus, ENOENT);
 	wrong = judge(&a, res, &ok);
 	if (wrong)
@@ -605,6 +607,18 @@ static const char *info(struct spec *s, const u64 *args, const u64 *res)
 		if (s->limit && (res[1] & PKVM_IOMMU_NESTED_OAS) >> 16 < s->limit)
 			return "tables of the host's do not reach all of the identity domain";
 		s->nested_format = res[1];
+		break;
+	case PKVM_IOMMU_INFO_REGISTERS:
+		if (res[1] != s->iommu[args[2]].at)
+			return "the registers are elsewhere";
+		break;
+	case PKVM_IOMMU_INFO_REACHES:
+		/* Above all addresses, the end of the page would wrap. */
+		must = args[2] >> 56;
+		if (!must)
+			spec_range(s, args[2] / PAGE * PAGE, PAGE, &must, &never);
+		if (res[1] != must)
+			return "the host reaches a page that it does not, or the reverse";
 		break;
 	}
 

@@ -56,7 +56,8 @@ struct spec_region {
 #define SPEC_REGIONS	3
 
 struct spec_iommu {
-	uint64_t base, size;		/* registers */
+	uint64_t base, size;		/* pages of registers */
+	uint64_t at;			/* address of the registers */
 	unsigned int sid_bits, oas;
 	uint64_t wants;			/* bytes of memory */
 	bool has, isolates, dead;

@@ -121,6 +121,7 @@ struct pkvm_iommu_region {
  * struct pkvm_iommu - an IOMMU in the registry
  * @id: index in the registry
  * @ops: its backend
+ * @base: physical address of the registers
  * @mmio_size: bytes of registers, whole pages
  * @mmio: EL2's mapping of the registers
  * @flags: PKVM_IOMMU_F_*
@@ -143,6 +144,7 @@ struct pkvm_iommu_region {
 struct pkvm_iommu {
 	u32				id;
 	const struct pkvm_iommu_ops	*ops;
+	u64				base;
 	size_t				mmio_size;
 	void __iomem			*mmio;
 	u64				flags;

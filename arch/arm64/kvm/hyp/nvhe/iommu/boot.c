@@ -97,6 +97,7 @@ int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,
 	*iommu = (struct pkvm_iommu) {
 		.id		= pkvm_iommu_nr,
 		.ops		= ops,
+		.base		= base,
 		.mmio_size	= size,
 		.mmio		= (void __iomem *)va + (base - phys),
 		.flags		= flags,

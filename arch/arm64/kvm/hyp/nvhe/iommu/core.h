@@ -353,6 +353,7 @@ int pkvm_iommu_domain_free(u64 id, void **hw);
 /* shadow.c */
 int pkvm_iommu_shadow_init(void);
 int pkvm_iommu_shadow_build(void);
+bool pkvm_iommu_host_reaches(u64 phys);
 bool pkvm_iommu_shadow_lend(void *page, bool lend);
 bool pkvm_iommu_shadow_maps(u64 addr);
 

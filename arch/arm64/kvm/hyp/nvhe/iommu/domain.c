@@ -133,6 +133,7 @@ static inline void **domain_slot(u64 id)
 {
 	void **slot;
 
+	BUILD_BUG_ON(BIT(DOMAIN_BITS) - 1 != PKVM_IOMMU_DOMAIN_ID_MAX);
 	if (id >> DOMAIN_BITS)
 		return NULL;
 	id = array_index_nospec(id, BIT(DOMAIN_BITS));

@@ -139,14 +139,19 @@ static int call_info(struct kvm_cpu_context *ctxt, struct call_result *result)
 	case PKVM_IOMMU_INFO_RUNS:
 		result->x2 = pkvm_iommu_list_runs();
 		return 0;
+	case PKVM_IOMMU_INFO_REACHES:
+		result->x2 = pkvm_iommu_host_reaches(id);
+		return 0;
 	case PKVM_IOMMU_INFO_IDENTITY:
 	case PKVM_IOMMU_INFO_NESTED:
 	case PKVM_IOMMU_INFO_MANAGED:
+	case PKVM_IOMMU_INFO_REGISTERS:
 		iommu = pkvm_iommu_get(id);
 		if (!iommu)
 			return -ENOENT;
 		result->x2 = which == PKVM_IOMMU_INFO_NESTED ? pkvm_iommu_nested_info(iommu) :
 			     which == PKVM_IOMMU_INFO_IDENTITY ? !iommu->ops->map :
+			     which == PKVM_IOMMU_INFO_REGISTERS ? iommu->base :
 			     iommu->ops->permit ? PKVM_IOMMU_MANAGED_NONE :
 			     iommu->ops->scarce ? PKVM_IOMMU_MANAGED_SOME :
 						  PKVM_IOMMU_MANAGED_ALL;

@@ -248,6 +248,28 @@ void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable)
 }
 
 /**
+ * pkvm_iommu_host_reaches() - check if the host may reach a page by CPU
+ * @phys: any value; physical address in the page
+ *
+ * Context: takes host_mmu.lock.
+ * Return: false for memory that the host neither owns nor borrows, and for registers of EL2's.
+ */
+bool pkvm_iommu_host_reaches(u64 phys)
+{
+	u64 start, end;
+	bool reaches;
+
+	if (!pkvm_iommu_memory_range(phys, &start, &end))
+		return !pkvm_iommu_next_mmio(phys, &start, &end) || start > phys;
+
+	hyp_spin_lock(&host_mmu.lock);
+	reaches = get_host_state(hyp_phys_to_page(phys)) != PKVM_NOPAGE;
+	hyp_spin_unlock(&host_mmu.lock);
+
+	return reaches;
+}
+
+/**
  * pkvm_iommu_shadow_lend() - let devices read a page of EL2's, or end that
  * @page: page of the pool, which holds no secret
  * @lend: begin; false to end
