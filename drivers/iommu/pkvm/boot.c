@@ -43,6 +43,7 @@ static enum {
 	POLICY_OFF,
 } policy __ro_after_init;
 static bool iommu_nested __ro_after_init;	/* pkvm_iommu=nested */
+static bool wants_crash __ro_after_init;	/* pkvm_iommu=crash */
 static bool isolation_established __ro_after_init;
 static const char *refused_for __ro_after_init;	/* reason for the refusal of protected VMs */
 
@@ -73,7 +74,11 @@ static int __init pkvm_iommu_param(char *arg)
 			iommu_nested = i;
 			continue;
 		}
-		pr_err("'pkvm_iommu=%s' is not known; off, strict, partial, managed and nested are\n",
+		if (!strcmp(word, "crash")) {
+			wants_crash = true;
+			continue;
+		}
+		pr_err("'pkvm_iommu=%s' is not known; off, strict, partial, managed, nested and crash are\n",
 		       word);
 		ret = -EINVAL;
 	}
@@ -94,14 +99,25 @@ bool pkvm_iommu_prefers_nested(void)
 }
 
 /**
- * pkvm_iommu_enabled() - does EL2 take the IOMMUs?
+ * pkvm_iommu_wants_crash() - is EL2 that of a kernel that crashed, by the command line?
+ *
+ * Context: any; once early parameters are parsed.
+ * Return: true with pkvm_iommu=crash.
+ */
+bool pkvm_iommu_wants_crash(void)
+{
+	return wants_crash && policy != POLICY_OFF;
+}
+
+/**
+ * pkvm_iommu_enabled() - does EL2 take the IOMMUs, or has it got them already?
  *
  * Context: any; device_initcall of drivers/, or later.
  * Return: true if pKVM is in use and was not told to leave the IOMMUs alone.
  */
 bool pkvm_iommu_enabled(void)
 {
-	return policy != POLICY_OFF && pkvm_iommu_hyp_present();
+	return policy != POLICY_OFF && (pkvm_iommu_hyp_present() || pkvm_iommu_in_crash_kernel());
 }
 
 /**
@@ -218,7 +234,7 @@ static struct page * __init donate_new(u64 target, unsigned int order, int *ret)
  * Context: device_initcall of drivers/; sleeps.
  * Return: 0, also if there is no memory for the IOMMU's stream table, for which
  * pkvm_iommu_finalize() fails; -ENODEV if pkvm_iommu_enabled() is false; the
- * errors of PKVM_IOMMU_BOOT_REGISTER.
+ * errors of PKVM_IOMMU_BOOT_REGISTER. In a crash kernel, -ENODEV if EL2 does not have it.
  */
 int __init pkvm_iommu_register(struct pkvm_iommu_dev *pdev)
 {
@@ -234,19 +250,23 @@ int __init pkvm_iommu_register(struct pkvm_iommu_dev *pdev)
 	if (!pkvm_iommu_enabled())
 		return -ENODEV;
 
-	ret = boot_hvc(&hvc);
-	if (ret) {
-		dev_err(pdev->dev, "pkvm_iommu: cannot isolate: %s (%d)\n",
-			ret == -ENXIO ? refusal_name(hvc.res[0]) : "not accepted", ret);
-		return ret;
+	if (pkvm_iommu_in_crash_kernel()) {
+		if (!pkvm_iommu_inherited(pdev->mmio, &pdev->id))
+			return -ENODEV;
+		size = 0;
+	} else {
+		ret = boot_hvc(&hvc);
+		if (ret) {
+			dev_err(pdev->dev, "pkvm_iommu: cannot isolate: %s (%d)\n",
+				ret == -ENXIO ? refusal_name(hvc.res[0]) : "not accepted", ret);
+			return ret;
+		}
+		pdev->id = hvc.res[0];
+		size = hvc.res[1];
 	}
-
-	pdev->id = hvc.res[0];
-	size = hvc.res[1];
 	xa_init(&pdev->streams);
 	INIT_LIST_HEAD(&pdev->masters);
-	pkvm_iommu_devs[pdev->id] = pdev;
-	pkvm_iommu_nr_devs = pdev->id + 1;
+	pkvm_iommu_devs[pkvm_iommu_nr_devs++] = pdev;
 	/* A power domain stays on when the system sleeps: EL2 would not learn that it was off. */
 	dev_pm_syscore_device(pdev->dev, true);
 

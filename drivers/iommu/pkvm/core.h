@@ -19,6 +19,7 @@
  *   boot.c		hands IOMMUs and memory to EL2; the command line
  *   cover.c		finds what can access memory and is behind no IOMMU of EL2's
  *   cover-acpi.c	the same, as far as ACPI tells
+ *   crash.c		looks up IOMMUs that EL2 has of a kernel that crashed
  *   registry.c		the IOMMUs that EL2 has, and devices whose registers it takes
  *
  * cache.h is part of domain.c, nested.c and batch.c. The init modules (init/) call what
@@ -128,7 +129,10 @@ static inline struct pkvm_paging_domain *to_paging(struct iommu_domain *domain)
 	return container_of(domain, struct pkvm_paging_domain, domain);
 }
 
-/* registry.c: the IOMMUs that EL2 has, by id. Constant after device_initcall. */
+/*
+ * registry.c: the IOMMUs that EL2 has, by id; in a crash kernel, in any order. Constant after
+ * device_initcall.
+ */
 extern struct pkvm_iommu_dev *pkvm_iommu_devs[PKVM_IOMMU_MAX];
 extern unsigned int pkvm_iommu_nr_devs;
 
@@ -145,6 +149,16 @@ bool pkvm_iommu_is_withheld(const struct fwnode_handle *fwnode);
 
 /* Requester IDs of a PCI segment. */
 #define PKVM_IOMMU_RIDS		0x10000U
+
+/* crash.c; see pkvm.h, too */
+bool pkvm_iommu_wants_crash(void);
+#ifdef CONFIG_CRASH_DUMP
+bool pkvm_iommu_inherited(phys_addr_t registers, u32 *id);
+void pkvm_iommu_detach_inherited(struct pkvm_iommu_dev *pdev, u32 sid);
+#else
+static inline bool pkvm_iommu_inherited(phys_addr_t registers, u32 *id) { return false; }
+static inline void pkvm_iommu_detach_inherited(struct pkvm_iommu_dev *pdev, u32 sid) {}
+#endif
 
 /* cover.c, cover-acpi.c */
 __printf(1, 2) void pkvm_iommu_hole(const char *format, ...);

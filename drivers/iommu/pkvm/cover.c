@@ -36,6 +36,7 @@
 #include <linux/of_address.h>
 #include <linux/pci.h>
 #include <linux/platform_device.h>
+#include <uapi/linux/virtio_ids.h>
 #include <uapi/linux/virtio_mmio.h>
 
 #include "core.h"
@@ -165,9 +166,13 @@ void __init pkvm_iommu_rid_holes(const char *name, const unsigned long *covered,
  */
 u32 pkvm_iommu_virtio_id(const struct resource *window)
 {
-	void __iomem *regs = ioremap(window->start, resource_size(window));
+	void __iomem *regs;
 	u32 id = U32_MAX;
 
+	/* There is no other device in a page that EL2 has. */
+	if (pkvm_iommu_in_crash_kernel() && pkvm_iommu_inherited_page(window->start))
+		return pkvm_iommu_inherited(window->start, &id) ? VIRTIO_ID_IOMMU : 0;
+	regs = ioremap(window->start, resource_size(window));
 	if (!regs)
 		return id;
 	if (readl(regs + VIRTIO_MMIO_MAGIC_VALUE) == VIRTIO_MAGIC)

@@ -204,13 +204,14 @@ static bool has_room(struct device *dev)
 
 /*
  * In a DMA domain nothing bounces: EL2 refuses to map memory beyond its reach, and the DMA
- * fails. So a device that is trusted is in the identity domain if there is such memory.
+ * fails. So a device that is trusted is in the identity domain if there is such memory. In a
+ * crash kernel none is, see crash.c.
  */
 static int pkvm_iommu_def_domain_type(struct device *dev)
 {
 	struct pkvm_iommu_master *master = dev_iommu_priv_get(dev);
 
-	if (!master->pdev->identity)
+	if (!master->pdev->identity || pkvm_iommu_in_crash_kernel())
 		return IOMMU_DOMAIN_DMA;
 	if (master->pdev->managed == PKVM_IOMMU_MANAGED_NONE)
 		return IOMMU_DOMAIN_IDENTITY;
@@ -224,12 +225,19 @@ static int pkvm_iommu_def_domain_type(struct device *dev)
 	return memory_beyond_reach() ? IOMMU_DOMAIN_IDENTITY : 0;
 }
 
+/* Until the driver of a device maps memory, the device is in the hands of the kernel before. */
+static bool pkvm_iommu_is_attach_deferred(struct device *dev)
+{
+	return pkvm_iommu_in_crash_kernel();
+}
+
 static const struct iommu_ops pkvm_iommu_ops = {
 	.capable		= pkvm_iommu_capable,
 	.probe_device		= pkvm_iommu_probe_device,
 	.release_device		= pkvm_iommu_release_device,
 	.probe_finalize		= pkvm_iommu_probe_finalize,
 	.device_group		= pkvm_iommu_device_group,
+	.is_attach_deferred	= pkvm_iommu_is_attach_deferred,
 	.def_domain_type	= pkvm_iommu_def_domain_type,
 	.get_resv_regions	= pkvm_iommu_get_resv_regions,
 	.of_xlate		= pkvm_iommu_of_xlate,
@@ -246,7 +254,8 @@ static int __init start_iommu(struct pkvm_iommu_dev *pdev)
 	u64 identity;
 	int ret;
 
-	pkvm_iommu_request_irqs(pdev);
+	if (!pkvm_iommu_in_crash_kernel())
+		pkvm_iommu_request_irqs(pdev);
 
 	ret = pkvm_iommu_read_info(PKVM_IOMMU_INFO_IDENTITY, pdev->id, &identity);
 	if (ret)
@@ -292,7 +301,8 @@ static int __init pkvm_iommu_init(void)
 	if (memory_beyond_reach())
 		pr_warn("memory beyond %llu bits of addresses: devices reach it by bounce buffers, in the identity domain only\n",
 			address_bits);
-	pkvm_iommu_shrinker_init();
+	if (!pkvm_iommu_in_crash_kernel())
+		pkvm_iommu_shrinker_init();
 	pkvm_iommu_batch_init();
 	pkvm_iommu_fault_init();
 	for_each_pkvm_iommu_dev(pdev) {

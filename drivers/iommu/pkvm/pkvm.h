@@ -84,6 +84,14 @@ static inline int pkvm_iommu_id_mask(const struct of_phandle_args *args, u32 *si
 }
 
 bool pkvm_iommu_enabled(void);
+/* crash.c */
+#ifdef CONFIG_CRASH_DUMP
+bool pkvm_iommu_in_crash_kernel(void);
+bool pkvm_iommu_inherited_page(phys_addr_t registers);
+#else
+static inline bool pkvm_iommu_in_crash_kernel(void) { return false; }
+static inline bool pkvm_iommu_inherited_page(phys_addr_t registers) { return false; }
+#endif
 int pkvm_iommu_register(struct pkvm_iommu_dev *pdev);
 bool pkvm_iommu_has_registers(phys_addr_t phys, size_t size);
 u32 pkvm_iommu_virtio_id(const struct resource *window);

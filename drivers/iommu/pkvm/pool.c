@@ -136,7 +136,7 @@ int pkvm_iommu_hvc_topup(struct pkvm_iommu_hvc *hvc, gfp_t gfp)
  * pkvm_iommu_reclaim() - take unused pages of the pool back
  * @max: maximum number of pages
  *
- * Does nothing while reclaiming is disabled.
+ * Does nothing while reclaiming is disabled, or in a crash kernel.
  *
  * Context: any; once pKVM is finalised.
  * Return: number of pages that were freed.
@@ -146,6 +146,10 @@ unsigned long pkvm_iommu_reclaim(unsigned long max)
 	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_RECLAIM };
 	struct page *page;
 	unsigned long nr;
+
+	/* They may be of the kernel that crashed. */
+	if (pkvm_iommu_in_crash_kernel())
+		return 0;
 
 	for (nr = 0; nr < max && !atomic_read(&reclaim_disabled) && !pkvm_iommu_hvc(&hvc); nr++) {
 		page = pfn_to_page(hvc.res[0]);

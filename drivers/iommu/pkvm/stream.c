@@ -76,6 +76,10 @@ static int stream_attach(struct pkvm_iommu_dev *pdev, u32 sid, struct iommu_doma
 		if (old_domain)
 			WARN_ON(stream_call(pdev, sid, PKVM_IOMMU_DETACH, old_domain));
 		ret = stream_call(pdev, sid, PKVM_IOMMU_ATTACH, domain);
+		if (ret == -EBUSY && pkvm_iommu_in_crash_kernel()) {
+			pkvm_iommu_detach_inherited(pdev, sid);
+			ret = stream_call(pdev, sid, PKVM_IOMMU_ATTACH, domain);
+		}
 		/* Attaching to the old domain again needs no memory beyond what it had. */
 		if (ret && old_domain)
 			WARN_ON(stream_call(pdev, sid, PKVM_IOMMU_ATTACH, old_domain));

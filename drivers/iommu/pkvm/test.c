@@ -82,7 +82,7 @@ static int test_call(struct pkvm_iommu_test_call *call)
 		u64				x[18];
 	} in, out;
 
-	if (!pkvm_iommu_hyp_present())
+	if (!pkvm_iommu_hyp_present() && !pkvm_iommu_in_crash_kernel())
 		return -ENODEV;
 	if (call->fn == PKVM_IOMMU_TEST_FN_SUSPEND)
 		return test_suspend(call->res);

@@ -20,6 +20,7 @@
 
 #include <linux/arm-smccc.h>
 #include <linux/build_bug.h>
+#include <linux/crash_dump.h>
 #include <linux/errno.h>
 #include <linux/string.h>
 
@@ -120,6 +121,15 @@ static inline int pkvm_iommu_hvc_runs(struct pkvm_iommu_hvc *hvc, const u64 *run
 static inline bool pkvm_iommu_hyp_present(void)
 {
 	return is_protected_kvm_enabled() && is_kvm_arm_initialised();
+}
+
+/*
+ * Returns true in a kernel at EL1 that another one has started when it crashed. EL2 may be a
+ * pKVM that the other one has initialised.
+ */
+static inline bool pkvm_iommu_hyp_inherited(void)
+{
+	return is_kdump_kernel() && !is_hyp_mode_available();
 }
 
 /**

@@ -91,8 +91,9 @@ static int __init virtio_probe(struct platform_device *platform)
 		of_node_put(neighbour);
 		return -EBUSY;
 	}
-	/* Keeps other drivers out of the empty windows of the page. */
-	if (!request_mem_region(pages.start, resource_size(&pages), "pkvm_iommu"))
+	/* Keeps other drivers out of the empty windows of the page. crash.c has done it there. */
+	if (!pkvm_iommu_in_crash_kernel() &&
+	    !request_mem_region(pages.start, resource_size(&pages), "pkvm_iommu"))
 		return dev_err_probe(dev, -EBUSY, "pkvm_iommu: cannot isolate: registers in use\n");
 
 	ret = -ENOMEM;

@@ -54,6 +54,8 @@ static int __init withheld_probe(struct platform_device *platform)
 	res = platform_get_resource(platform, IORESOURCE_MEM, 0);
 	if (!res)
 		return -ENODEV;
+	if (pkvm_iommu_in_crash_kernel())
+		return pkvm_iommu_inherited_page(res->start) ? 0 : -ENODEV;
 	if (is_pmcg(platform) && resource_size(res) > PMCG_CFGR &&
 	    !pkvm_iommu_has_registers(res->start, resource_size(res)) && !pmcg_writes_memory(res))
 		return -ENODEV;
