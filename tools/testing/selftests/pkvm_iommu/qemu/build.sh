@@ -7,9 +7,9 @@
 # With VARIANT=el2-debug, a second kernel, build/Image-el2-debug: CONFIG_NVHE_EL2_DEBUG
 # makes EL2 check more, and test itself at boot. It starts from the objects of the first
 # kernel, so that only the differences are compiled. VARIANT=nightly adds CONFIG_FTRACE, with
-# which EL2 has trace events, CONFIG_HOTPLUG_CPU, so that CPUs come back from power-off, and
+# which EL2 has trace events, CONFIG_HOTPLUG_CPU, so that CPUs come back from power-off,
 # CONFIG_SUSPEND, with a clock that wakes the system up, or CONFIG_PM_DEBUG with ACPI, where QEMU
-# describes no such clock; almost all objects differ.
+# describes no such clock, and CONFIG_CRASH_DUMP; almost all objects differ.
 
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -29,7 +29,8 @@ variant() {
 	el2-debug)	options=CONFIG_NVHE_EL2_DEBUG=y ;;
 	nightly)	options="CONFIG_NVHE_EL2_DEBUG=y CONFIG_FTRACE=y CONFIG_HOTPLUG_CPU=y
 				CONFIG_SUSPEND=y CONFIG_RTC_CLASS=y CONFIG_RTC_INTF_SYSFS=y
-				CONFIG_RTC_DRV_PL031=y CONFIG_PM_DEBUG=y" ;;
+				CONFIG_RTC_DRV_PL031=y CONFIG_PM_DEBUG=y CONFIG_KEXEC_FILE=y
+				CONFIG_CRASH_DUMP=y CONFIG_PROC_VMCORE=y" ;;
 	*)		die "no kernel variant is named $VARIANT" ;;
 	esac
 	[ -d "$OBJ-$VARIANT" ] || cp -a "$OBJ" "$OBJ-$VARIANT"

@@ -256,6 +256,8 @@ nightly_rows() {
 		"$TOOLS/run.sh" test trace resume-hotplug sleep sleep-devices || :
 	nightly_row soak "everything at once, $SOAK_MINUTES minutes, and nothing is lost" \
 		"$TOOLS/run.sh" test soak || :
+	nightly_row crash "a crash kernel dumps the host's memory, and no protected VM's" \
+		"$TOOLS/run.sh" test crash crash-nested crash-virtio crash-unasked || :
 	nightly_row coverage "coverage of the EL2 code in QEMU" "$TOOLS/coverage.sh" || :
 	echo "# complete"
 }

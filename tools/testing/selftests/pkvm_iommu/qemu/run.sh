@@ -389,6 +389,27 @@ real_devices() {
 		"-device igb,netdev=net-igb,romfile="
 }
 
+# crash_disk NAME: a disk with room for a dump of all memory.
+crash_disk() {
+	rm -f "$LOGS/$1.nvme"
+	truncate -s 1G "$LOGS/$1.nvme"
+	echo "-drive if=none,id=nvme,format=raw,cache=unsafe,detect-zeroes=on,file=$LOGS/$1.nvme" \
+		"-device nvme,serial=pkvm,drive=nvme"
+}
+
+# crash_files NAME: an initramfs that also has the kernel and the initramfs that a crash
+# boots; prints the file.
+crash_files() {
+	cf_dir=$LOGS/$1.crash
+	rm -rf "$cf_dir"
+	mkdir -p "$cf_dir/crash"
+	cp "$IMAGE" "$cf_dir/crash/Image"
+	cp "$INITRD" "$cf_dir/crash/initrd"
+	(cd "$cf_dir" && find crash | cpio --quiet -o -H newc; cat "$INITRD") >"$LOGS/$1.initrd"
+	rm -rf "$cf_dir"
+	echo "$LOGS/$1.initrd"
+}
+
 # Devices for `storm`: a disk, and edu devices that fault (one more is always there).
 storm_devices() {
 	echo "-drive if=none,id=null,driver=null-co,size=64M,read-zeroes=on" \
@@ -514,6 +535,7 @@ one_config() (
 	soak)	devices=$(soak_devices "$name") ;;
 	nvme)	devices=$(nvme_devices "$SMP") ;;
 	buses)	devices=$BUSES ;;
+	crash)	devices=$(crash_disk "$name") ;;
 	esac
 	programs=$(trim "$8" | tr -d ' ')
 	limit=120
@@ -555,6 +577,7 @@ one_config() (
 				sleep $((limit + longer)) &
 				follower=$!
 				follow "$name" $follower & ;;
+		crash)		INITRD=$(crash_files "$name") ;;
 		uefi)		devices="$UEFI $devices" ;;
 		iort=*)		devices="$UEFI $devices"
 				INITRD=$(acpi_table "$name" "${o#*=}") ;;
