@@ -112,6 +112,7 @@ struct pkvm_iommu_found {
  * struct pkvm_paging_domain - a domain with mappings of its own
  * @domain: the IOMMU core's part
  * @id: EL2's id of the domain; constant
+ * @geometry: that of the IOMMU for which it was made; constant
  * @cache: recent translations, PKVM_IOMMU_CACHE_SLOTS of them, see cache.h
  * @pgtable: nested: its page table
  * @found: managed, not for the DMA API: see cache.h
@@ -119,6 +120,7 @@ struct pkvm_iommu_found {
 struct pkvm_paging_domain {
 	struct iommu_domain	domain;
 	u64			id;
+	u64			geometry;
 	u64			*cache;
 	struct io_pgtable_ops	*pgtable;
 	struct pkvm_iommu_found	found;

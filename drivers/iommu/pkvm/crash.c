@@ -10,7 +10,7 @@
  *
  *  - A stream stays as it is until a driver first maps memory for its device, see
  *    pkvm_iommu_ops::is_attach_deferred. Until then the device may still do DMA for the kernel
- *    before, which reaches memory of that one only. Afterwards it reaches what is mapped for it
+ *    before, and reaches what that one let it reach. Afterwards it reaches what is mapped for it
  *    here. Never is a stream moved to the identity domain: it would reach memory of this kernel
  *    by addresses that the kernel before chose for something else.
  *  - Pages that come back from EL2's pool would be of the kernel before: none is taken back.
@@ -117,7 +117,7 @@ static void __init vmcore_init(void)
 static void __init vmcore_init(void) {}
 #endif
 
-/* Keep all drivers out of the registers, and say which IOMMUs there are. */
+/* Keep drivers that request the registers out of them, and say which IOMMUs there are. */
 static void __init reserve_registers(void)
 {
 	u64 phys;

@@ -36,7 +36,6 @@ static int status_show(struct seq_file *s, void *unused)
 	show_info(s, "pages of the pool", PKVM_IOMMU_INFO_POOL_TOTAL);
 	show_info(s, "pages of the pool, free", PKVM_IOMMU_INFO_POOL_FREE);
 	show_info(s, "pages of the pool, shadow", PKVM_IOMMU_INFO_SHADOW);
-	show_info(s, "bits of addresses", PKVM_IOMMU_INFO_LIMIT);
 
 	return 0;
 }
@@ -47,8 +46,9 @@ static int iommus_show(struct seq_file *s, void *unused)
 	struct pkvm_iommu_dev *pdev;
 
 	for_each_pkvm_iommu_dev(pdev)
-		seq_printf(s, "%u: %s, type %d, registers %pa%s%s%s\n", pdev->id,
-			   pdev->dev ? dev_name(pdev->dev) : "test", pdev->type, &pdev->mmio,
+		seq_printf(s, "%u: %s, type %d, registers %pa, %llu bits, geometry %llu%s%s%s\n",
+			   pdev->id, pdev->dev ? dev_name(pdev->dev) : "test", pdev->type,
+			   &pdev->mmio, pdev->address_bits, pdev->geometry,
 			   pdev->flags & PKVM_IOMMU_F_COHERENT ? ", coherent" : "",
 			   pdev->identity ? ", identity" : "", pdev->nested ? ", nested" : "");
 

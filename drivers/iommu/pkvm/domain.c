@@ -3,7 +3,8 @@
  * Paging domains: I/O address spaces with mappings of their own.
  *
  * EL2 has the page tables of a managed domain; it checks every mapping, and pins the memory.
- * Such a domain can be attached to the streams of any IOMMU. nested.c has the other kind.
+ * nested.c has the other kind. Either is for the streams of IOMMUs that have the geometry of the
+ * one for which it was made.
  *
  * The IOMMU core keeps a domain until its last user is gone, and its users do not look up,
  * map and unmap the same range at the same time.
@@ -198,24 +199,22 @@ static const struct iommu_domain_ops paging_ops = {
  *
  * Context: sleeps.
  * Return: the domain, with nothing mapped; -EOPNOTSUPP if the IOMMU of @dev does not translate;
- * -ENOMEM; the errors of PKVM_IOMMU_DOMAIN_ALLOC and PKVM_IOMMU_INFO.
+ * -ENOMEM; the errors of PKVM_IOMMU_DOMAIN_ALLOC.
  */
 struct iommu_domain *pkvm_iommu_domain_alloc(struct device *dev)
 {
 	struct pkvm_iommu_master *master = dev_iommu_priv_get(dev);
-	struct pkvm_iommu_hvc hvc = { .op = PKVM_IOMMU_DOMAIN_ALLOC };
+	struct pkvm_iommu_hvc hvc = {
+		.op	= PKVM_IOMMU_DOMAIN_ALLOC,
+		.args	= { PKVM_IOMMU_DOMAIN_MANAGED, 0, master->pdev->id },
+	};
 	struct pkvm_paging_domain *paging;
-	u64 address_bits;
 	int ret;
 
 	if (master->pdev->managed == PKVM_IOMMU_MANAGED_NONE)
 		return ERR_PTR(-EOPNOTSUPP);
 	if (pkvm_iommu_prefers_nested() && master->pdev->nested)
 		return pkvm_iommu_nested_alloc(master->pdev);
-
-	ret = pkvm_iommu_read_info(PKVM_IOMMU_INFO_LIMIT, 0, &address_bits);
-	if (ret)
-		return ERR_PTR(ret);
 
 	paging = kzalloc_obj(*paging);
 	if (!paging)
@@ -227,13 +226,14 @@ struct iommu_domain *pkvm_iommu_domain_alloc(struct device *dev)
 		return ERR_PTR(ret);
 	}
 	paging->id = hvc.res[0];
+	paging->geometry = master->pdev->geometry;
 	xa_store(&pkvm_iommu_domains, paging->id, xa_mk_value(PKVM_IOMMU_DOMAIN_MANAGED),
 		 GFP_KERNEL);
 	raw_spin_lock_init(&paging->found.lock);
 	paging->domain.ops = &paging_ops;
 	/* Of 1 GiB in any case: EL2 has a run for that, of which it makes the largest blocks. */
 	paging->domain.pgsize_bitmap = PAGE_SIZE | PMD_SIZE | SZ_1G;
-	paging->domain.geometry.aperture_end = DMA_BIT_MASK(address_bits);
+	paging->domain.geometry.aperture_end = DMA_BIT_MASK(master->pdev->address_bits);
 	paging->domain.geometry.force_aperture = true;
 
 	return &paging->domain;

@@ -25,13 +25,10 @@
 #define MSI_IOVA_BASE		0x8000000
 #define MSI_IOVA_LENGTH		0x100000
 
-/* Memory that no IOMMU can lead to. */
-static bool memory_beyond_reach(void)
+/* Memory that the IOMMU cannot lead to. */
+static bool memory_beyond_reach(const struct pkvm_iommu_dev *pdev)
 {
-	u64 address_bits;
-
-	return !pkvm_iommu_read_info(PKVM_IOMMU_INFO_LIMIT, 0, &address_bits) &&
-	       PFN_PHYS(max_pfn) > BIT_ULL(address_bits);
+	return PFN_PHYS(max_pfn) > BIT_ULL(pdev->address_bits);
 }
 
 /*
@@ -41,11 +38,10 @@ static bool memory_beyond_reach(void)
  */
 static void pkvm_iommu_probe_finalize(struct device *dev)
 {
-	u64 address_bits;
+	struct pkvm_iommu_master *master = dev_iommu_priv_get(dev);
 
-	if (!pkvm_iommu_read_info(PKVM_IOMMU_INFO_LIMIT, 0, &address_bits))
-		dev->bus_dma_limit = min_not_zero(dev->bus_dma_limit,
-						  DMA_BIT_MASK(address_bits));
+	dev->bus_dma_limit = min_not_zero(dev->bus_dma_limit,
+					  DMA_BIT_MASK(master->pdev->address_bits));
 }
 
 /**
@@ -171,8 +167,10 @@ static bool pkvm_iommu_capable(struct device *dev, enum iommu_cap cap)
 	case IOMMU_CAP_CACHE_COHERENCY:
 		return master->pdev->flags & PKVM_IOMMU_F_COHERENT;
 	case IOMMU_CAP_NOEXEC:
-	case IOMMU_CAP_DEFERRED_FLUSH:
 		return true;
+	case IOMMU_CAP_DEFERRED_FLUSH:
+		/* An IOMMU without page tables is told of each unmapping at once. */
+		return master->pdev->identity;
 	default:
 		return false;
 	}
@@ -203,9 +201,9 @@ static bool has_room(struct device *dev)
 }
 
 /*
- * In a DMA domain nothing bounces: EL2 refuses to map memory beyond its reach, and the DMA
- * fails. So a device that is trusted is in the identity domain if there is such memory. In a
- * crash kernel none is, see crash.c.
+ * In a DMA domain nothing bounces: EL2 refuses to map memory beyond the reach of the IOMMU, and
+ * the DMA fails. So a device that is trusted is in the identity domain if there is such memory.
+ * In a crash kernel none is, see crash.c.
  */
 static int pkvm_iommu_def_domain_type(struct device *dev)
 {
@@ -222,7 +220,7 @@ static int pkvm_iommu_def_domain_type(struct device *dev)
 	if (dev_is_pci(dev) && to_pci_dev(dev)->untrusted)
 		return 0;
 
-	return memory_beyond_reach() ? IOMMU_DOMAIN_IDENTITY : 0;
+	return memory_beyond_reach(master->pdev) ? IOMMU_DOMAIN_IDENTITY : 0;
 }
 
 /* Until the driver of a device maps memory, the device is in the hands of the kernel before. */
@@ -257,16 +255,19 @@ static int __init start_iommu(struct pkvm_iommu_dev *pdev)
 	if (!pkvm_iommu_in_crash_kernel())
 		pkvm_iommu_request_irqs(pdev);
 
-	ret = pkvm_iommu_read_info(PKVM_IOMMU_INFO_IDENTITY, pdev->id, &identity);
+	ret = pkvm_iommu_read_info(PKVM_IOMMU_INFO_IDENTITY, pdev->id, &identity) ?:
+	      pkvm_iommu_read_info(PKVM_IOMMU_INFO_MANAGED, pdev->id, &pdev->managed) ?:
+	      pkvm_iommu_read_info(PKVM_IOMMU_INFO_LIMIT, pdev->id, &pdev->address_bits) ?:
+	      pkvm_iommu_read_info(PKVM_IOMMU_INFO_GEOMETRY, pdev->id, &pdev->geometry);
 	if (ret)
 		return ret;
 	pdev->identity = identity;
-	ret = pkvm_iommu_read_info(PKVM_IOMMU_INFO_MANAGED, pdev->id, &pdev->managed);
-	if (ret)
-		return ret;
 	ret = pkvm_iommu_nested_probe(pdev);
 	if (ret)
 		return ret;
+	if (memory_beyond_reach(pdev))
+		dev_warn(pdev->dev, "pkvm_iommu: memory beyond %llu bits of addresses: its devices reach it by bounce buffers, in the identity domain only\n",
+			 pdev->address_bits);
 
 	ret = iommu_device_sysfs_add(&pdev->iommu, pdev->dev, NULL, "%s", dev_name(pdev->dev));
 	if (ret)
@@ -283,7 +284,7 @@ static int __init start_iommu(struct pkvm_iommu_dev *pdev)
 static int __init pkvm_iommu_init(void)
 {
 	struct pkvm_iommu_dev *pdev;
-	u64 address_bits;
+	u64 pages;
 	int ret;
 
 	if (!pkvm_iommu_enabled())
@@ -295,12 +296,9 @@ static int __init pkvm_iommu_init(void)
 	 * EL2 has this value if it has IOMMUs in service, which can be the case even
 	 * if it refuses protected VMs.
 	 */
-	if (pkvm_iommu_read_info(PKVM_IOMMU_INFO_LIMIT, 0, &address_bits))
+	if (pkvm_iommu_read_info(PKVM_IOMMU_INFO_POOL_TOTAL, 0, &pages))
 		return 0;
 
-	if (memory_beyond_reach())
-		pr_warn("memory beyond %llu bits of addresses: devices reach it by bounce buffers, in the identity domain only\n",
-			address_bits);
 	if (!pkvm_iommu_in_crash_kernel())
 		pkvm_iommu_shrinker_init();
 	pkvm_iommu_batch_init();

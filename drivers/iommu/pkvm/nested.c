@@ -210,26 +210,25 @@ static u64 root_table(enum io_pgtable_fmt fmt, const struct io_pgtable_cfg *cfg)
 
 /**
  * pkvm_iommu_nested_probe() - find out if the devices of an IOMMU can have nested domains
- * @pdev: the IOMMU; its @nested is set
+ * @pdev: the IOMMU; its @address_bits is set, and @nested is set here
  *
  * They have managed domains instead in two cases that EL2 does not rule out. Memory is beyond
- * the reach of devices: tables and buffers can be anywhere. Or the IOMMU snoops and another
- * one does not, so that EL2 lets none of them snoop tables: io-pgtable cleans tables by the DMA
- * API of the IOMMU, which does nothing for a device that snoops.
+ * the reach of devices: tables and buffers can be anywhere. Or the firmware says that the IOMMU
+ * snoops, and its registers say that it does not: io-pgtable cleans tables by the DMA API of the
+ * IOMMU, which does nothing for a device that snoops.
  *
  * Context: boot; pKVM is finalised.
  * Return: 0; the errors of PKVM_IOMMU_INFO and dma_set_mask().
  */
 int __init pkvm_iommu_nested_probe(struct pkvm_iommu_dev *pdev)
 {
-	u64 format, address_bits;
+	u64 format;
 	int ret;
 
-	ret = pkvm_iommu_read_info(PKVM_IOMMU_INFO_NESTED, pdev->id, &format) ?:
-	      pkvm_iommu_read_info(PKVM_IOMMU_INFO_LIMIT, 0, &address_bits);
+	ret = pkvm_iommu_read_info(PKVM_IOMMU_INFO_NESTED, pdev->id, &format);
 	if (ret)
 		return ret;
-	if (!format || PFN_PHYS(max_pfn) > BIT_ULL(address_bits))
+	if (!format || PFN_PHYS(max_pfn) > BIT_ULL(pdev->address_bits))
 		return 0;
 	if (!(format & PKVM_IOMMU_NESTED_COHERENT)) {
 		if (dev_is_dma_coherent(pdev->dev))
@@ -280,6 +279,7 @@ struct iommu_domain *pkvm_iommu_nested_alloc(struct pkvm_iommu_dev *pdev)
 	paging->pgtable = alloc_io_pgtable_ops(fmt, &cfg, paging);
 	if (paging->pgtable && !paging->cache == !cached) {
 		hvc.args[1] = root_table(fmt, &cfg);
+		hvc.args[2] = pdev->id;
 		ret = pkvm_iommu_hvc_topup(&hvc, GFP_KERNEL);
 	}
 	if (ret) {
@@ -287,6 +287,7 @@ struct iommu_domain *pkvm_iommu_nested_alloc(struct pkvm_iommu_dev *pdev)
 		return ERR_PTR(ret);
 	}
 	paging->id = hvc.res[0];
+	paging->geometry = pdev->geometry;
 	xa_store(&pkvm_iommu_domains, paging->id, xa_mk_value(PKVM_IOMMU_DOMAIN_NESTED),
 		 GFP_KERNEL);
 	paging->domain.ops = &nested_ops;

@@ -30,10 +30,12 @@
  * @stream_id: translate the cells of a device's reference to the IOMMU, which match its
  *	#iommu-cells, to a stream id. Returns 0, or -EINVAL if they have none. NULL: one cell is the
  *	stream id, and without cells there is stream 0 only
- * @id: EL2's id of it, and its index in pkvm_iommu_devs
+ * @id: EL2's id of it; its index in pkvm_iommu_devs, but in a crash kernel
  * @iommu: the IOMMU core's handle
  * @identity: its streams can be attached to the identity domain
  * @managed: enum pkvm_iommu_managed
+ * @address_bits: size of the addresses that its devices can use
+ * @geometry: IOMMUs with the same one can have devices in the same domain
  * @nested: page-table format of nested domains, PKVM_IOMMU_NESTED_*; 0 if its devices have
  *	managed domains only
  * @streams: struct pkvm_iommu_stream by stream id; guarded by
@@ -41,8 +43,8 @@
  * @masters: list of struct pkvm_iommu_master; guarded by pkvm_iommu_streams_mutex
  *
  * The init module sets the members up to @stream_id and zeroes the others. @id is set by
- * pkvm_iommu_register(), @identity, @managed and @nested before @iommu is registered; all are
- * constant from then on.
+ * pkvm_iommu_register(), @identity to @nested before @iommu is registered; all are constant from
+ * then on.
  */
 struct pkvm_iommu_dev {
 	struct device		*dev;
@@ -58,6 +60,8 @@ struct pkvm_iommu_dev {
 	struct iommu_device	iommu;
 	bool			identity;
 	u64			managed;
+	u64			address_bits;
+	u64			geometry;
 	u64			nested;
 	struct xarray		streams;
 	struct list_head	masters;

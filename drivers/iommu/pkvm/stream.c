@@ -141,8 +141,9 @@ static int master_attach(struct pkvm_iommu_master *master, struct iommu_fwspec *
  * After an error the device is attached to the same domain as before.
  *
  * Context: sleeps.
- * Return: 0; -ENOMEM if the host has no pages for EL2; the errors of
- * PKVM_IOMMU_ATTACH and PKVM_IOMMU_REPLAY.
+ * Return: 0; -EINVAL if the domain was made for an IOMMU of another geometry, without a message:
+ * the caller then makes one that suits the device; -ENOMEM if the host has no pages for EL2; the
+ * errors of PKVM_IOMMU_ATTACH and PKVM_IOMMU_REPLAY.
  */
 int pkvm_iommu_attach(struct iommu_domain *domain, struct device *dev, struct iommu_domain *old)
 {
@@ -154,6 +155,9 @@ int pkvm_iommu_attach(struct iommu_domain *domain, struct device *dev, struct io
 	KUNIT_STATIC_STUB_REDIRECT(pkvm_iommu_attach, domain, dev, old);
 	if (old_domain == domain)
 		return 0;
+	if (domain != &pkvm_iommu_identity_domain &&
+	    to_paging(domain)->geometry != master->pdev->geometry)
+		return -EINVAL;
 
 	mutex_lock(&pkvm_iommu_streams_mutex);
 	master_detach(master, fwspec);

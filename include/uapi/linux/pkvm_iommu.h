@@ -48,7 +48,7 @@
  *
  * A call "waits for an IOMMU" if EL2 sends it commands and spins until they are
  * complete. Other calls go on meanwhile, but for these: calls for the same IOMMU, if it has no
- * page tables; calls for the same domain, if there is an IOMMU without page tables;
+ * page tables; calls for the same domain, if it is for IOMMUs without page tables;
  * and all changes of the host's stage 2, if memory changes its owner. If a command of
  * ``__pkvm_iommu_call`` is not complete within a second, the call does not return: EL2 panics,
  * because a device could still reach memory that was taken from it. Every later call panics as
@@ -224,8 +224,9 @@ enum pkvm_iommu_boot_op {
  *  - -EINVAL: x4 is 0, or more than %PKVM_IOMMU_DONATE_MAX.
  *  - -EINVAL: the range is smaller than the IOMMU asked for, or is not aligned to that
  *    size.
- *  - -EINVAL: the range reaches beyond the physical addresses of the CPU or of any
- *    registered IOMMU, or beyond 48 bits.
+ *  - -EINVAL: the range reaches beyond the physical addresses of the CPU, or beyond 48 bits; for
+ *    an IOMMU, beyond its addresses; for the pool, beyond those of any registered IOMMU that
+ *    walks page tables.
  *  - -EINVAL: the range crosses the end of a region of memory.
  *  - -EPERM: not all of the range is memory that the host owns exclusively.
  *  - -ENOENT: there is no such IOMMU. For the pool and for the list of runs: no IOMMU
@@ -247,10 +248,10 @@ enum pkvm_iommu_boot_op {
 /**
  * DOC: PKVM_IOMMU_BOOT_SEAL
  *
- * Take over all registered IOMMUs and close the registry. EL2 builds the page table of
- * the identity domain, takes all registers from the host (of IOMMUs, and withheld), audits
- * that the host reaches nothing that EL2 maps, and makes every IOMMU block every stream. If
- * that succeeds, EL2 allows protected VMs.
+ * Take over all registered IOMMUs and close the registry. EL2 chooses the geometry of each
+ * (%PKVM_IOMMU_INFO_GEOMETRY), builds the page tables of the identity domain, takes all
+ * registers from the host (of IOMMUs, and withheld), audits that the host reaches nothing that
+ * EL2 maps, and makes every IOMMU block every stream. If that succeeds, EL2 allows protected VMs.
  *
  * Arguments:
  *
@@ -263,9 +264,7 @@ enum pkvm_iommu_boot_op {
  *  - x2: on -ENOMEM, the number of pages to give to the pool. On -ENXIO, -EPERM, -EIO and
  *    -ETIMEDOUT, an &enum pkvm_iommu_refusal. Else 0.
  *  - x3: on these four errors, the id of the IOMMU to blame; the number of IOMMUs if it is
- *    registers that are withheld. It is 0 with
- *    %PKVM_IOMMU_REFUSE_AUDIT, and with %PKVM_IOMMU_REFUSE_STAGE where the IOMMUs have
- *    a common format but reach less than 32 bits of physical addresses.
+ *    registers that are withheld. It is 0 with %PKVM_IOMMU_REFUSE_AUDIT.
  *
  * Errors:
  *
@@ -275,8 +274,8 @@ enum pkvm_iommu_boot_op {
  *    them has failed.
  *  - -EINVAL: a flag is unknown.
  *  - -ENODEV: no IOMMU is registered, or only those of the test types.
- *  - -ENXIO: an IOMMU did not get the memory that it needs (%PKVM_IOMMU_REFUSE_MEMORY),
- *    or the IOMMUs have no format or reach in common (%PKVM_IOMMU_REFUSE_STAGE).
+ *  - -ENXIO: an IOMMU did not get the memory that it needs (%PKVM_IOMMU_REFUSE_MEMORY), or it
+ *    and the CPU reach less than 32 bits of physical addresses (%PKVM_IOMMU_REFUSE_STAGE).
  *  - -EPERM: the registers of an IOMMU, or those withheld, are not all MMIO that the host
  *    owns (%PKVM_IOMMU_REFUSE_MMIO), or EL2 maps something that the host reaches
  *    (%PKVM_IOMMU_REFUSE_AUDIT).
@@ -372,6 +371,7 @@ enum pkvm_iommu_op {
  *  - -ENODEV: the layer is not in service.
  *  - -ENOENT: there is no such IOMMU.
  *  - -EINVAL: the stream id is beyond what the IOMMU's stream table can hold.
+ *  - -EINVAL: the domain was made for an IOMMU of another geometry (%PKVM_IOMMU_INFO_GEOMETRY).
  *  - -ENXIO: there is no such domain.
  *  - -EOPNOTSUPP: the domain is the identity domain, and this IOMMU has no page tables,
  *    so that it cannot follow page ownership in time (%PKVM_IOMMU_INFO_IDENTITY).
@@ -442,8 +442,8 @@ enum pkvm_iommu_op {
  *
  *  - -ENODEV: the layer is not in service.
  *  - -EINVAL: x3 is 0, or more than %PKVM_IOMMU_TOPUP_MAX.
- *  - -EINVAL: the range reaches beyond the physical addresses of the CPU or of any
- *    registered IOMMU, or beyond 48 bits. Memory at a lower address may do.
+ *  - -EINVAL: the range reaches beyond the physical addresses of the CPU or of any registered
+ *    IOMMU that walks page tables, or beyond 48 bits. Memory at a lower address may do.
  *  - -EINVAL: the range crosses the end of a region of memory.
  *  - -EPERM: not all of the range is memory that the host owns exclusively.
  *  - -EBUSY: a page of the range is mapped in a domain.
@@ -523,9 +523,10 @@ enum pkvm_iommu_op {
  * Arguments:
  *
  *  - x2: &enum pkvm_iommu_info
- *  - x3: IOMMU id, for %PKVM_IOMMU_INFO_IDENTITY, %PKVM_IOMMU_INFO_MANAGED,
- *    %PKVM_IOMMU_INFO_NESTED and %PKVM_IOMMU_INFO_REGISTERS; domain id, for
- *    %PKVM_IOMMU_INFO_MAPPED; physical address, for %PKVM_IOMMU_INFO_REACHES
+ *  - x3: IOMMU id, for %PKVM_IOMMU_INFO_LIMIT, %PKVM_IOMMU_INFO_IDENTITY,
+ *    %PKVM_IOMMU_INFO_MANAGED, %PKVM_IOMMU_INFO_NESTED, %PKVM_IOMMU_INFO_GEOMETRY and
+ *    %PKVM_IOMMU_INFO_REGISTERS; domain id, for %PKVM_IOMMU_INFO_MAPPED; physical address, for
+ *    %PKVM_IOMMU_INFO_REACHES
  *
  * Results:
  *
@@ -543,20 +544,20 @@ enum pkvm_iommu_op {
  * Context: does not wait for IOMMUs. The values of the pool, of a domain and of a physical
  * address may be out of date on return.
  *
- * Example, devices reach 44 bits, and the streams of IOMMU 0 can use the identity domain::
+ * Example, devices behind IOMMU 0 reach 44 bits, and its streams can use the identity domain::
  *
- *	INFO(INFO_LIMIT) -> 0, x2 = 44
+ *	INFO(INFO_LIMIT, 0) -> 0, x2 = 44
  *	INFO(INFO_IDENTITY, 0) -> 0, x2 = 1
  */
 
 /**
  * DOC: PKVM_IOMMU_DOMAIN_ALLOC
  *
- * Create a domain: an I/O virtual address space. It has an address space identifier (an
- * ASID or VMID) of its own on every IOMMU.
+ * Create a domain: an I/O virtual address space. The host names an IOMMU that it is for. Streams
+ * of all IOMMUs of the same geometry (%PKVM_IOMMU_INFO_GEOMETRY) can be attached to it. It has an
+ * address space identifier (an ASID or VMID) of its own on these.
  *
- * A managed domain has page tables of EL2's. It has no mappings at first, and streams of
- * any IOMMU that translates can be attached to it (%PKVM_IOMMU_INFO_MANAGED).
+ * A managed domain has page tables of EL2's. It has no mappings at first.
  *
  * A nested domain has page tables of the host's, in the host's memory, which the host
  * changes without a call, and in the format that %PKVM_IOMMU_INFO_NESTED reports. IOMMUs
@@ -571,6 +572,7 @@ enum pkvm_iommu_op {
  *
  *  - x2: %PKVM_IOMMU_DOMAIN_MANAGED or %PKVM_IOMMU_DOMAIN_NESTED
  *  - x3: nested: physical address of the root table, page aligned
+ *  - x4: IOMMU id
  *
  * Results:
  *
@@ -581,8 +583,12 @@ enum pkvm_iommu_op {
  *
  *  - -ENODEV: the layer is not in service.
  *  - -EINVAL: x2 names no kind of domain, or the root table is not page aligned.
+ *  - -ENOENT: there is no such IOMMU.
  *  - -ERANGE: the root table is beyond the reach of devices (%PKVM_IOMMU_INFO_LIMIT).
- *  - -EOPNOTSUPP: the domain would be nested, and no IOMMU can nest.
+ *  - -EOPNOTSUPP: the domain would be managed, and this IOMMU does not translate
+ *    (%PKVM_IOMMU_INFO_MANAGED).
+ *  - -EOPNOTSUPP: the domain would be nested, and this IOMMU cannot nest
+ *    (%PKVM_IOMMU_INFO_NESTED).
  *  - -ENOSPC: the hardware has no address space identifier left.
  *  - -ENOMEM: the pool has too few pages, or too few in one piece for a root table; of a nested
  *    domain, too few within the reach of devices.
@@ -592,10 +598,10 @@ enum pkvm_iommu_op {
  *
  * Example::
  *
- *	DOMAIN_ALLOC(DOMAIN_MANAGED) -> -ENOMEM, x2 = 6
+ *	DOMAIN_ALLOC(DOMAIN_MANAGED, 0, 1) -> -ENOMEM, x2 = 6
  *	TOPUP(0x8a100, 6) -> 0
- *	DOMAIN_ALLOC(DOMAIN_MANAGED) -> 0, x2 = 3
- *	DOMAIN_ALLOC(DOMAIN_NESTED, 0x8b000000) -> 0, x2 = 4
+ *	DOMAIN_ALLOC(DOMAIN_MANAGED, 0, 1) -> 0, x2 = 3
+ *	DOMAIN_ALLOC(DOMAIN_NESTED, 0x8b000000, 1) -> 0, x2 = 4
  */
 
 /**
@@ -763,8 +769,8 @@ enum pkvm_iommu_op {
  * With %PKVM_IOMMU_UNMAP_LAZY the call does not wait for that. Until the domain is flushed,
  * devices may still reach the memory, and it stays the host's. EL2 flushes the domain by
  * itself when it has too much to remember, before it refuses to let the memory change owner,
- * and before it maps something else at these I/O virtual addresses. Where an IOMMU has no
- * page tables, the flag is ignored.
+ * and before it maps something else at these I/O virtual addresses. In a domain for IOMMUs
+ * without page tables, the flag is ignored.
  *
  * Arguments:
  *
@@ -788,8 +794,8 @@ enum pkvm_iommu_op {
  *  - -EINVAL: a flag is unknown.
  *  - -EINVAL: the range begins or ends within a block. x2 is the size of what precedes the
  *    block and is unmapped.
- *  - -EINVAL: an IOMMU has no page tables, and the range begins or ends within a piece that
- *    %PKVM_IOMMU_MAP or %PKVM_IOMMU_MAP_LIST has made of a run. x2 is 0.
+ *  - -EINVAL: the domain is for IOMMUs without page tables, and the range begins or ends within a
+ *    piece that %PKVM_IOMMU_MAP or %PKVM_IOMMU_MAP_LIST has made of a run. x2 is 0.
  *  - -ERANGE: the range goes beyond %PKVM_IOMMU_INFO_LIMIT, or wraps.
  *
  * Partial progress: x2 is less than x4 also without an error, because the work of a call is
@@ -820,9 +826,9 @@ enum pkvm_iommu_op {
  *  - x3: on success, the bytes from the address on that are mapped without a gap, to
  *    physical addresses that follow x2. EL2 counts to the end of a block, or over pages at most
  *    to the next I/O virtual address that is a multiple of 512 pages, and not beyond a change of
- *    permissions or attributes, nor from memory to MMIO or back. Where an IOMMU has no page
- *    tables, it does not count beyond a piece that %PKVM_IOMMU_MAP or %PKVM_IOMMU_MAP_LIST has
- *    made of a run either.
+ *    permissions or attributes, nor from memory to MMIO or back. In a domain for IOMMUs without
+ *    page tables, it does not count beyond a piece that %PKVM_IOMMU_MAP or %PKVM_IOMMU_MAP_LIST
+ *    has made of a run either.
  *
  * If other calls map or unmap behind the page or block of the address meanwhile, x3 may count
  * some of these pages as they were before, and others as they were afterwards.
@@ -1049,16 +1055,17 @@ enum pkvm_iommu_type {
 #define PKVM_IOMMU_RUNS			13
 #define PKVM_IOMMU_LIST_RUNS		256
 #define PKVM_IOMMU_PINS_MAX		0x7fff
-#define PKVM_IOMMU_DOMAIN_ID_MAX	0xffff
+#define PKVM_IOMMU_DOMAIN_ID_MAX	0x1fffff
 
 /**
  * DOC: The identity domain
  *
  * %PKVM_IOMMU_DOMAIN_IDENTITY is the id of a domain that always exists. It maps what the host
- * may reach by CPU, at its physical address, and follows page ownership. All of it is mapped
- * as normal, cacheable memory, as in the host's stage 2. Streams can be attached to it if
- * %PKVM_IOMMU_INFO_IDENTITY says so. It takes no mappings. An IOMMU that does not translate
- * permits these accesses, and denies all others.
+ * may reach by CPU, at its physical address, and follows page ownership. Each IOMMU translates
+ * by a table in its own format, which has what the IOMMU reaches (%PKVM_IOMMU_INFO_LIMIT). All
+ * of it is mapped as normal, cacheable memory, as in the host's stage 2. Streams can be attached
+ * to it if %PKVM_IOMMU_INFO_IDENTITY says so. It takes no mappings. An IOMMU that does not
+ * translate permits these accesses, and denies all others.
  */
 #define PKVM_IOMMU_DOMAIN_IDENTITY	0
 
@@ -1143,7 +1150,7 @@ enum pkvm_iommu_region_kind {
  *  - %PKVM_IOMMU_NESTED_FMT: &enum io_pgtable_fmt of the kernel
  *  - %PKVM_IOMMU_NESTED_IAS: size of I/O virtual addresses in bits; not 0
  *  - %PKVM_IOMMU_NESTED_OAS: size of the addresses in the tables in bits
- *  - %PKVM_IOMMU_NESTED_COHERENT: table walks of all IOMMUs snoop the CPU caches.
+ *  - %PKVM_IOMMU_NESTED_COHERENT: table walks snoop the CPU caches.
  *
  * Pages are of PAGE_SIZE, blocks of 2 MiB and 1 GiB with pages of 4 KiB, of 32 MiB with 16 KiB,
  * and of 512 MiB with 64 KiB. Memory attributes are those that drivers/iommu/io-pgtable-arm.c
@@ -1157,8 +1164,7 @@ enum pkvm_iommu_region_kind {
 /**
  * enum pkvm_iommu_refusal - reason why hardware cannot be isolated
  * @PKVM_IOMMU_REFUSE_NONE: no reason in the hardware
- * @PKVM_IOMMU_REFUSE_STAGE: the IOMMU has no usable translation stage or format, or none that
- *	all other IOMMUs have as well
+ * @PKVM_IOMMU_REFUSE_STAGE: the IOMMU has no usable translation stage, format or address size
  * @PKVM_IOMMU_REFUSE_GRANULE: the IOMMU cannot translate pages of PAGE_SIZE
  * @PKVM_IOMMU_REFUSE_PRESET: the IOMMU's tables or queues are preset or not suitable, or it has
  *	command queues outside of the registered range
@@ -1220,8 +1226,9 @@ enum pkvm_iommu_fault_reason {
  * @PKVM_IOMMU_INFO_POOL_FREE: unused pages in the pool
  * @PKVM_IOMMU_INFO_POOL_TOTAL: pages that were given to the pool, less those that were reclaimed
  * @PKVM_IOMMU_INFO_SHADOW: pages of the pool that hold the tables of the identity domain
- * @PKVM_IOMMU_INFO_LIMIT: number of bits of the addresses that devices can use, both physical and
- *	I/O virtual
+ * @PKVM_IOMMU_INFO_LIMIT: number of bits of the addresses that devices behind the IOMMU in x3 can
+ *	use, both physical and I/O virtual: the largest of 32, 36, 39, 40, 42, 44 and 48 that CPU
+ *	and IOMMU have
  * @PKVM_IOMMU_INFO_IDENTITY: 1 if streams of the IOMMU in x3 can be attached to the identity
  *	domain, else 0
  * @PKVM_IOMMU_INFO_RUNS: runs for which the list of %PKVM_IOMMU_RUN_LIST has room; 0 without a list
@@ -1229,6 +1236,8 @@ enum pkvm_iommu_fault_reason {
  *	x3 can be attached to these, else 0
  * @PKVM_IOMMU_INFO_MAPPED: bytes that the managed domain in x3 maps
  * @PKVM_IOMMU_INFO_MANAGED: &enum pkvm_iommu_managed of the IOMMU in x3
+ * @PKVM_IOMMU_INFO_GEOMETRY: number that stands for format and sizes of the IOMMU in x3: streams of
+ *	IOMMUs with the same number can be attached to the same domain
  * @PKVM_IOMMU_INFO_REGISTERS: physical address of the registers of the IOMMU in x3, as in
  *	%PKVM_IOMMU_BOOT_REGISTER
  * @PKVM_IOMMU_INFO_REACHES: 1 if the host reaches the page of the physical address in x3 by CPU,
@@ -1245,8 +1254,9 @@ enum pkvm_iommu_info {
 	PKVM_IOMMU_INFO_NESTED		= 6,
 	PKVM_IOMMU_INFO_MAPPED		= 7,
 	PKVM_IOMMU_INFO_MANAGED		= 8,
-	PKVM_IOMMU_INFO_REGISTERS	= 9,
-	PKVM_IOMMU_INFO_REACHES		= 10,
+	PKVM_IOMMU_INFO_GEOMETRY	= 9,
+	PKVM_IOMMU_INFO_REGISTERS	= 10,
+	PKVM_IOMMU_INFO_REACHES		= 11,
 };
 
 /**

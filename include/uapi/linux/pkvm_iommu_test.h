@@ -37,7 +37,7 @@
 /**
  * enum pkvm_iommu_test_op - operations of PKVM_IOMMU_TEST
  * @PKVM_IOMMU_TEST_SHADOW: read in x2 whether the identity domain maps the physical address in
- *	x3: 1 or 0
+ *	x3: 1 or 0; 2 if it does for some IOMMUs that reach the address, and not for others
  * @PKVM_IOMMU_TEST_GUEST_PGD: read in x2 the physical address of the stage-2 root table of the
  *	VM whose handle is in x3. -ENOENT: there is no such VM.
  * @PKVM_IOMMU_TEST_STREAM: read in x2 whether the backend of the IOMMU in x3, which must be of a

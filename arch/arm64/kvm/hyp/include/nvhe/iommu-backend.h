@@ -23,13 +23,16 @@
 
 #include <uapi/linux/pkvm_iommu.h>
 
+struct pkvm_iommu_geometry;
+
 /* Bytes of pkvm_iommu_domain::hw. */
 #define PKVM_IOMMU_DOMAIN_HW_SIZE	64
 
 /**
  * struct pkvm_iommu_domain - address space that streams can be attached to
+ * @geometry: the core's; IOMMUs that have the same one can have streams in the domain
  * @fmt: format of the page table, ARM_64_LPAE_S1 or ARM_64_LPAE_S2
- * @tag: ASID or VMID on every IOMMU. EL2 chooses it. Never 0, which the SMMUv3
+ * @tag: ASID or VMID on every IOMMU that has @geometry. EL2 chooses it. Never 0, which the SMMUv3
  *	driver reserves for bypass; 1 for the identity domain only
  * @parent: the shadow, if the domain is nested in it, see nested.c; @fmt, @cfg and @tag then
  *	describe stage 1, those of the parent describe stage 2. Else NULL
@@ -38,9 +41,9 @@
  *	zeroed, at an address that hardware can read. If the domain is nested, hardware reads
  *	it by the parent's page table, and devices can read it
  * @lazy: ring of the runs that a lazy UNMAP removed, see lazy.c
- * @ops: the page table; domains have one even if no hardware walks it.
+ * @ops: the page table; managed domains have one even if no hardware walks it.
  *	host_mmu.lock guards that of the shadow, @busy or @lock that of other domains
- * @lock: guards @range_wanted; the page table if an IOMMU has none, see range.c
+ * @lock: guards @range_wanted; the page table if the IOMMUs have none, see range.c
  * @range_wanted: a call waits for bits of @busy
  * @busy: addresses that calls own, see range.c
  * @mapped: bytes that are mapped
@@ -60,9 +63,10 @@
  * @replayed: for each IOMMU without page tables: PKVM_IOMMU_REPLAY has passed all
  *	mappings below this address to it. Guarded by that IOMMU's lock
  *
- * @fmt to @ops do not change after pkvm_iommu_domain_init().
+ * @geometry to @ops do not change after pkvm_iommu_domain_init().
  */
 struct pkvm_iommu_domain {
+	struct pkvm_iommu_geometry	*geometry;
 	enum io_pgtable_fmt		fmt;
 	u16				tag;
 	const struct pkvm_iommu_domain	*parent;
@@ -126,14 +130,16 @@ struct pkvm_iommu_region {
  * @mmio: EL2's mapping of the registers
  * @flags: PKVM_IOMMU_F_*
  * @sid_bits: size of stream ids in bits; set by pkvm_iommu_ops::probe
- * @oas: output address size in bits; set by probe
+ * @oas: output address size in bits; set by probe, and made smaller by PKVM_IOMMU_F_REACH
  * @asid_bits: size of ASIDs in bits; set by probe, not with pkvm_iommu_ops::permit
  * @vmid_bits: size of VMIDs in bits; likewise
  * @fmts: BIT(enum io_pgtable_fmt) of each page-table format that it can walk; likewise
- * @nests: it can translate by ARM_64_LPAE_S1 within ARM_64_LPAE_S2; set by probe
+ * @nests: it can translate by ARM_64_LPAE_S1 within ARM_64_LPAE_S2, and @fmts has both; set by
+ *	probe
  * @mem_size: bytes of contiguous memory that it needs: 0, or a power of two of at
  *	least a page; set by probe
  * @mem: that memory, aligned to its size and zeroed
+ * @geometry: format and sizes of the domains that its streams can be attached to, for the core
  * @dead: it did not respond during the seal
  * @lock: guards @streams, and the backend's state but for queues with a lock of their own
  * @streams: root of the radix tree of streams, see stream.c
@@ -156,6 +162,7 @@ struct pkvm_iommu {
 	bool				nests;
 	size_t				mem_size;
 	void				*mem;
+	struct pkvm_iommu_geometry	*geometry;
 	bool				dead;
 
 	hyp_spinlock_t			lock;

@@ -5,7 +5,7 @@
  * deny, and lost commands.
  *
  * An invalidation queues the commands on each IOMMU that has streams of the domain, and
- * then waits for all of them. If all IOMMUs walk page tables, the caller owns no addresses
+ * then waits for all of them. If these walk page tables, the caller owns no addresses
  * of the domain, so that others map and unmap meanwhile. An IOMMU has at most one batch of
  * commands of each CPU in its queue.
  *
@@ -160,12 +160,16 @@ static noinline void invalidate_now(struct pkvm_iommu *iommu,
 void pkvm_iommu_invalidate(const struct pkvm_iommu_domain *domain, hyp_spinlock_t *held,
 			   u64 addr, u64 size, bool leaf)
 {
-	struct backend_cpu *cpu = this_cpu_ptr(&backend_cpu);
 	unsigned int iommus = domain_iommus(domain), posted = 0;
+	struct backend_cpu *cpu;
 	struct pkvm_iommu *iommu;
 	bool lost;
 
 	trace_pkvm_iommu_invalidate(domain->tag, addr, size);
+	if (!iommus && likely(!READ_ONCE(pkvm_iommu_lost)))
+		return;
+
+	cpu = this_cpu_ptr(&backend_cpu);
 	for_each_iommu_in(iommu, iommus) {
 		if (!iommu->ops->wait) {
 			invalidate_now(iommu, domain, held, addr, size, leaf);
@@ -208,7 +212,9 @@ void pkvm_iommu_invalidate_one(struct pkvm_iommu *iommu, const struct pkvm_iommu
 }
 
 /**
- * pkvm_iommu_backend_permit() - permit or deny a range on all IOMMUs that do not translate
+ * pkvm_iommu_backend_permit() - permit or deny a range on the IOMMUs of a geometry that do not
+ * translate
+ * @geometry: their geometry
  * @phys: first physical address, page aligned
  * @size: bytes, whole pages
  * @permit: permit accesses to the range; false to deny them
@@ -218,13 +224,14 @@ void pkvm_iommu_invalidate_one(struct pkvm_iommu *iommu, const struct pkvm_iommu
  *
  * Context: host_mmu.lock is held; takes the lock of each such IOMMU.
  */
-void pkvm_iommu_backend_permit(u64 phys, u64 size, bool permit)
+void pkvm_iommu_backend_permit(const struct pkvm_iommu_geometry *geometry, u64 phys, u64 size,
+			       bool permit)
 {
 	struct pkvm_iommu *iommu;
 
 	hyp_assert_lock_held(&host_mmu.lock);
 	for_each_pkvm_iommu(iommu) {
-		if (!iommu->ops->permit || iommu->dead)
+		if (iommu->geometry != geometry || iommu->dead)
 			continue;
 		pkvm_iommu_lock(iommu, &host_mmu.lock);
 		iommu->ops->permit(iommu, phys, size, permit);

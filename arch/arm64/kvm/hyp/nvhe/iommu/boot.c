@@ -34,6 +34,12 @@ static bool accepts_memory(void)
 	return iommu_state <= IOMMU_SEALING;
 }
 
+/* It reads page tables, which the pool has. */
+static bool walks(const struct pkvm_iommu *iommu)
+{
+	return !iommu->ops->map && !iommu->ops->permit;
+}
+
 /*
  * Check registers that EL2 is to take, and round @base and @size to all pages that they
  * touch.
@@ -113,7 +119,9 @@ int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,
 
 	if (!iommu->id)
 		pkvm_iommu_pool_init();
-	pkvm_iommu_oas = min3(pkvm_iommu_oas, iommu->oas, reach);
+	iommu->oas = min(iommu->oas, reach);
+	if (walks(iommu))
+		pkvm_iommu_oas = min(pkvm_iommu_oas, iommu->oas);
 	result->id = iommu->id;
 	result->mem_size = iommu->mem_size;
 	pkvm_iommu_mmios[pkvm_iommu_nr_mmios++] =
@@ -184,7 +192,7 @@ int pkvm_iommu_donate(u64 target, u64 pfn, u64 nr_pages)
 	    !IS_ALIGNED(hyp_pfn_to_phys(pfn), max(iommu->mem_size, PAGE_SIZE)))
 		return -EINVAL;
 
-	ret = pkvm_iommu_take_pages(pfn, nr_pages, PKVM_IOMMU_DONATE_MAX);
+	ret = pkvm_iommu_take_pages(pfn, nr_pages, PKVM_IOMMU_DONATE_MAX, iommu->oas);
 	if (ret)
 		return ret;
 
@@ -195,12 +203,12 @@ int pkvm_iommu_donate(u64 target, u64 pfn, u64 nr_pages)
 	return 0;
 }
 
-/* Largest architected address size that the CPU and every IOMMU have, or 0. */
-static u8 common_bits(void)
+/* Largest architected address size that the CPU and an IOMMU have, or 0. */
+static u8 common_bits(const struct pkvm_iommu *iommu)
 {
 	/* Some IOMMUs have 39 bits, which are a part of 40, see pkvm_iommu_arch_bits(). */
 	static const u8 sizes[] = { 48, 44, 42, 40, 39, 36, 32 };
-	unsigned int i, bits = min(host_mmu.pgt.ia_bits, pkvm_iommu_oas);
+	unsigned int i, bits = min(host_mmu.pgt.ia_bits, iommu->oas);
 
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		if (sizes[i] <= bits)
@@ -210,46 +218,57 @@ static u8 common_bits(void)
 	return 0;
 }
 
-/* Choose one format and one address size for all IOMMUs: one shadow serves all. */
+/*
+ * Find the geometry that fits an IOMMU best, or add it. IOMMUs share one only if it is best for
+ * all of them: what is less than best costs bounce buffers (@bits), the cleaning of each entry
+ * (@coherent), nested domains (@fmt), or lazy unmapping and parallel MAPs (@walks).
+ */
+static struct pkvm_iommu_geometry *find_geometry(const struct pkvm_iommu *iommu)
+{
+	struct pkvm_iommu_geometry *new = &pkvm_iommu_geometries[pkvm_iommu_nr_geometries];
+	struct pkvm_iommu_geometry *geometry;
+
+	new->fmt = iommu->fmts & BIT(ARM_64_LPAE_S2) ? ARM_64_LPAE_S2 : ARM_64_LPAE_S1;
+	new->bits = common_bits(iommu);
+	new->walks = walks(iommu);
+	new->permits = iommu->ops->permit;
+	new->coherent = !new->walks || pkvm_iommu_coherent(iommu);
+	if (!new->bits || !(iommu->fmts || new->permits))
+		return NULL;
+
+	for_each_pkvm_iommu_geometry(geometry) {
+		if (geometry->fmt == new->fmt && geometry->bits == new->bits &&
+		    geometry->walks == new->walks && geometry->permits == new->permits &&
+		    geometry->coherent == new->coherent)
+			return geometry;
+	}
+	new->end = BIT(new->bits);
+	new->next = pkvm_iommu_geometry_list;
+	pkvm_iommu_geometry_list = new;
+	pkvm_iommu_nr_geometries++;
+	pkvm_iommu_bits = max(pkvm_iommu_bits, new->bits);
+
+	return new;
+}
+
+/* Choose format and address size of each IOMMU. */
 static int seal_geometry(struct pkvm_iommu_boot_result *result)
 {
-	u32 fmts = BIT(ARM_64_LPAE_S1) | BIT(ARM_64_LPAE_S2);
-	struct pkvm_iommu_geometry *geometry = &pkvm_iommu_geometry;
 	struct pkvm_iommu *iommu;
 
-	geometry->coherent = true;
-	geometry->all_walk = true;
 	for_each_pkvm_iommu(iommu) {
 		result->id = iommu->id;
 		if (iommu->mem_size && !iommu->mem) {
 			result->why = PKVM_IOMMU_REFUSE_MEMORY;
 			return -ENXIO;
 		}
-		if (iommu->ops->permit) {
-			geometry->any_permits = true;
-			continue;
-		}
-		fmts &= iommu->fmts;
-		if (!fmts) {
+		iommu->geometry = find_geometry(iommu);
+		if (!iommu->geometry) {
 			result->why = PKVM_IOMMU_REFUSE_STAGE;
 			return -ENXIO;
 		}
-		geometry->coherent &= pkvm_iommu_coherent(iommu);
-		geometry->all_walk &= !iommu->ops->map;
-		geometry->any_walks |= !iommu->ops->map;
 	}
 	result->id = 0;
-
-	geometry->bits = common_bits();
-	if (!geometry->bits) {
-		result->why = PKVM_IOMMU_REFUSE_STAGE;
-		return -ENXIO;
-	}
-	geometry->fmt = fmts & BIT(ARM_64_LPAE_S2) ? ARM_64_LPAE_S2 : ARM_64_LPAE_S1;
-	for_each_pkvm_iommu(iommu) {
-		iommu->nests &= geometry->fmt == ARM_64_LPAE_S2;
-		geometry->any_nests |= iommu->nests;
-	}
 
 	return 0;
 }
@@ -319,15 +338,8 @@ static int seal(u64 flags, struct pkvm_iommu_boot_result *result)
 	iommu_state = IOMMU_SEALING;
 	if (!pkvm_iommu_nr)
 		return -ENODEV;
-	if (!pkvm_iommu_shadow.ops) {
-		ret = seal_geometry(result);
-		if (!ret)
-			ret = pkvm_iommu_shadow_init();
-		if (ret)
-			return ret;
-	}
-
-	ret = pkvm_iommu_shadow_build();
+	ret = pkvm_iommu_nr_geometries ? 0 : seal_geometry(result);
+	ret = ret ?: pkvm_iommu_shadow_init() ?: pkvm_iommu_shadow_build();
 	if (ret)
 		return ret;
 	if (!pkvm_iommu_shadow_pages)

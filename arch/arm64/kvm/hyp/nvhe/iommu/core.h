@@ -23,7 +23,7 @@
  *	backend		an IOMMU's lock, lost commands, broadcasts to all IOMMUs
  *	io-pgtable	the kernel's page-table library
  *	pool		pages and radix trees of pages
- *	registry	IOMMUs, address regions, common geometry
+ *	registry	IOMMUs, address regions, geometries
  *
  * Lock order, outer to inner; "make check" checks it (lock_order[] in
  * tools/testing/pkvm_iommu/env.c):
@@ -49,9 +49,9 @@
  *  - The CPU that sets an SMMU up after a power-off holds its lock; all others need that SMMU.
  *  - An IOMMU that does not translate is told of each change of ownership under host_mmu.lock,
  *    and with its own lock held.
- *  - An IOMMU without page tables has to have what the page table has. Where there is one, MAP
- *    and UNMAP take the domain's lock for all addresses, and wait with it held; who waits for
- *    that IOMMU also has its lock.
+ *  - An IOMMU without page tables has to have what the page table has. In a domain for such
+ *    IOMMUs, MAP and UNMAP take the domain's lock for all addresses, and wait with it held; who
+ *    waits for that IOMMU also has its lock.
  */
 #ifndef __PKVM_IOMMU_CORE_H__
 #define __PKVM_IOMMU_CORE_H__
@@ -62,30 +62,45 @@
 /* registry.c */
 
 /**
- * struct pkvm_iommu_geometry - properties that all domains have in common
+ * struct pkvm_iommu_geometry - properties that some IOMMUs and their domains have in common
  * @fmt: page-table format, ARM_64_LPAE_S1 or ARM_64_LPAE_S2
  * @bits: size of I/O virtual and physical addresses that devices can use, in bits
- * @coherent: table walks of all IOMMUs snoop the CPU caches
- * @all_walk: every IOMMU walks the page tables of managed domains, or has none; none has
- *	pkvm_iommu_ops::map
- * @any_walks: at least one IOMMU walks page tables
- * @any_permits: at least one IOMMU does not translate, and has pkvm_iommu_ops::permit
- * @any_nests: at least one IOMMU has streams that nested domains can be for
+ * @end: exclusive end of these addresses
+ * @coherent: table walks snoop the CPU caches; true without @walks
+ * @walks: the IOMMUs walk page tables
+ * @permits: the IOMMUs do not translate, and have pkvm_iommu_ops::permit. With neither, they
+ *	have pkvm_iommu_ops::map
+ * @next: in the list of all geometries
+ * @shadow: the identity domain. Its page table is used with @walks only; without a page table,
+ *	it stands for the streams that @permits
+ * @built: with @walks, exclusive end of what @shadow maps, see shadow.c; host_mmu.lock guards
+ *	it, as it does @lent
+ * @lent: pages that are lent to devices: one for each nested domain, from before to after its life
+ *
+ * The members before @shadow are set by PKVM_IOMMU_BOOT_SEAL, one geometry for all IOMMUs that
+ * have them in common. Each IOMMU has one geometry: it sees the domains of that one only, so
+ * identifiers (VMIDs and ASIDs) of different geometries may be equal.
  */
 struct pkvm_iommu_geometry {
-	enum io_pgtable_fmt	fmt;
-	u8			bits;
-	bool			coherent;
-	bool			all_walk;
-	bool			any_walks;
-	bool			any_permits;
-	bool			any_nests;
+	enum io_pgtable_fmt		fmt;
+	u8				bits;
+	bool				coherent;
+	bool				walks;
+	bool				permits;
+	u64				end;
+	struct pkvm_iommu_geometry	*next;
+	struct pkvm_iommu_domain	shadow;
+	u64				built;
+	unsigned int			lent;
 };
 
 extern struct pkvm_iommu pkvm_iommus[PKVM_IOMMU_MAX];
 extern unsigned int pkvm_iommu_nr;
 extern unsigned int pkvm_iommu_oas;
-extern struct pkvm_iommu_geometry pkvm_iommu_geometry;
+extern struct pkvm_iommu_geometry pkvm_iommu_geometries[PKVM_IOMMU_MAX];
+extern unsigned int pkvm_iommu_nr_geometries;
+extern struct pkvm_iommu_geometry *pkvm_iommu_geometry_list;
+extern unsigned int pkvm_iommu_bits;
 
 /**
  * struct pkvm_iommu_mmio - registers that are EL2's
@@ -105,6 +120,9 @@ extern unsigned int pkvm_iommu_nr_mmios;
 #define for_each_pkvm_iommu(iommu)						\
 	for (iommu = pkvm_iommus; iommu < pkvm_iommus + pkvm_iommu_nr; iommu++)
 
+#define for_each_pkvm_iommu_geometry(geometry)					\
+	for (geometry = pkvm_iommu_geometry_list; geometry; geometry = geometry->next)
+
 #define for_each_pkvm_iommu_mmio(mmio)						\
 	for (mmio = pkvm_iommu_mmios; mmio < pkvm_iommu_mmios + pkvm_iommu_nr_mmios; mmio++)
 
@@ -112,16 +130,22 @@ struct pkvm_iommu *pkvm_iommu_get(u64 id);
 bool pkvm_iommu_memory_range(u64 addr, u64 *start, u64 *end);
 bool pkvm_iommu_is_host_mmio(u64 phys, u64 size);
 
-/* Exclusive end of the addresses that devices can use. */
+/* Exclusive end of the addresses that any device can use. */
 static inline u64 pkvm_iommu_limit(void)
 {
-	return BIT(pkvm_iommu_geometry.bits);
+	return BIT(pkvm_iommu_bits);
+}
+
+/* Exclusive end of the addresses of a domain, I/O virtual and physical. */
+static inline u64 pkvm_iommu_domain_end(const struct pkvm_iommu_domain *domain)
+{
+	return domain->geometry->end;
 }
 
 /* The same size as the architecture names it; 39 bits are a part of 40. */
-static inline unsigned int pkvm_iommu_arch_bits(void)
+static inline unsigned int pkvm_iommu_arch_bits(const struct pkvm_iommu_geometry *geometry)
 {
-	return pkvm_iommu_geometry.bits == 39 ? 40 : pkvm_iommu_geometry.bits;
+	return geometry->bits == 39 ? 40 : geometry->bits;
 }
 
 /* Input address size of stage 1 of nested domains. All IOMMUs that walk tables have it. */
@@ -146,8 +170,8 @@ void pkvm_iommu_pool_init(void);
 void pkvm_iommu_free_page(void *page);
 void *pkvm_iommu_alloc_block(size_t size);
 void pkvm_iommu_free_block(void *block);
-bool pkvm_iommu_pages_valid(u64 pfn, u64 nr_pages, u64 max);
-int pkvm_iommu_take_pages(u64 pfn, u64 nr_pages, u64 max);
+bool pkvm_iommu_pages_valid(u64 pfn, u64 nr_pages, u64 max, unsigned int bits);
+int pkvm_iommu_take_pages(u64 pfn, u64 nr_pages, u64 max, unsigned int bits);
 int pkvm_iommu_pool_topup(u64 pfn, u64 nr_pages, u64 max);
 int pkvm_iommu_pool_reclaim(u64 *pfn);
 u64 pkvm_iommu_pool_free(void);
@@ -237,7 +261,8 @@ void pkvm_iommu_unlock(struct pkvm_iommu *iommu);
 void pkvm_iommu_invalidate(const struct pkvm_iommu_domain *domain, hyp_spinlock_t *held,
 			   u64 addr, u64 size, bool leaf);
 void pkvm_iommu_invalidate_one(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain);
-void pkvm_iommu_backend_permit(u64 phys, u64 size, bool permit);
+void pkvm_iommu_backend_permit(const struct pkvm_iommu_geometry *geometry, u64 phys, u64 size,
+			       bool permit);
 int pkvm_iommu_backend_map(struct pkvm_iommu_domain *domain,
 			   const struct pkvm_iommu_mapping *maps, int nr);
 int pkvm_iommu_backend_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *domain,
@@ -280,7 +305,7 @@ static inline u64 pkvm_iommu_range_lock(struct pkvm_iommu_domain *domain, u64 io
 {
 	u64 range, pages = size >> PAGE_SHIFT;
 
-	if (unlikely(!pkvm_iommu_geometry.all_walk)) {
+	if (unlikely(!domain->geometry->walks)) {
 		hyp_spin_lock(&domain->lock);
 		return 0;
 	}
@@ -333,9 +358,8 @@ void pkvm_iommu_flush_run(struct pkvm_iommu_domain *domain, const struct pkvm_io
 void pkvm_iommu_flush_domain(struct pkvm_iommu_domain *domain, hyp_spinlock_t *held);
 
 /* domain.c */
-extern struct pkvm_iommu_domain pkvm_iommu_shadow;
-
-int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, u16 tag);
+int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, struct pkvm_iommu_geometry *geometry,
+			   u16 tag);
 struct pkvm_iommu_domain *pkvm_iommu_domain_get(u64 id);
 void pkvm_iommu_domain_put(struct pkvm_iommu_domain *domain);
 /*
@@ -347,15 +371,15 @@ void pkvm_iommu_domain_put(struct pkvm_iommu_domain *domain);
 /* A nested domain has one more, see nested.c. */
 #define PKVM_IOMMU_NESTED_PAGES		(PKVM_IOMMU_DOMAIN_PAGES + 1)
 
-int pkvm_iommu_domain_alloc(void *hw, u64 root, u64 *id);
-int pkvm_iommu_domain_free(u64 id, void **hw);
+int pkvm_iommu_domain_alloc(const struct pkvm_iommu *iommu, void *hw, u64 root, u64 *id);
+int pkvm_iommu_domain_free(u64 id, void **hw, struct pkvm_iommu_geometry **geometry);
 
 /* shadow.c */
 int pkvm_iommu_shadow_init(void);
 int pkvm_iommu_shadow_build(void);
 bool pkvm_iommu_host_reaches(u64 phys);
-bool pkvm_iommu_shadow_lend(void *page, bool lend);
-bool pkvm_iommu_shadow_maps(u64 addr);
+bool pkvm_iommu_shadow_lend(struct pkvm_iommu_geometry *geometry, void *page, bool lend);
+u64 pkvm_iommu_shadow_maps(u64 addr);
 
 /* stream.c */
 int pkvm_iommu_attach(u64 id, u64 sid, u64 domain_id, bool *replay, u64 *need);
@@ -365,7 +389,7 @@ int pkvm_iommu_find_region(u64 id, u64 sid, u64 index, struct pkvm_iommu_region 
 
 /* nested.c */
 u64 pkvm_iommu_nested_info(const struct pkvm_iommu *iommu);
-int pkvm_iommu_nested_alloc(u64 root, u64 *id);
+int pkvm_iommu_nested_alloc(const struct pkvm_iommu *iommu, u64 root, u64 *id);
 int pkvm_iommu_nested_free(u64 id);
 int pkvm_iommu_nested_invalidate(u64 id, u64 iova, u64 size, u64 flags);
 
@@ -413,7 +437,7 @@ struct pkvm_iommu_boot_result {
 	u64	why;
 };
 
-/* Pages of the pool that the tables of the shadow have. */
+/* Pages of the pool that the tables of all shadows have. */
 extern u64 pkvm_iommu_shadow_pages;
 
 /* Pages that SEAL asks for with -ENOMEM. It does not know how many it lacks. */

@@ -2,12 +2,13 @@
 /*
  * Table and life of domains.
  *
- * The host names a domain by an id that EL2 chooses. The table is a radix tree of
- * slots. A slot holds 0 if its id was never used; a domain, with DOMAIN_DYING while
- * PKVM_IOMMU_DOMAIN_FREE is under way; or, for an id that is free again, the next free id
- * shifted by one with bit 0 set. Id 0 is the shadow, which is not in the table and never freed.
+ * The host names a domain by an id that EL2 chooses: from DOMAIN_BITS up, the index of its
+ * geometry; below, its index in the table of that. A table is a radix tree of slots. A slot
+ * holds 0 if its index was never used; a domain, with DOMAIN_DYING while PKVM_IOMMU_DOMAIN_FREE
+ * is under way; or, for an index that is free again, the next free one shifted by one with bit 0
+ * set. Index 0 is never used: id 0 names a shadow, see stream.c.
  *
- * domain_lock guards changes of the table. A call uses a domain without that lock: EL2
+ * domain_lock guards changes of the tables. A call uses a domain without that lock: EL2
  * is not preempted, so a CPU uses at most one domain at a time, and announces the slot
  * of the table in slot_in_use. Slots are never freed.
  *
@@ -44,35 +45,35 @@ struct domain_page {
 	struct io_pgtable_cfg cfg;
 };
 
-struct pkvm_iommu_domain pkvm_iommu_shadow;
-
 static DEFINE_HYP_SPINLOCK(domain_lock);
 /* Slot whose domain a call on this CPU uses or frees, or NULL. */
 static DEFINE_PER_CPU(void **, slot_in_use);
-/* Pages of the table are never freed, and pages are zeroed before they are in it. */
-static void *domain_table;
-static u64 domain_next = 1;
-/* Head of the list of free ids, or 0. */
-static u64 domain_free_id;
+/*
+ * Of each geometry: the table, whose pages are never freed, and are zeroed before they are in it;
+ * the largest index that was used; and the head of the list of free indices, or 0.
+ */
+static void *domain_tables[PKVM_IOMMU_MAX];
+static u64 domain_last[PKVM_IOMMU_MAX], domain_free_index[PKVM_IOMMU_MAX];
 
 static void init_hw(struct pkvm_iommu_domain *domain)
 {
 	struct pkvm_iommu *iommu;
 
 	for_each_pkvm_iommu(iommu) {
-		if (iommu->ops->domain_init)
+		if (iommu->geometry == domain->geometry && iommu->ops->domain_init)
 			iommu->ops->domain_init(iommu, domain);
 	}
 }
 
-/* Make an empty page table of the geometry that all domains have in common, but for @ias. */
-static struct io_pgtable_ops *table_alloc(enum io_pgtable_fmt fmt, unsigned int ias)
+/* Make an empty page table of a geometry, but for @fmt and @ias. */
+static struct io_pgtable_ops *table_alloc(const struct pkvm_iommu_geometry *geometry,
+					  enum io_pgtable_fmt fmt, unsigned int ias)
 {
 	const struct io_pgtable_cfg cfg = {
 		.ias		= ias,
-		.oas		= pkvm_iommu_arch_bits(),
+		.oas		= pkvm_iommu_arch_bits(geometry),
 		.pgsize_bitmap	= PAGE_SIZE | PMD_SIZE | SZ_1G,
-		.coherent_walk	= pkvm_iommu_geometry.coherent,
+		.coherent_walk	= geometry->coherent,
 	};
 
 	return pkvm_iommu_pgtable_alloc(fmt, &cfg);
@@ -81,18 +82,21 @@ static struct io_pgtable_ops *table_alloc(enum io_pgtable_fmt fmt, unsigned int 
 /**
  * pkvm_iommu_domain_init() - give a domain an empty page table
  * @domain: the domain, zeroed but for @hw
+ * @geometry: its geometry
  * @tag: its ASID or VMID
  *
  * Context: the domain is not in use yet.
  * Return: 0 or -ENOMEM.
  */
-int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, u16 tag)
+int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, struct pkvm_iommu_geometry *geometry,
+			   u16 tag)
 {
-	domain->ops = table_alloc(pkvm_iommu_geometry.fmt, pkvm_iommu_geometry.bits);
+	domain->ops = table_alloc(geometry, geometry->fmt, geometry->bits);
 	if (!domain->ops)
 		return -ENOMEM;
 
-	domain->fmt = pkvm_iommu_geometry.fmt;
+	domain->geometry = geometry;
+	domain->fmt = geometry->fmt;
 	domain->tag = tag;
 	domain->cfg = &io_pgtable_ops_to_pgtable(domain->ops)->cfg;
 	hyp_spin_lock_init(&domain->lock);
@@ -107,9 +111,10 @@ int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, u16 tag)
  * are of the same library, so their configuration is that of a table which EL2 allocates, and
  * frees at once.
  */
-static int nested_init(struct domain_page *page, u16 tag, u64 root)
+static int nested_init(struct domain_page *page, struct pkvm_iommu_geometry *geometry, u16 tag,
+		       u64 root)
 {
-	struct io_pgtable_ops *ops = table_alloc(ARM_64_LPAE_S1, PKVM_IOMMU_NESTED_BITS);
+	struct io_pgtable_ops *ops = table_alloc(geometry, ARM_64_LPAE_S1, PKVM_IOMMU_NESTED_BITS);
 
 	if (!ops)
 		return -ENOMEM;
@@ -117,7 +122,8 @@ static int nested_init(struct domain_page *page, u16 tag, u64 root)
 	pkvm_iommu_pgtable_free(ops);
 	page->cfg.arm_lpae_s1_cfg.ttbr = root;
 
-	page->domain.parent = &pkvm_iommu_shadow;
+	page->domain.geometry = geometry;
+	page->domain.parent = &geometry->shadow;
 	page->domain.fmt = ARM_64_LPAE_S1;
 	page->domain.tag = tag;
 	page->domain.cfg = &page->cfg;
@@ -131,14 +137,16 @@ static int nested_init(struct domain_page *page, u16 tag, u64 root)
 /* The slot of any value of the host, or NULL if there is none. */
 static inline void **domain_slot(u64 id)
 {
+	u64 geometry = id >> DOMAIN_BITS;
 	void **slot;
 
-	BUILD_BUG_ON(BIT(DOMAIN_BITS) - 1 != PKVM_IOMMU_DOMAIN_ID_MAX);
-	if (id >> DOMAIN_BITS)
+	BUILD_BUG_ON(((u64)PKVM_IOMMU_MAX << DOMAIN_BITS) - 1 != PKVM_IOMMU_DOMAIN_ID_MAX);
+	if (geometry >= PKVM_IOMMU_MAX)
 		return NULL;
-	id = array_index_nospec(id, BIT(DOMAIN_BITS));
+	geometry = array_index_nospec(geometry, PKVM_IOMMU_MAX);
 
-	return pkvm_iommu_radix_find(&domain_table, id, DOMAIN_LEVELS, &slot) ? slot : NULL;
+	return pkvm_iommu_radix_find(&domain_tables[geometry], id & (BIT(DOMAIN_BITS) - 1),
+				     DOMAIN_LEVELS, &slot) ? slot : NULL;
 }
 
 /* The domain of a slot, or NULL if the slot has none, or it is being freed. */
@@ -176,7 +184,7 @@ static noinline struct pkvm_iommu_domain *slot_domain_locked(void **slot)
  * before it uses another domain.
  *
  * Context: no lock is held.
- * Return: the domain, or NULL.
+ * Return: the domain; NULL if there is none, or for PKVM_IOMMU_DOMAIN_IDENTITY.
  */
 struct pkvm_iommu_domain *pkvm_iommu_domain_get(u64 id)
 {
@@ -184,8 +192,6 @@ struct pkvm_iommu_domain *pkvm_iommu_domain_get(u64 id)
 	void **slot;
 	u64 entry;
 
-	if (id == PKVM_IOMMU_DOMAIN_IDENTITY)
-		return &pkvm_iommu_shadow;
 	slot = domain_slot(id);
 	entry = slot ? (u64)READ_ONCE(*slot) : 0;
 	if (!entry || entry & 1)
@@ -210,26 +216,25 @@ struct pkvm_iommu_domain *pkvm_iommu_domain_get(u64 id)
  */
 void pkvm_iommu_domain_put(struct pkvm_iommu_domain *domain)
 {
-	/* After all accesses to the domain. The shadow has no slot: it is NULL already. */
+	/* After all accesses to the domain. A shadow has no slot: it is NULL already. */
 	smp_store_release(this_cpu_ptr(&slot_in_use), NULL);
 }
 
 /*
- * Exclusive end of the ids whose tag, the id plus 1, every IOMMU can hold. With stage 2, the
- * tag of a managed domain is a VMID, and that of a nested one an ASID.
+ * Exclusive end of the indices whose tag, the index plus 1, every IOMMU of the geometry can hold.
+ * With stage 2, the tag of a managed domain is a VMID, and that of a nested one an ASID.
  */
-static u64 domain_limit(bool nested)
+static u64 domain_limit(const struct pkvm_iommu_geometry *geometry, bool nested)
 {
 	unsigned int bits = DOMAIN_BITS;
 	struct pkvm_iommu *iommu;
 
 	for_each_pkvm_iommu(iommu) {
-		/* No managed or nested domain is attached there. */
-		if (iommu->ops->permit)
+		if (iommu->geometry != geometry)
 			continue;
-		if (pkvm_iommu_geometry.fmt == ARM_64_LPAE_S2)
+		if (geometry->fmt == ARM_64_LPAE_S2)
 			bits = min(bits, iommu->vmid_bits);
-		if (pkvm_iommu_geometry.fmt == ARM_64_LPAE_S1 || (nested && iommu->nests))
+		if (geometry->fmt == ARM_64_LPAE_S1 || (nested && iommu->nests))
 			bits = min(bits, iommu->asid_bits);
 	}
 
@@ -238,42 +243,48 @@ static u64 domain_limit(bool nested)
 
 /**
  * pkvm_iommu_domain_alloc() - PKVM_IOMMU_DOMAIN_ALLOC
+ * @iommu: an IOMMU that the domain is for
  * @hw: of a nested domain, pkvm_iommu_domain::hw; else NULL
  * @root: of a nested domain, physical address of the host's root table
  * @id: set to the id of the new domain
  *
- * Context: takes the lock of the domain table.
- * Return: 0, -ENOSPC if no id is free, or -ENOMEM.
+ * Context: takes the lock of the domain tables.
+ * Return: 0, -EOPNOTSUPP if the IOMMU does not translate, -ENOSPC if no id is free, or -ENOMEM.
  */
-int pkvm_iommu_domain_alloc(void *hw, u64 root, u64 *id)
+int pkvm_iommu_domain_alloc(const struct pkvm_iommu *iommu, void *hw, u64 root, u64 *id)
 {
-	struct domain_page *page = pkvm_iommu_alloc_page();
+	struct pkvm_iommu_geometry *geometry = iommu->geometry;
+	unsigned int n = geometry - pkvm_iommu_geometries;
+	struct domain_page *page;
 	int ret = -ENOMEM;
 	void **slot;
 	u64 new;
 
 	BUILD_BUG_ON(sizeof(struct domain_page) > PAGE_SIZE);
+	if (geometry->permits)
+		return -EOPNOTSUPP;
+	page = pkvm_iommu_alloc_page();
 	if (!page)
 		return -ENOMEM;
 	page->domain.hw = hw ?: page->hw;
 	page->domain.lazy = page->lazy;
 
 	hyp_spin_lock(&domain_lock);
-	new = domain_free_id ?: domain_next;
-	slot = pkvm_iommu_radix(&domain_table, new, DOMAIN_LEVELS, true);
-	if (new >= domain_limit(hw))
+	new = domain_free_index[n] ?: domain_last[n] + 1;
+	slot = pkvm_iommu_radix(&domain_tables[n], new, DOMAIN_LEVELS, true);
+	if (new >= domain_limit(geometry, hw))
 		ret = -ENOSPC;
 	else if (slot)
-		ret = hw ? nested_init(page, new + 1, root) :
-			   pkvm_iommu_domain_init(&page->domain, new + 1);
+		ret = hw ? nested_init(page, geometry, new + 1, root) :
+			   pkvm_iommu_domain_init(&page->domain, geometry, new + 1);
 	if (!ret) {
-		if (domain_free_id)
-			domain_free_id = (u64)*slot >> 1;
+		if (domain_free_index[n])
+			domain_free_index[n] = (u64)*slot >> 1;
 		else
-			domain_next++;
+			domain_last[n]++;
 		/* pkvm_iommu_domain_get() finds it complete. */
 		smp_store_release(slot, &page->domain);
-		*id = new;
+		*id = (u64)n << DOMAIN_BITS | new;
 	}
 	hyp_spin_unlock(&domain_lock);
 
@@ -323,17 +334,19 @@ static int domain_mark_dying(struct pkvm_iommu_domain *domain, void **slot)
  * pkvm_iommu_domain_free() - PKVM_IOMMU_DOMAIN_FREE
  * @id: any value; the host's name for the domain
  * @hw: set to pkvm_iommu_domain::hw if a nested domain was freed, for the caller to free
+ * @geometry: set to the geometry of that domain, likewise
  *
  * Context: takes the lock of the domain table, the domain's flush_lock and host_mmu.lock,
  * one by one.
  * Return: 0; -ENXIO if there is no such domain; -EBUSY if it is in use or something
  * is mapped; -EAGAIN if the call has to be repeated.
  */
-int pkvm_iommu_domain_free(u64 id, void **hw)
+int pkvm_iommu_domain_free(u64 id, void **hw, struct pkvm_iommu_geometry **geometry)
 {
 	struct pkvm_iommu_domain *domain;
 	void **slot = domain_slot(id);
 	int ret = -ENXIO;
+	unsigned int n;
 	bool done;
 
 	hyp_spin_lock(&domain_lock);
@@ -359,14 +372,16 @@ int pkvm_iommu_domain_free(u64 id, void **hw)
 	       pkvm_iommu_pgtable_drain(domain->ops, &domain->freed, PKVM_IOMMU_MAX_ENTRIES);
 	if (done && !domain->parent)
 		pkvm_iommu_pgtable_free(domain->ops);
+	*geometry = domain->geometry;
+	n = *geometry - pkvm_iommu_geometries;
 	if (domain->parent)
 		*hw = domain->hw;
 
 	hyp_spin_lock(&domain_lock);
 	WRITE_ONCE(*this_cpu_ptr(&slot_in_use), NULL);
 	if (done) {
-		WRITE_ONCE(*slot, (void *)(domain_free_id << 1 | 1));
-		domain_free_id = id;
+		WRITE_ONCE(*slot, (void *)(domain_free_index[n] << 1 | 1));
+		domain_free_index[n] = id & (BIT(DOMAIN_BITS) - 1);
 	}
 	hyp_spin_unlock(&domain_lock);
 	if (!done)

@@ -133,23 +133,25 @@ static int call_info(struct kvm_cpu_context *ctxt, struct call_result *result)
 	case PKVM_IOMMU_INFO_SHADOW:
 		result->x2 = pkvm_iommu_shadow_pages;
 		return 0;
-	case PKVM_IOMMU_INFO_LIMIT:
-		result->x2 = pkvm_iommu_geometry.bits;
-		return 0;
 	case PKVM_IOMMU_INFO_RUNS:
 		result->x2 = pkvm_iommu_list_runs();
 		return 0;
 	case PKVM_IOMMU_INFO_REACHES:
 		result->x2 = pkvm_iommu_host_reaches(id);
 		return 0;
+	case PKVM_IOMMU_INFO_LIMIT:
 	case PKVM_IOMMU_INFO_IDENTITY:
 	case PKVM_IOMMU_INFO_NESTED:
 	case PKVM_IOMMU_INFO_MANAGED:
+	case PKVM_IOMMU_INFO_GEOMETRY:
 	case PKVM_IOMMU_INFO_REGISTERS:
 		iommu = pkvm_iommu_get(id);
 		if (!iommu)
 			return -ENOENT;
-		result->x2 = which == PKVM_IOMMU_INFO_NESTED ? pkvm_iommu_nested_info(iommu) :
+		result->x2 = which == PKVM_IOMMU_INFO_LIMIT ? iommu->geometry->bits :
+			     which == PKVM_IOMMU_INFO_GEOMETRY ?
+			     iommu->geometry - pkvm_iommu_geometries :
+			     which == PKVM_IOMMU_INFO_NESTED ? pkvm_iommu_nested_info(iommu) :
 			     which == PKVM_IOMMU_INFO_IDENTITY ? !iommu->ops->map :
 			     which == PKVM_IOMMU_INFO_REGISTERS ? iommu->base :
 			     iommu->ops->permit ? PKVM_IOMMU_MANAGED_NONE :
@@ -167,13 +169,17 @@ static int call_domain_alloc(struct kvm_cpu_context *ctxt, struct call_result *r
 {
 	DECLARE_REG(u64, kind, ctxt, 2);
 	DECLARE_REG(u64, root, ctxt, 3);
+	DECLARE_REG(u64, id, ctxt, 4);
+	const struct pkvm_iommu *iommu = pkvm_iommu_get(id);
 	bool nested = kind == PKVM_IOMMU_DOMAIN_NESTED;
 	int ret = -EINVAL;
 
+	if (!iommu)
+		return -ENOENT;
 	if (nested)
-		ret = pkvm_iommu_nested_alloc(root, &result->x2);
+		ret = pkvm_iommu_nested_alloc(iommu, root, &result->x2);
 	else if (kind == PKVM_IOMMU_DOMAIN_MANAGED)
-		ret = pkvm_iommu_domain_alloc(NULL, 0, &result->x2);
+		ret = pkvm_iommu_domain_alloc(iommu, NULL, 0, &result->x2);
 	if (ret == -ENOMEM)
 		result->x2 = nested ? PKVM_IOMMU_NESTED_PAGES :
 				      PKVM_IOMMU_DOMAIN_PAGES + pkvm_iommu_pool_block();

@@ -13,7 +13,7 @@
  *			the mappings to IOMMUs without page tables; unpin the mappings
  *			that could not be made
  *	unmap		own the addresses: clear the entries; then invalidate, without
- *			owning them if every IOMMU walks page tables; unpin
+ *			owning them if the IOMMUs walk page tables; unpin
  *	lazy unmap	own the addresses: clear the entries and hand the runs, which stay
  *			pinned, to lazy.c
  *
@@ -62,7 +62,7 @@ int pkvm_iommu_share_list(u64 pfn, u64 nr_pages)
 
 	if (list_runs)
 		return -EBUSY;
-	if (!pkvm_iommu_pages_valid(pfn, nr_pages, PKVM_IOMMU_DONATE_MAX))
+	if (!pkvm_iommu_pages_valid(pfn, nr_pages, PKVM_IOMMU_DONATE_MAX, 48))
 		return -EINVAL;
 
 	for (i = 0; i < nr_pages; i++) {
@@ -96,10 +96,8 @@ u64 pkvm_iommu_list_runs(void)
 /* Begin to use a domain that the host may map in; NULL, and an errno in *@ret, for any other. */
 static struct pkvm_iommu_domain *managed_domain_get(u64 id, int *ret)
 {
-	struct pkvm_iommu_domain *domain = NULL;
+	struct pkvm_iommu_domain *domain = pkvm_iommu_domain_get(id);
 
-	if (id != PKVM_IOMMU_DOMAIN_IDENTITY)
-		domain = pkvm_iommu_domain_get(id);
 	if (domain && !domain->parent)
 		return domain;
 
@@ -118,11 +116,12 @@ static struct pkvm_iommu_domain *managed_domain_get(u64 id, int *ret)
 static struct pkvm_iommu_domain *range_args(u64 id, u64 iova, u64 size, int *ret)
 {
 	struct pkvm_iommu_domain *domain = managed_domain_get(id, ret);
-	u64 limit = pkvm_iommu_limit();
+	u64 limit;
 
 	if (!domain)
 		return NULL;
 
+	limit = pkvm_iommu_domain_end(domain);
 	if (!size || !PAGE_ALIGNED(iova | size))
 		*ret = -EINVAL;
 	else if (!*ret && (iova >= limit || size > limit - iova))
@@ -145,13 +144,13 @@ static int to_prot(u64 flags)
 }
 
 /*
- * Copy @nr runs from @list to @runs and check them. The host may change @list at any
- * time: each run is read once, and only the copy is checked and used. Adds up the
- * bytes in *@size.
+ * Copy @nr runs from @list to @runs and check them; @limit ends physical addresses. The host
+ * may change @list at any time: each run is read once, and only the copy is checked and used.
+ * Adds up the bytes in *@size.
  */
-static int runs_read(const u64 *list, int nr, u64 *runs, u64 *size)
+static int runs_read(const u64 *list, int nr, u64 limit, u64 *runs, u64 *size)
 {
-	u64 run, phys, len, limit = pkvm_iommu_limit();
+	u64 run, phys, len;
 	int i, ret = 0;
 
 	for (*size = 0, i = 0; i < nr; i++) {
@@ -390,7 +389,7 @@ static int runs_map(struct pkvm_iommu_domain *domain, u64 iova, u64 flags, const
 int pkvm_iommu_map(u64 domain_id, u64 iova, u64 flags, const u64 *runs, u64 nr,
 		   struct pkvm_iommu_progress *progress)
 {
-	u64 end, size, entries = 0, limit = pkvm_iommu_limit();
+	u64 end, size, limit, entries = 0;
 	u64 copy[MAP_MAX] __uninitialized;
 	struct pkvm_iommu_domain *domain;
 	int n, ret = 0;
@@ -402,9 +401,10 @@ int pkvm_iommu_map(u64 domain_id, u64 iova, u64 flags, const u64 *runs, u64 nr,
 	if (!domain)
 		return ret;
 
+	limit = pkvm_iommu_domain_end(domain);
 	do {
 		n = min(nr, MAP_MAX);
-		ret = runs_read(runs, n, copy, &size);
+		ret = runs_read(runs, n, limit, copy, &size);
 		if (!ret && size > limit - iova - progress->done)
 			ret = -ERANGE;
 		if (ret)
@@ -415,7 +415,7 @@ int pkvm_iommu_map(u64 domain_id, u64 iova, u64 flags, const u64 *runs, u64 nr,
 		nr -= n;
 		/* An IOMMU without page tables gets MAP_MAX mappings per call. */
 	} while (nr && !ret && progress->done == end &&
-		 entries < PKVM_IOMMU_MAX_ENTRIES && pkvm_iommu_geometry.all_walk);
+		 entries < PKVM_IOMMU_MAX_ENTRIES && domain->geometry->walks);
 	pkvm_iommu_domain_put(domain);
 
 	return ret;
@@ -448,7 +448,7 @@ static bool range_is_whole(struct pkvm_iommu_domain *domain, u64 iova, u64 size)
 {
 	hyp_assert_lock_held(&domain->lock);
 	return pkvm_iommu_pgtable_starts(domain->ops, iova) &&
-	       (iova + size == pkvm_iommu_limit() ||
+	       (iova + size == pkvm_iommu_domain_end(domain) ||
 		pkvm_iommu_pgtable_starts(domain->ops, iova + size));
 }
 
@@ -505,11 +505,11 @@ static int range_clear(struct pkvm_iommu_domain *domain, u64 iova, u64 size, u64
 int pkvm_iommu_unmap(u64 domain_id, u64 iova, u64 size, u64 flags,
 		     struct pkvm_iommu_progress *progress)
 {
-	bool lazy, all_walk = pkvm_iommu_geometry.all_walk;
 	u64 *removed = *this_cpu_ptr(&unmap_removed);
 	struct pkvm_iommu_domain *domain;
 	struct pkvm_iommu_flush flush;
 	u64 range, stale, now;
+	bool lazy, walks;
 	int nr = 0, ret = 0;
 
 	if (flags & ~PKVM_IOMMU_UNMAP_LAZY)
@@ -517,12 +517,13 @@ int pkvm_iommu_unmap(u64 domain_id, u64 iova, u64 size, u64 flags,
 	domain = range_args(domain_id, iova, size, &ret);
 	if (!domain)
 		return ret;
-	/* An IOMMU without page tables needs every UNMAP at once. */
-	lazy = flags & PKVM_IOMMU_UNMAP_LAZY && all_walk;
+	/* IOMMUs without page tables need every UNMAP at once. */
+	walks = domain->geometry->walks;
+	lazy = flags & PKVM_IOMMU_UNMAP_LAZY && walks;
 
 	range = pkvm_iommu_range_lock(domain, iova, size);
 	stale = pkvm_iommu_stale(domain, lazy);
-	if (!all_walk && !range_is_whole(domain, iova, size))
+	if (!walks && !range_is_whole(domain, iova, size))
 		ret = -EINVAL;
 	else
 		nr = range_clear(domain, iova, size, stale, removed, progress, &ret);
@@ -542,13 +543,13 @@ int pkvm_iommu_unmap(u64 domain_id, u64 iova, u64 size, u64 flags,
 	 * An IOMMU without page tables refuses to split a mapping. What it has must not
 	 * differ from the page table when range_is_whole() looks at that.
 	 */
-	if (nr && !all_walk)
+	if (nr && !walks)
 		pkvm_iommu_flush_range(domain, iova, progress->done, &domain->lock);
 	pkvm_iommu_range_unlock(domain, range);
 
 	if (nr && lazy)
 		pkvm_iommu_flush_run(domain, &flush, NULL);
-	else if (nr && all_walk)
+	else if (nr && walks)
 		pkvm_iommu_flush_range(domain, iova, progress->done, NULL);
 	pkvm_iommu_unpin_removed(removed, nr);
 	pkvm_iommu_domain_put(domain);
@@ -643,7 +644,7 @@ static int domain_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *dom
 {
 	struct pkvm_iommu_mapping maps[MAP_MAX] __uninitialized;
 	struct pkvm_iommu_run runs[MAP_MAX] __uninitialized;
-	u64 iova, from, end = pkvm_iommu_limit();
+	u64 iova, from, end = pkvm_iommu_domain_end(domain);
 	int i, first, found, steps, calls = 0, ret = 0;
 
 	hyp_spin_lock(&domain->lock);

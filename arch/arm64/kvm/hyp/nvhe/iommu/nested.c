@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Nested domains: the host has the page tables of stage 1, EL2 has stage 2, which is the
- * shadow.
+ * shadow of the domain's geometry.
  *
  * EL2 never reads a table of the host's. The hardware translates each address that it finds
  * there by the shadow, that of the root table too, so that a device reaches what it reaches
@@ -36,47 +36,48 @@ u64 pkvm_iommu_nested_info(const struct pkvm_iommu *iommu)
 
 	return FIELD_PREP(PKVM_IOMMU_NESTED_FMT, ARM_64_LPAE_S1) |
 	       FIELD_PREP(PKVM_IOMMU_NESTED_IAS, PKVM_IOMMU_NESTED_BITS) |
-	       FIELD_PREP(PKVM_IOMMU_NESTED_OAS, pkvm_iommu_arch_bits()) |
-	       (pkvm_iommu_geometry.coherent ? PKVM_IOMMU_NESTED_COHERENT : 0);
+	       FIELD_PREP(PKVM_IOMMU_NESTED_OAS, pkvm_iommu_arch_bits(iommu->geometry)) |
+	       (iommu->geometry->coherent ? PKVM_IOMMU_NESTED_COHERENT : 0);
 }
 
-static void end_hw(void *hw)
+static void end_hw(struct pkvm_iommu_geometry *geometry, void *hw)
 {
-	pkvm_iommu_shadow_lend(hw, false);
+	pkvm_iommu_shadow_lend(geometry, hw, false);
 	pkvm_iommu_free_page(hw);
 }
 
 /**
  * pkvm_iommu_nested_alloc() - PKVM_IOMMU_DOMAIN_ALLOC of a nested domain
+ * @iommu: an IOMMU that the domain is for
  * @root: any value; physical address of the host's root table
  * @id: set to the id of the new domain
  *
  * Context: takes host_mmu.lock and the lock of the domain table, one by one.
  * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
  */
-int pkvm_iommu_nested_alloc(u64 root, u64 *id)
+int pkvm_iommu_nested_alloc(const struct pkvm_iommu *iommu, u64 root, u64 *id)
 {
 	void *hw;
 	int ret;
 
-	if (!pkvm_iommu_geometry.any_nests)
+	if (!iommu->nests)
 		return -EOPNOTSUPP;
 	if (!PAGE_ALIGNED(root))
 		return -EINVAL;
-	if (root >= pkvm_iommu_limit())
+	if (root >= iommu->geometry->end)
 		return -ERANGE;
 
 	hw = pkvm_iommu_alloc_page();
 	if (!hw)
 		return -ENOMEM;
-	if (!pkvm_iommu_shadow_lend(hw, true)) {
+	if (!pkvm_iommu_shadow_lend(iommu->geometry, hw, true)) {
 		pkvm_iommu_free_page(hw);
 		return -ENOMEM;
 	}
 
-	ret = pkvm_iommu_domain_alloc(hw, root, id);
+	ret = pkvm_iommu_domain_alloc(iommu, hw, root, id);
 	if (ret)
-		end_hw(hw);
+		end_hw(iommu->geometry, hw);
 
 	return ret;
 }
@@ -91,11 +92,12 @@ int pkvm_iommu_nested_alloc(u64 root, u64 *id)
  */
 int pkvm_iommu_nested_free(u64 id)
 {
+	struct pkvm_iommu_geometry *geometry;
 	void *hw = NULL;
-	int ret = pkvm_iommu_domain_free(id, &hw);
+	int ret = pkvm_iommu_domain_free(id, &hw, &geometry);
 
 	if (hw)
-		end_hw(hw);
+		end_hw(geometry, hw);
 
 	return ret;
 }
@@ -117,7 +119,7 @@ int pkvm_iommu_nested_invalidate(u64 id, u64 iova, u64 size, u64 flags)
 	struct pkvm_iommu_domain *domain;
 	int ret = 0;
 
-	domain = id == PKVM_IOMMU_DOMAIN_IDENTITY ? NULL : pkvm_iommu_domain_get(id);
+	domain = pkvm_iommu_domain_get(id);
 	if (!domain)
 		return -ENXIO;
 

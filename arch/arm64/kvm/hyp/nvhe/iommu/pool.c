@@ -22,7 +22,10 @@ static struct hyp_pool pool;
 static DEFINE_HYP_SPINLOCK(pool_lock);
 static unsigned long pool_free;
 static unsigned long pool_total;
-/* Free blocks, linked by their first words; and pages of a block, 0 before the first request. */
+/*
+ * Free blocks, linked by their first words; and pages of a block, 0 before the first request. All
+ * blocks are as large as the largest root table.
+ */
 static void **pool_blocks;
 static unsigned long pool_block;
 
@@ -126,7 +129,7 @@ void pkvm_iommu_free_page(void *page)
 
 /**
  * pkvm_iommu_alloc_block() - take several pages from the pool, for a root table
- * @size: bytes; a power of two, the same in all calls
+ * @size: bytes; a power of two. After the seal, no larger one than in a call before
  *
  * Context: any other lock may be held.
  * Return: zeroed memory, aligned to @size; NULL if the host has given no such block since the
@@ -137,7 +140,10 @@ void *pkvm_iommu_alloc_block(size_t size)
 	void *block;
 
 	hyp_spin_lock(&pool_lock);
-	pool_block = size >> PAGE_SHIFT;
+	/* Those that are in use stay so: they are roots of shadows. */
+	while (size >> PAGE_SHIFT > pool_block && pool_blocks)
+		pages_push(block_pop(), pool_block);
+	pool_block = max(pool_block, size >> PAGE_SHIFT);
 	block = block_pop();
 	pool_free -= block ? pool_block : 0;
 	hyp_spin_unlock(&pool_lock);
@@ -166,13 +172,14 @@ void pkvm_iommu_free_block(void *block)
  * @pfn: first page
  * @nr_pages: number of pages
  * @max: upper bound of @nr_pages; it bounds the work, and keeps sums from wrapping
+ * @bits: size of the addresses that IOMMUs can read
  *
- * Return: false if the range is empty, too long, or beyond the addresses that some
- * IOMMU can read, or that an entry of a page table has room for.
+ * Return: false if the range is empty, too long, or beyond the addresses that IOMMUs can
+ * read, or that an entry of a page table has room for.
  */
-bool pkvm_iommu_pages_valid(u64 pfn, u64 nr_pages, u64 max)
+bool pkvm_iommu_pages_valid(u64 pfn, u64 nr_pages, u64 max, unsigned int bits)
 {
-	u64 limit = BIT(min(pkvm_iommu_oas, 48) - PAGE_SHIFT);
+	u64 limit = BIT(min(bits, 48) - PAGE_SHIFT);
 
 	return nr_pages && nr_pages <= max && pfn < limit && limit - pfn >= nr_pages;
 }
@@ -182,13 +189,14 @@ bool pkvm_iommu_pages_valid(u64 pfn, u64 nr_pages, u64 max)
  * @pfn: first page
  * @nr_pages: number of pages
  * @max: see pkvm_iommu_pages_valid()
+ * @bits: likewise
  *
  * Context: takes host_mmu.lock.
  * Return: 0, -EINVAL, or the errors of __pkvm_host_donate_hyp().
  */
-int pkvm_iommu_take_pages(u64 pfn, u64 nr_pages, u64 max)
+int pkvm_iommu_take_pages(u64 pfn, u64 nr_pages, u64 max, unsigned int bits)
 {
-	if (!pkvm_iommu_pages_valid(pfn, nr_pages, max))
+	if (!pkvm_iommu_pages_valid(pfn, nr_pages, max, bits))
 		return -EINVAL;
 
 	return __pkvm_host_donate_hyp(pfn, nr_pages);
@@ -205,7 +213,7 @@ int pkvm_iommu_take_pages(u64 pfn, u64 nr_pages, u64 max)
  */
 int pkvm_iommu_pool_topup(u64 pfn, u64 nr_pages, u64 max)
 {
-	int ret = pkvm_iommu_take_pages(pfn, nr_pages, max);
+	int ret = pkvm_iommu_take_pages(pfn, nr_pages, max, pkvm_iommu_oas);
 
 	if (!ret)
 		pool_add(pfn, nr_pages);

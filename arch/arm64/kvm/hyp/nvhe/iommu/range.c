@@ -24,7 +24,7 @@
  * change of a third CPU is ordered after the release before that, too.
  *
  * IOMMUs without page tables refuse to split mappings, so what a call may do there depends
- * on the addresses beside its own. If there is such an IOMMU, a call holds the domain's
+ * on the addresses beside its own. In a domain for such IOMMUs, a call holds the domain's
  * lock instead.
  */
 #include "core.h"

@@ -16,9 +16,14 @@
 
 struct pkvm_iommu pkvm_iommus[PKVM_IOMMU_MAX];
 unsigned int pkvm_iommu_nr;
-/* Smallest output address size: some IOMMU reads no table above it. */
+/* Smallest output address size of those that walk tables: some IOMMU reads no table above it. */
 unsigned int pkvm_iommu_oas = 64;
-struct pkvm_iommu_geometry pkvm_iommu_geometry;
+struct pkvm_iommu_geometry pkvm_iommu_geometries[PKVM_IOMMU_MAX];
+unsigned int pkvm_iommu_nr_geometries;
+/* The same as a list, for loops that have to be short. */
+struct pkvm_iommu_geometry *pkvm_iommu_geometry_list;
+/* Largest size of addresses among them: what is beyond has no counts, see pin.c. */
+unsigned int pkvm_iommu_bits;
 
 /*
  * Registers of each IOMMU; and those withheld, of devices that are behind no IOMMU and that

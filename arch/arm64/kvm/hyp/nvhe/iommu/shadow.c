@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The shadow: the page table of the identity domain.
+ * The shadow: the page table of the identity domain. Each geometry has one if its IOMMUs walk
+ * page tables.
  *
  * It maps exactly the memory that the host may reach by CPU, at its physical
- * address: pages whose host state is not PKVM_NOPAGE, and MMIO that EL2 does not own.
+ * address, as far as the geometry reaches: pages whose host state is not PKVM_NOPAGE, and MMIO
+ * that EL2 does not own.
  * mem_protect.c calls pkvm_iommu_host_update() at each change of the host state. That
  * function must not fail or allocate. So the tables for every page of memory are
  * built once, at page granularity, including pages that the host cannot reach then,
@@ -19,6 +21,10 @@
  *
  *	0           pkvm_iommu_built                      pkvm_iommu_limit()
  *	|== built, live ==|-- not yet built ------------|   out of reach of devices
+ *
+ * All shadows are built together. One of them may be ahead of pkvm_iommu_built, up to its
+ * pkvm_iommu_geometry::built, if another one lacks memory: it maps all pages there, as all do
+ * before those that the host cannot reach are unmapped.
  *
  * The build does bounded work per call, and stops at any page for want of memory.
  * Entries below the cursor follow page ownership from the moment they are built,
@@ -42,45 +48,83 @@
 
 #define SHADOW_PROT		(IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE)
 
-/* Pages that are lent: one for each nested domain, from before to after its life. */
-static unsigned int shadow_lent;
-
 /**
- * pkvm_iommu_shadow_init() - make the shadow, with an empty page table
+ * pkvm_iommu_shadow_init() - make the shadows, with empty page tables
  *
- * Context: boot; pkvm_iommu_geometry is set.
+ * One whose page table is not used has a root all the same: pool.c then knows the largest.
+ *
+ * Context: boot; the geometries are set. Called again after -ENOMEM.
  * Return: 0 or -ENOMEM.
  */
 int pkvm_iommu_shadow_init(void)
 {
-	struct pkvm_iommu_domain *shadow = &pkvm_iommu_shadow;
+	struct pkvm_iommu_geometry *geometry;
+	struct pkvm_iommu_domain *shadow;
+	int ret = 0;
 
-	if (!shadow->hw)
-		shadow->hw = pkvm_iommu_alloc_page();
+	for_each_pkvm_iommu_geometry(geometry) {
+		shadow = &geometry->shadow;
+		shadow->geometry = geometry;
+		if (geometry->permits || shadow->ops)
+			continue;
+		if (!shadow->hw)
+			shadow->hw = pkvm_iommu_alloc_page();
+		ret = shadow->hw ? pkvm_iommu_domain_init(shadow, geometry, SHADOW_TAG) : -ENOMEM;
+		if (ret)
+			break;
+	}
 
-	return shadow->hw ? pkvm_iommu_domain_init(shadow, SHADOW_TAG) : -ENOMEM;
+	return ret;
+}
+
+/* Map as much of a range that is not built yet as there is memory for, from @addr. */
+static int shadow_map_one(struct pkvm_iommu_geometry *geometry, u64 addr, u64 end, size_t pgsize)
+{
+	struct io_pgtable_ops *ops = geometry->shadow.ops;
+	u64 start = max(addr, geometry->built);
+	size_t mapped = 0;
+	int ret = 0;
+
+	if (start < end)
+		ret = ops->map_pages(ops, start, start, pgsize, (end - start) / pgsize,
+				     SHADOW_PROT, 0, &mapped);
+	geometry->built = start + mapped;
+
+	return ret;
 }
 
 /*
- * Map, and permit, a range that is not built yet. If no IOMMU walks page tables, there is nothing
- * to map. With pkvm_iommu_ops::map only, just the counts of pin.c follow ownership.
+ * Map, and permit, a range that is not built yet: as much as all shadows have memory for. With
+ * pkvm_iommu_ops::map only, just the counts of pin.c follow ownership.
  */
 static int shadow_map(u64 addr, size_t pgsize, size_t count, size_t *mapped)
 {
-	struct io_pgtable_ops *ops = pkvm_iommu_shadow.ops;
+	struct pkvm_iommu_geometry *geometry;
+	u64 end = addr + pgsize * count, stop;
 	int ret = 0;
 
-	/* Entries of the host's stage 2 that are neither are normal and cacheable. */
+	/* Entries of the host's stage 2 that neither are normal and cacheable. */
 	BUILD_BUG_ON((PKVM_HOST_MEM_PROT | PKVM_HOST_MMIO_PROT) &
 		     (KVM_PGTABLE_PROT_DEVICE | KVM_PGTABLE_PROT_NORMAL_NC));
 	hyp_assert_lock_held(&host_mmu.lock);
-	*mapped = pkvm_iommu_geometry.any_walks ? 0 : pgsize * count;
-	if (pkvm_iommu_geometry.any_walks)
-		ret = ops->map_pages(ops, addr, addr, pgsize, count, SHADOW_PROT, 0, mapped);
-	if (!ret && pkvm_iommu_geometry.any_permits)
-		pkvm_iommu_backend_permit(addr, *mapped, true);
+	*mapped = end - addr;
+	for_each_pkvm_iommu_geometry(geometry) {
+		stop = min(end, geometry->end);
+		if (!geometry->walks || addr >= stop)
+			continue;
+		ret = shadow_map_one(geometry, addr, stop, pgsize);
+		if (geometry->built < stop)
+			*mapped = min(*mapped, geometry->built - addr);
+		if (!*mapped)
+			return ret;
+	}
+	for_each_pkvm_iommu_geometry(geometry) {
+		stop = min(addr + *mapped, geometry->end);
+		if (geometry->permits && addr < stop)
+			pkvm_iommu_backend_permit(geometry, addr, stop - addr, true);
+	}
 
-	return ret;
+	return 0;
 }
 
 /*
@@ -88,9 +132,10 @@ static int shadow_map(u64 addr, size_t pgsize, size_t count, size_t *mapped)
  * that are done, from @addr. That is at least one page: the tables exist, and their entries
  * agree with the host state that mem_protect.c has just checked.
  */
-static __always_inline u64 shadow_change(u64 addr, size_t count, int prot)
+static __always_inline u64 shadow_change(const struct pkvm_iommu_geometry *geometry, u64 addr,
+					 size_t count, int prot)
 {
-	struct io_pgtable_ops *ops = pkvm_iommu_shadow.ops;
+	struct io_pgtable_ops *ops = geometry->shadow.ops;
 	size_t done = 0;
 
 	hyp_assert_lock_held(&host_mmu.lock);
@@ -170,15 +215,15 @@ static int build_mmio(u64 end, size_t budget, size_t *done)
 }
 
 /**
- * pkvm_iommu_shadow_build() - build the next part of the shadow
+ * pkvm_iommu_shadow_build() - build the next part of all shadows
  *
  * Context: boot; takes host_mmu.lock.
- * Return: 0 when the shadow is complete, -EAGAIN if the call has to be repeated,
+ * Return: 0 when the shadows are complete, -EAGAIN if the call has to be repeated,
  * -ENOMEM if the pool is empty.
  */
 int pkvm_iommu_shadow_build(void)
 {
-	size_t done, budget = SHADOW_BUILD_MAX;
+	size_t done, budget = SHADOW_BUILD_MAX / pkvm_iommu_nr_geometries;
 	u64 start, end;
 	int ret = 0;
 
@@ -215,36 +260,43 @@ int pkvm_iommu_shadow_build(void)
  */
 void pkvm_iommu_host_update(phys_addr_t phys, u64 size, bool reachable)
 {
-	u64 addr = phys, end = min_t(u64, phys + size, pkvm_iommu_built);
+	u64 addr, stop, end = min_t(u64, phys + size, pkvm_iommu_built);
+	struct pkvm_iommu_geometry *geometry;
 
 	hyp_assert_lock_held(&host_mmu.lock);
 
 	/* Nothing follows ownership before the seal, or beyond the reach of devices. */
-	if (addr >= end)
+	if (phys >= end)
 		return;
 
-	while (pkvm_iommu_geometry.any_walks && addr < end)
-		addr += shadow_change(addr, (end - addr) >> PAGE_SHIFT,
-				      reachable ? SHADOW_PROT : 0);
-	if (pkvm_iommu_geometry.any_permits)
-		pkvm_iommu_backend_permit(phys, end - phys, reachable);
-
-	if (reachable) {
-		pkvm_iommu_pins_open(phys, end - phys);
-		return;
+	if (!reachable) {
+		trace_pkvm_iommu_revoke(phys, end - phys);
+		/* The caller has asked pkvm_iommu_check_pins(), which has closed the range. */
+		BUG_ON(pkvm_iommu_closed != phys);
 	}
-	trace_pkvm_iommu_revoke(phys, end - phys);
-	/* The caller has asked pkvm_iommu_check_pins(), which has closed the range. */
-	BUG_ON(pkvm_iommu_closed != phys);
-	/*
-	 * An invalidation by address does not drop what the hardware has combined of stage 1
-	 * of a nested domain and stage 2; and the range may hold tables of stage 1. So drop all
-	 * of the shadow if there are nested domains. A new one takes host_mmu.lock, in
-	 * pkvm_iommu_shadow_lend(), before a stream is attached to it, so that the hardware has
-	 * combined nothing of this range for it.
-	 */
-	pkvm_iommu_invalidate(&pkvm_iommu_shadow, &host_mmu.lock, phys,
-			      shadow_lent ? 0 : end - phys, !shadow_lent);
+	for_each_pkvm_iommu_geometry(geometry) {
+		stop = min(end, geometry->end);
+		if (unlikely(phys >= stop))
+			continue;
+		for (addr = geometry->walks ? phys : stop; addr < stop; )
+			addr += shadow_change(geometry, addr, (stop - addr) >> PAGE_SHIFT,
+					      reachable ? SHADOW_PROT : 0);
+		if (unlikely(geometry->permits))
+			pkvm_iommu_backend_permit(geometry, phys, stop - phys, reachable);
+		/*
+		 * An invalidation by address does not drop what the hardware has combined of
+		 * stage 1 of a nested domain and stage 2; and the range may hold tables of stage 1.
+		 * So drop all of the shadow if there are nested domains. A new one takes
+		 * host_mmu.lock, in pkvm_iommu_shadow_lend(), before a stream is attached to it, so
+		 * that the hardware has combined nothing of this range for it. A shadow without
+		 * page table has nothing to drop; but after a lost command, a revocation ends here.
+		 */
+		if (!reachable)
+			pkvm_iommu_invalidate(&geometry->shadow, &host_mmu.lock, phys,
+					      geometry->lent ? 0 : stop - phys, !geometry->lent);
+	}
+	if (reachable)
+		pkvm_iommu_pins_open(phys, end - phys);
 }
 
 /**
@@ -271,6 +323,7 @@ bool pkvm_iommu_host_reaches(u64 phys)
 
 /**
  * pkvm_iommu_shadow_lend() - let devices read a page of EL2's, or end that
+ * @geometry: geometry of the devices
  * @page: page of the pool, which holds no secret
  * @lend: begin; false to end
  *
@@ -281,45 +334,53 @@ bool pkvm_iommu_host_reaches(u64 phys)
  * Context: takes host_mmu.lock.
  * Return: false if the page is beyond the reach of devices.
  */
-bool pkvm_iommu_shadow_lend(void *page, bool lend)
+bool pkvm_iommu_shadow_lend(struct pkvm_iommu_geometry *geometry, void *page, bool lend)
 {
 	u64 phys = hyp_virt_to_phys(page);
 
-	if (phys >= pkvm_iommu_built)
+	if (phys >= geometry->built)
 		return false;
 	/* A device that does not snoop must not find what the page held before. */
 	if (lend)
 		kvm_flush_dcache_to_poc(page, PAGE_SIZE);
 
 	hyp_spin_lock(&host_mmu.lock);
-	shadow_lent += lend ? 1 : -1;
+	geometry->lent += lend ? 1 : -1;
 	/* Until now the entry is empty: the host lost the page to EL2. */
-	shadow_change(phys, 1, lend ? IOMMU_READ | IOMMU_CACHE : 0);
+	shadow_change(geometry, phys, 1, lend ? IOMMU_READ | IOMMU_CACHE : 0);
 	hyp_spin_unlock(&host_mmu.lock);
 	if (!lend)
-		pkvm_iommu_invalidate(&pkvm_iommu_shadow, NULL, 0, 0, false);
+		pkvm_iommu_invalidate(&geometry->shadow, NULL, 0, 0, false);
 
 	return true;
 }
 
 #ifdef CONFIG_PKVM_IOMMU_TEST
 /**
- * pkvm_iommu_shadow_maps() - check whether the shadow maps an address to itself
+ * pkvm_iommu_shadow_maps() - check whether the shadows map an address to itself
  * @addr: physical address
  *
  * Context: takes host_mmu.lock.
+ * Return: 1 or 0; 2 if some of those that reach the address do, and others do not.
  */
-bool pkvm_iommu_shadow_maps(u64 addr)
+u64 pkvm_iommu_shadow_maps(u64 addr)
 {
+	struct pkvm_iommu_geometry *geometry;
+	bool maps = false, lacks = false;
 	struct pkvm_iommu_run run;
-	bool maps = false;
 
 	hyp_spin_lock(&host_mmu.lock);
-	if (addr < pkvm_iommu_built)
-		maps = pkvm_iommu_pgtable_read(pkvm_iommu_shadow.ops, addr, PAGE_SIZE, &run, 1) &&
-		       run.phys == addr;
+	for_each_pkvm_iommu_geometry(geometry) {
+		if (!geometry->walks || addr >= min(pkvm_iommu_built, geometry->end))
+			continue;
+		if (pkvm_iommu_pgtable_read(geometry->shadow.ops, addr, PAGE_SIZE, &run, 1) &&
+		    run.phys == addr)
+			maps = true;
+		else
+			lacks = true;
+	}
 	hyp_spin_unlock(&host_mmu.lock);
 
-	return maps;
+	return maps + (maps && lacks);
 }
 #endif

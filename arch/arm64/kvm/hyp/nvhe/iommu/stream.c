@@ -46,7 +46,10 @@ static struct pkvm_iommu_domain **stream_slot(struct pkvm_iommu *iommu, u32 sid,
 	return (struct pkvm_iommu_domain **)pkvm_iommu_radix(&iommu->streams, sid, levels, alloc);
 }
 
-/* Check the arguments of ATTACH and DETACH, and begin to use the domain. */
+/*
+ * Check the arguments of ATTACH and DETACH, and begin to use the domain. The identity domain is
+ * the shadow of the IOMMU's geometry.
+ */
 static int stream_args(u64 id, u64 sid, u64 domain_id, struct pkvm_iommu **iommu,
 		       u32 *checked_sid, struct pkvm_iommu_domain **domain)
 {
@@ -55,7 +58,8 @@ static int stream_args(u64 id, u64 sid, u64 domain_id, struct pkvm_iommu **iommu
 		return -ENOENT;
 	if (sid >> (*iommu)->sid_bits)
 		return -EINVAL;
-	*domain = pkvm_iommu_domain_get(domain_id);
+	*domain = domain_id == PKVM_IOMMU_DOMAIN_IDENTITY ? &(*iommu)->geometry->shadow :
+							    pkvm_iommu_domain_get(domain_id);
 	if (!*domain)
 		return -ENXIO;
 	*checked_sid = array_index_nospec(sid, BIT((*iommu)->sid_bits));
@@ -86,7 +90,7 @@ static void count_stream(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *dom
 	if (iommu->ops->permit)
 		return;
 	if (domain->parent)
-		count_stream(iommu, &pkvm_iommu_shadow, n);
+		count_stream(iommu, &domain->geometry->shadow, n);
 	domain->streams[iommu->id] += n;
 	if (domain->streams[iommu->id])
 		atomic_or(BIT(iommu->id), &domain->iommus);
@@ -132,7 +136,7 @@ static int stream_attach(struct pkvm_iommu *iommu, u32 sid, struct pkvm_iommu_do
 		return ret;
 	}
 
-	*replay = iommu->ops->map && domain->replayed[iommu->id] < pkvm_iommu_limit();
+	*replay = iommu->ops->map && domain->replayed[iommu->id] < pkvm_iommu_domain_end(domain);
 	*slot = domain;
 	atomic_inc(&domain->attached);
 
@@ -165,8 +169,11 @@ int pkvm_iommu_attach(u64 id, u64 sid, u64 domain_id, bool *replay, u64 *need)
 	if (iommu->dead) {
 		ret = -EIO;
 	} else if (domain->parent ? !iommu->nests :
-		   domain == &pkvm_iommu_shadow ? !!iommu->ops->map : !!iommu->ops->permit) {
+		   domain == &iommu->geometry->shadow ? !!iommu->ops->map :
+		   !!iommu->ops->permit) {
 		ret = -EOPNOTSUPP;
+	} else if (domain->geometry != iommu->geometry) {
+		ret = -EINVAL;
 	} else {
 		pkvm_iommu_lock(iommu, NULL);
 		ret = stream_attach(iommu, checked_sid, domain, replay);
