@@ -280,7 +280,7 @@ static void check_permitted(int id, u64 pa)
 
 	pa &= ~(ENV_PAGE - 1);
 	spec_range(&spec, pa, ENV_PAGE, &must, &never);
-	must &= pa < smmu_limit;
+	must &= pa < limit_of(id);
 	if (env_permitted(id, pa, &attached) == must)
 		return;
 	note("IOMMU %d: page %#llx", id, (unsigned long long)pa);
@@ -309,8 +309,8 @@ static void check_permits(int id, bool thorough)
 			check_permitted(id, pfn * ENV_PAGE);
 	}
 	check_permitted(id, 0);
-	check_permitted(id, smmu_limit - 1);
-	check_permitted(id, smmu_limit);
+	check_permitted(id, limit_of(id) - 1);
+	check_permitted(id, limit_of(id));
 }
 
 static void check(bool tables, bool streams)
@@ -434,9 +434,12 @@ void act_finish(const struct act *a, const u64 *res)
 
 bool nested_says(u64 domain, struct smmu_nested *nested)
 {
-	nested->ias = (spec.nested_format & PKVM_IOMMU_NESTED_IAS) >> 8;
-	nested->oas = (spec.nested_format & PKVM_IOMMU_NESTED_OAS) >> 16;
-	nested->coherent = spec.nested_format & PKVM_IOMMU_NESTED_COHERENT;
+	int iommu = spec_domain_iommu(&spec, domain);
+	u64 format = iommu < 0 ? 0 : spec.iommu[iommu].nested_format;
+
+	nested->ias = (format & PKVM_IOMMU_NESTED_IAS) >> 8;
+	nested->oas = (format & PKVM_IOMMU_NESTED_OAS) >> 16;
+	nested->coherent = format & PKVM_IOMMU_NESTED_COHERENT;
 
 	return spec_nested(&spec, domain, &nested->root);
 }
@@ -500,7 +503,7 @@ static int act_page(const struct act *a, u64 *res, const char *words)
 		return STOPPED;
 	}
 	note("%s: %d", words, (int)res[0]);
-	if (ended && !res[0] && a->a[1] * ENV_PAGE < smmu_limit &&
+	if (ended && !res[0] && a->a[1] * ENV_PAGE < limit_of(0) &&
 	    (a->a[0] == ENV_DONATE_GUEST || a->a[0] == ENV_GUEST_UNSHARE))
 		fail("page %#llx is revoked after a lost command", (unsigned long long)a->a[1]);
 	if (ended)
@@ -566,13 +569,13 @@ static int act_dma(const struct act *a, const char *words)
 		/* Stage 1 has no write-only entries. */
 		never = !mapping_says(domain, addr, 1, &map) || (write && !map.write);
 		right = map.pa;
-	} else if (addr >= smmu_limit) {
+	} else if (addr >= limit_of(iommu)) {
 		must = false;
 		never = true;
 	} else if (!env_cpu(addr) && !never) {
 		return 0;	/* MMIO: smmu_check_reach() checks it */
 	}
-	if (!domain && !write && addr < smmu_limit && !is_permits(iommu) && smmu_lent(addr))
+	if (!domain && !write && addr < limit_of(iommu) && !is_permits(iommu) && smmu_lent(addr))
 		never = false;
 	got = dma(a, &pa, &f, &room);
 	/* Not before the REPLAY that ATTACH asked for. */

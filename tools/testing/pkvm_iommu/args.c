@@ -91,6 +91,21 @@ u64 some_sid(u64 iommu)
 	return few[below(COUNT(few))] % end;
 }
 
+/* Exclusive end of the addresses of devices behind an IOMMU. */
+u64 limit_of(u64 iommu)
+{
+	return iommu < (u64)spec.nr_iommus && spec.iommu[iommu].limit ?
+	       1ULL << spec.iommu[iommu].limit : ~0ULL;
+}
+
+/* The same for a domain; any IOMMU's if there is no such domain, or it is the identity domain. */
+u64 limit_in(u64 domain)
+{
+	int iommu = spec_domain_iommu(&spec, domain);
+
+	return limit_of(iommu < 0 ? below(spec.nr_iommus) : (u64)iommu);
+}
+
 u64 some_domain(void)
 {
 	static const u64 strange[] = { 1, 2, ~0ULL, 1ULL << 32, 1ULL << 63, 0xffff, 0x10000 };
@@ -99,6 +114,30 @@ u64 some_domain(void)
 		return strange[below(COUNT(strange))];
 
 	return below(3) ? spec.domain[below(WALK_DOMAINS)].id : PKVM_IOMMU_DOMAIN_IDENTITY;
+}
+
+/* Usually a domain that streams of the IOMMU can be in. */
+u64 some_domain_for(u64 iommu)
+{
+	u64 id = some_domain();
+	int tries;
+
+	for (tries = 0; tries < 8 && below(16) && !spec_fits(&spec, iommu, id); tries++)
+		id = some_domain();
+
+	return id;
+}
+
+/* Usually an IOMMU whose streams can be in the domain. */
+u64 some_iommu_for(u64 domain)
+{
+	u64 iommu = some_iommu();
+	int tries;
+
+	for (tries = 0; tries < 8 && below(16) && !spec_fits(&spec, iommu, domain); tries++)
+		iommu = some_iommu();
+
+	return iommu;
 }
 
 /* A domain that can have mappings. */
@@ -133,15 +172,16 @@ u64 some_nested_domain(void)
 /* A few addresses, so that mappings collide; across the ends of tables and of the range. */
 u64 some_iova(void)
 {
-	u64 few[] = { 0, ENV_BLOCK, GIB - ENV_BLOCK, GIB, 2 * GIB, smmu_limit - ENV_BLOCK,
-		      smmu_limit - GIB, smmu_limit - 3 * GIB };
+	u64 limit = limit_in(PKVM_IOMMU_DOMAIN_IDENTITY);
+	u64 few[] = { 0, ENV_BLOCK, GIB - ENV_BLOCK, GIB, 2 * GIB, limit - ENV_BLOCK,
+		      limit - GIB, limit - 3 * GIB };
 	u64 iova = few[below(COUNT(few))];
 
 	switch (below(20)) {
 	case 0:
 		return iova + below(ENV_PAGE);
 	case 1:
-		return smmu_limit - ENV_PAGE * (below(4) - 1);
+		return limit - ENV_PAGE * (below(4) - 1);
 	case 2:
 		return rnd() >> below(64) & ~(ENV_PAGE - 1);
 	case 3 ... 8:
@@ -160,7 +200,7 @@ u64 some_size(void)
 	case 0:
 		return strange[below(COUNT(strange))];
 	case 1:
-		return smmu_limit >> below(12);
+		return limit_in(PKVM_IOMMU_DOMAIN_IDENTITY) >> below(12);
 	case 2 ... 6:
 		return big;
 	case 7 ... 8:

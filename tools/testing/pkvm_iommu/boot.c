@@ -264,8 +264,8 @@ bool boot_all(void)
 			continue;
 		if (ret != -ENOMEM)
 			break;
-		/* Part of the pages that it asks for, in one call or in several. */
-		for (n = 1 + below(res[1]); n; n -= i) {
+		/* Part of the pages that it asks for, often few, in one call or in several. */
+		for (n = 1 + below(below(8) ? 3 : res[1]); n; n -= i) {
 			i = below(2) ? 1 : n < 32 ? n : 32;
 			pfn = find_range(i);
 			scribble(pfn);
@@ -314,8 +314,12 @@ bool boot_all(void)
 			spec_regions(id);
 		}
 	}
-	call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_LIMIT, 0, 0, 0);
-	smmu_limit = 1ULL << res[1];
+	for (id = 0; id < spec.nr_iommus; id++) {
+		call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_LIMIT, id);
+		if (is_smmu(id))
+			smmu_set_limit(id, limit_of(id));
+		call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_GEOMETRY, id);
+	}
 	call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_SHADOW, 0, 0, 0);
 
 	return true;

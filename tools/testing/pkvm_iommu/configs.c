@@ -64,6 +64,15 @@ const struct config configs[] = {
 	  .permits_bits = 32, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44 } },
 	  .virtio = { { VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16 } } },
+	{ .name = "mixed", .ia = 40, .nr = 3, .nr_virtio = 1, .tests = 1, .told = 1, .permits = 1,
+	  .scenario = apart, .smmu = {
+		{ AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44,
+		  .ril = true },
+		{ AT(ENV_RAM0 + ENV_SCALE * 0x520000), SMALL, .s1 = true, .oas = 40,
+		  .latency = 1 },
+		{ AT(0x9070000), .two_level = true, .sid_bits = 7, .cmdq_bits = 10,
+		  .evtq_bits = 2, .s1 = true, .s2 = true, .coherent = true, .oas = 32 } },
+	  .virtio = { { VAT(0x90a0e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16 } } },
 	{ .name = "kinds-walk", .ia = 36, .nr = 2, .tests = 1, .permits = 1, .smmu = {
 		{ AT(0x9050000), BIG, .s1 = true, .s2 = true, .oas = 44, .ril = true },
 		{ AT(0x9070000), SMALL, .s2 = true, .coherent = true, .oas = 40 } } },
@@ -150,7 +159,7 @@ const struct config configs[] = {
 		AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
 	{ .name = "no-memory", .ia = 36, .nr = 1, .expect = UNFED, .smmu = { {
 		AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
-	{ .name = "no-common-stage", .ia = 36, .nr = 2, .expect = STAGES, .smmu = {
+	{ .name = "stages-apart", .ia = 36, .nr = 2, .smmu = {
 		{ AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 },
 		{ AT(0x9070000), BIG, .s1 = true, .coherent = true, .oas = 44 } } },
 	{ .name = "virtio-smmu", .ia = 36, .nr = 1, .nr_virtio = 2, .smmu = { {

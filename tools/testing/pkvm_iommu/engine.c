@@ -77,26 +77,58 @@ static void range_says(u64 pa, u64 size, bool *must, bool *never)
 	spec_range(&spec, pa, size, must, never);
 }
 
-/* An IOMMU nests if it has both stages, no erratum, and all others have stage 2. */
+static bool has_stage2(const struct config *c, int i)
+{
+	return i >= c->nr || (c->smmu[i].s2 && !(c->flags & PKVM_IOMMU_F_STAGE1));
+}
+
+static bool snoops(const struct config *c, int i)
+{
+	return i >= c->nr || c->smmu[i].coherent;
+}
+
+/* An IOMMU nests if it has both stages, and no erratum, whatever the others have. */
 static void check_nests(const struct config *c)
 {
 	u64 res[3];
-	bool all = !(c->flags & PKVM_IOMMU_F_STAGE1), snoop = true, nests;
+	bool nests;
 	int i;
 
-	for (i = 0; i < c->nr; i++) {
-		all &= c->smmu[i].s2;
-		snoop &= c->smmu[i].coherent;
-	}
 	for (i = 0; i < spec.nr_iommus; i++) {
-		nests = all && i < c->nr && c->smmu[i].s1 && !c->smmu[i].erratum;
+		nests = i < c->nr && c->smmu[i].s1 && has_stage2(c, i) && !c->smmu[i].erratum;
 		if (call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_NESTED, i) ||
 		    !res[1] == nests)
 			fail("smmu %d: nests, or does not: %#llx", i, (unsigned long long)res[1]);
-		if (nests && (!(res[1] & PKVM_IOMMU_NESTED_COHERENT) == snoop ||
+		if (nests && (!(res[1] & PKVM_IOMMU_NESTED_COHERENT) == snoops(c, i) ||
 			      (res[1] & PKVM_IOMMU_NESTED_FMT) != ARM_64_LPAE_S1))
 			fail("smmu %d: the host is told %#llx of the tables", i,
 			     (unsigned long long)res[1]);
+	}
+}
+
+/* Each IOMMU has all that it can. Those that can the same, and no others, share a geometry. */
+static void check_geometries(const struct config *c)
+{
+	static const unsigned int sizes[] = { 48, 44, 42, 40, 39, 36, 32 };
+	const struct spec_iommu *a = spec.iommu, *b;
+	unsigned int bits, n;
+	int i, j;
+	bool same;
+
+	for (i = 0; i < spec.nr_iommus; i++, a++) {
+		bits = a->oas < c->ia ? a->oas : c->ia;
+		for (n = 0; sizes[n] > bits; n++)
+			;
+		if (a->limit != sizes[n])
+			fail("IOMMU %d: %u of %u bits", i, a->limit, bits);
+		for (j = 0, b = spec.iommu; j < i; j++, b++) {
+			same = a->limit == b->limit && a->no_tables == b->no_tables &&
+			       a->permits == b->permits && has_stage2(c, i) == has_stage2(c, j) &&
+			       snoops(c, i) == snoops(c, j);
+			if (same != (a->geometry == b->geometry))
+				fail("IOMMUs %d and %d have the geometries %d and %d", i, j,
+				     a->geometry, b->geometry);
+		}
 	}
 }
 
@@ -109,10 +141,8 @@ bool engine_boot(const struct config *c, u64 seed)
 	config = c;
 	walk_chance = noise_chance = smmu_chance = seed;
 	splitmix(&noise_chance);
-	for (i = 0; i < c->nr; i++) {
+	for (i = 0; i < c->nr; i++)
 		coherent &= c->smmu[i].coherent;
-		vdev_stage1 |= !c->smmu[i].s2 || c->flags & PKVM_IOMMU_F_STAGE1;
-	}
 	if (c->gib)
 		env_add_gib();
 	env_init(coherent, c->ia);
@@ -133,11 +163,10 @@ bool engine_boot(const struct config *c, u64 seed)
 	smmu_lingers = lingers_says;
 	smmu_nested = nested_says;
 	vdev_knows = knows_says;
-	smmu_limit = ~0ULL;
-
 	up = boot_all();
 	if (up) {
 		check_nests(c);
+		check_geometries(c);
 		check_all(true);
 	}
 

@@ -31,6 +31,9 @@ struct memblock_region hyp_memory[4] = {
 };
 unsigned int hyp_memblock_nr = 3;
 
+/* Of the core, whose header is its own. */
+extern struct pkvm_iommu pkvm_iommus[PKVM_IOMMU_MAX];
+
 struct host_mmu host_mmu;
 struct kvm_pgtable pkvm_pgtable;
 DEFINE_HYP_SPINLOCK(pkvm_pgd_lock);
@@ -66,6 +69,7 @@ static struct {
 	unsigned int relaxed;		/* turns of loops that wait, in the current call */
 	int locks[ARRAY_SIZE(lock_order)];
 	const struct pkvm_iommu *iommu;	/* whose lock was taken last */
+	const struct pkvm_iommu_domain *domain;	/* likewise */
 	bool resumes;			/* it comes from power-off */
 } cpus[ENV_CPUS];
 #define this_cpu	(&cpus[env_this_cpu])
@@ -169,6 +173,8 @@ void env_lock(struct env_lock *lock, const char *name)
 	this_cpu->locks[rank]++;
 	if (!strcmp(name, "&iommu->lock"))
 		this_cpu->iommu = container_of(lock, struct pkvm_iommu, lock);
+	if (!strcmp(name, "&domain->lock"))
+		this_cpu->domain = container_of(lock, struct pkvm_iommu_domain, lock);
 	lock->held = name;
 	lock->cpu = env_this_cpu;
 	weak_lock(lock->released);
@@ -234,8 +240,21 @@ void env_no_locks(void)
 /*
  * Locks with which a CPU may wait for hardware. A revocation has those of mem_protect.c, so that
  * the page does not get its new owner. An IOMMU that comes from power-off is waited for by all
- * CPUs. And an IOMMU without page tables has its lock and that of the domain.
+ * CPUs. And an IOMMU without page tables has its lock and that of the domain, which is for such
+ * IOMMUs only.
  */
+static bool is_told(void)
+{
+	unsigned int i, iommus = atomic_read(&this_cpu->domain->iommus);
+
+	for (i = 0; iommus >> i; i++) {
+		if (iommus >> i & 1 && !pkvm_iommus[i].ops->map)
+			return false;
+	}
+
+	return true;
+}
+
 static bool may_wait_with(int rank)
 {
 	const char *name = lock_order[rank];
@@ -243,7 +262,7 @@ static bool may_wait_with(int rank)
 	if (!strcmp(name, "&iommu->lock"))
 		return this_cpu->resumes || !this_cpu->iommu->ops->wait;
 
-	return rank <= lock_rank("&vm->lock") || (!strcmp(name, "&domain->lock") && vdev_any());
+	return rank <= lock_rank("&vm->lock") || (!strcmp(name, "&domain->lock") && is_told());
 }
 
 static void check_wait(void)

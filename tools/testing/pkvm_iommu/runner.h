@@ -152,6 +152,7 @@ void suspend_resume(void);
 void resume_after_loss(void);
 void resume_fails(void);
 void same_stream(void);
+void apart(void);
 
 /* args.c */
 #define WALK_DOMAINS	8	/* domains that the walk has at most */
@@ -174,7 +175,11 @@ u64 some_pfn(void);
 u64 some_number(u64 max);
 u64 some_iommu(void);
 u64 some_sid(u64 iommu);
+u64 limit_of(u64 iommu);
+u64 limit_in(u64 domain);
 u64 some_domain(void);
+u64 some_domain_for(u64 iommu);
+u64 some_iommu_for(u64 domain);
 u64 some_own_domain(void);	/* usually one that can have mappings */
 u64 some_nested_domain(void);	/* usually a nested one */
 u64 some_iova(void);

@@ -28,9 +28,9 @@ static int fed(struct act *a, u64 *res)
 	return ret;
 }
 
-static u64 new_domain(void)
+static u64 new_domain_for(u64 iommu)
 {
-	struct act a = { .kind = ACT_CALL, .a = { PKVM_IOMMU_DOMAIN_ALLOC } };
+	struct act a = { .kind = ACT_CALL, .a = { PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, iommu } };
 	u64 res[3];
 
 	must(!fed(&a, res), "no domain");
@@ -47,6 +47,11 @@ static void end_domain(u64 id)
 	while ((ret = call(false, res, PKVM_IOMMU_DOMAIN_FREE, id)) == -EAGAIN)
 		;
 	must(!ret, "the domain ends");
+}
+
+static u64 new_domain(void)
+{
+	return new_domain_for(0);
 }
 
 /* Map @phys, a page or a block, as often as it can be pinned; then once more. */
@@ -209,7 +214,7 @@ void far_apart(void)
 /* The last page that tables can be read from, if it is memory, and the first that they cannot. */
 void edge_of_reach(void)
 {
-	u64 res[3], reach = smmu_limit;
+	u64 res[3], reach = limit_of(0);
 
 	must(call(false, res, PKVM_IOMMU_TOPUP, reach / ENV_PAGE, 1) == -EINVAL, "none behind");
 	must(call(false, res, PKVM_IOMMU_TOPUP, reach / ENV_PAGE - 1, 2) == -EINVAL, "nor across");
@@ -245,8 +250,8 @@ void block_root(void)
 	struct act attach = { .kind = ACT_CALL, .a = { PKVM_IOMMU_ATTACH, 0, 0 } };
 
 	/* One page of the root translates so many bits (DDI 0487, R_SRKBC). */
-	part = ENV_PAGE_SHIFT == 12 ? 39 : smmu_limit >> 48 ? 47 : 36;
-	pages = smmu_limit >> part;
+	part = ENV_PAGE_SHIFT == 12 ? 39 : limit_of(0) >> 48 ? 47 : 36;
+	pages = limit_of(0) >> part;
 	if (ENV_PAGE_SHIFT == 16 || pages > 16)
 		return;
 	must(pages == 2 || pages == 8 || pages == 16, "more than one page");
@@ -293,8 +298,8 @@ void block_root(void)
 	check_all(true);
 	a.a[2] += ENV_PAGE;
 	must(act(&a, res) == -ERANGE && !res[1], "nothing behind");
-	for (i = 0, parts = 0; i < smmu_limit; i += res[1], parts += res[2])
-		must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], i, smmu_limit - i, 0) && res[1],
+	for (i = 0, parts = 0; i < limit_of(0); i += res[1], parts += res[2])
+		must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], i, limit_of(0) - i, 0) && res[1],
 		     "all go");
 	must(parts == 2 * pages * ENV_PAGE, "all were there");
 	must(!call(false, res, PKVM_IOMMU_DETACH, 0, 0, a.a[1]), "it is detached");
@@ -307,7 +312,7 @@ void block_root(void)
 
 	end_domain(a.a[1]);
 	/* The block of one domain is that of the next one. */
-	must(!call(false, res, PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_MANAGED),
+	must(!call(false, res, PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_MANAGED, 0, 0),
 	     "another domain");
 	must(res[1] == a.a[1], "with the same id");
 	end_domain(a.a[1]);
@@ -726,6 +731,51 @@ static void attach_to(u64 iommu, u64 sid, u64 id)
 	u64 res[3];
 
 	must(!fed(&a, res), "a stream is attached");
+}
+
+/*
+ * Domains of IOMMUs that differ: each has all that its own IOMMU can, and no stream of one that
+ * cannot. The page is beyond the reach of some.
+ */
+void apart(void)
+{
+	struct act a = { .kind = ACT_CALL, .a = { PKVM_IOMMU_MAP, 0, ENV_PAGE, 3 } };
+	struct act attach = { .kind = ACT_CALL, .a = { PKVM_IOMMU_ATTACH, 0, 1 } };
+	u64 res[3], i, j, pfn = (1ULL << 32) / ENV_PAGE, beyond = 0, sent;
+
+	while (*spec_page(&spec, pfn) != SPEC_HOST)
+		pfn++;
+	for (i = 0; i < (u64)spec.nr_iommus; i++) {
+		if (is_permits(i))
+			continue;
+		attach.a[3] = a.a[1] = new_domain_for(i);
+		for (j = 0; j < (u64)spec.nr_iommus; j++) {
+			attach.a[1] = j;
+			must(spec_fits(&spec, j, a.a[1]) && !is_permits(j) ?
+			     !fed(&attach, res) : act(&attach, res) < 0, "streams that fit");
+		}
+		a.a[4] = PKVM_IOMMU_RUN(pfn * ENV_PAGE, 1);
+		beyond += pfn * ENV_PAGE >= limit_of(i);
+		if (fed(&a, res) == -ERANGE) {
+			must(pfn * ENV_PAGE >= limit_of(i), "the page is within reach");
+			a.a[4] = PKVM_IOMMU_RUN(SCENARIO_PAGES, 1);
+			must(!fed(&a, res), "a page is mapped");
+		}
+		/* Lazily, EL2 sends no command. */
+		sent = smmu_stats.commands;
+		must(!call(false, res, PKVM_IOMMU_UNMAP, a.a[1], ENV_PAGE, ENV_PAGE,
+			   PKVM_IOMMU_UNMAP_LAZY), "it is unmapped");
+		must(!is_smmu(i) || smmu_stats.commands == sent, "lazily");
+		must(!call(false, res, PKVM_IOMMU_FLUSH, a.a[1]), "it is flushed");
+		must(!is_smmu(i) || smmu_stats.commands > sent, "with a command");
+		for (j = 0; j < (u64)spec.nr_iommus; j++)
+			must(!call(false, res, PKVM_IOMMU_DETACH, j, 1, a.a[1]) ==
+			     (spec_fits(&spec, j, a.a[1]) && !is_permits(j)), "they go");
+		while (call(false, res, PKVM_IOMMU_DOMAIN_FREE, a.a[1]) == -EAGAIN)
+			;
+		check_all(true);
+	}
+	must(beyond == 1, "one IOMMU does not reach the page");
 }
 
 /*

@@ -137,7 +137,7 @@ static void follow(struct smmu *s, struct watch *w, int index, u64 val)
 	u64 size = BIT(level_shift(w->level)), base = w->base + index * size;
 
 	/* A root may be less than a page. */
-	if (base < smmu_limit && is_table(val, w->level) &&
+	if (base < s->limit && is_table(val, w->level) &&
 	    (w->ctx->domain || interesting(base, size)))
 		add_table(s, w->ctx, val & ADDR_MASK, w->level + 1, base);
 }

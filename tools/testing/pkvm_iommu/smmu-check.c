@@ -20,7 +20,7 @@ static void check_entry(struct smmu *s, struct watch *w, int index)
 	struct values vals;
 	int i;
 
-	if (addr >= smmu_limit)
+	if (addr >= s->limit)
 		return;
 	word_values(w, index, &vals);
 	for (i = 0; i < vals.nr; i++)
@@ -106,14 +106,14 @@ static void check_mapping(struct smmu *s, struct watch *w, int index)
 }
 
 /* Check if a walk of the table may still lead to [@pa, @pa + @size), from any address. */
-static bool leads_to(struct watch *w, u64 pa, u64 size)
+static bool leads_to(struct smmu *s, struct watch *w, u64 pa, u64 size)
 {
 	u64 span = BIT(level_shift(w->level));
 	struct values vals;
 	int i, v;
 
 	for (i = 0; i < PTES; i++) {
-		if (w->base + i * span >= smmu_limit)
+		if (w->base + i * span >= s->limit)
 			break;
 		if (!w->nr_stale && !w->seen[0][i] && !w->seen[1][i])
 			continue;
@@ -168,7 +168,7 @@ void smmu_check_reach(int id, bool all)
 		if (!ctx->reached)
 			continue;
 		for (i = 0; i < ctx->nr_roots; i++) {
-			if (BIT(ctx->roots[i].bits) != smmu_limit)
+			if (BIT(ctx->roots[i].bits) != s->limit)
 				fail("smmu %d: a table of %d bits", s->id, ctx->roots[i].bits);
 		}
 		for (w = ctx->tables; w; w = w->next) {
@@ -178,8 +178,8 @@ void smmu_check_reach(int id, bool all)
 			if (ctx->domain && is_empty(ctx, w))
 				continue;
 			nr = ENV_PTES;
-			if (w->level < 3 && (smmu_limit - w->base) >> level_shift(w->level) < PTES)
-				nr = (smmu_limit - w->base) >> level_shift(w->level);
+			if (w->level < 3 && (s->limit - w->base) >> level_shift(w->level) < PTES)
+				nr = (s->limit - w->base) >> level_shift(w->level);
 			for (i = 0; i < nr; i++) {
 				if (ctx->domain)
 					check_mapping(s, w, i);
@@ -214,7 +214,7 @@ void smmu_check_revoked(u64 pfn, u64 nr, bool reachable)
 			if (reachable || !ctx->reached)
 				continue;
 			for (w = ctx->tables; w; w = w->next) {
-				if (ctx->domain && leads_to(w, pfn * ENV_PAGE, nr * ENV_PAGE))
+				if (ctx->domain && leads_to(s, w, pfn * ENV_PAGE, nr * ENV_PAGE))
 					fail("smmu %d: page %#llx was revoked, but is still mapped",
 					     s->id, (unsigned long long)pfn);
 				if (ctx->domain || w->level < 3)
@@ -264,7 +264,7 @@ static void check_all_pinned(bool all)
 				if (!all && !w->fresh)
 					continue;
 				w->fresh = false;
-				for (i = 0; i < PTES && w->base + i * span < smmu_limit; i++) {
+				for (i = 0; i < PTES && w->base + i * span < s->limit; i++) {
 					if (w->nr_stale || w->seen[0][i] || w->seen[1][i])
 						check_pinned(s, w, i);
 				}

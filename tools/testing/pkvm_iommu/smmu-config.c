@@ -297,7 +297,7 @@ static void check_fetch(struct smmu *s, struct ctx *outer, u64 page, u64 table, 
 }
 
 /* All of the page is one descriptor. */
-static bool is_one_cd(const u64 *page)
+static bool is_one_cd(const u64 *page, bool or_none)
 {
 	int i, at = -1;
 
@@ -308,7 +308,7 @@ static bool is_one_cd(const u64 *page)
 			return false;
 	}
 
-	return at >= 0;
+	return at >= 0 || or_none;
 }
 
 bool smmu_lent(u64 pa)
@@ -318,8 +318,9 @@ bool smmu_lent(u64 pa)
 	struct ctx *ctx;
 	struct watch *w;
 
-	if (!env_el2_owns(page / ENV_PAGE) || !is_one_cd(env_cpu(page)) ||
-	    !is_one_cd(env_poc(page)))
+	/* An SMMU that snoops needs none in memory. */
+	if (!env_el2_owns(page / ENV_PAGE) || !is_one_cd(env_cpu(page), false) ||
+	    !is_one_cd(env_poc(page), true))
 		return false;
 	/* It has no other use. */
 	for (s = smmus; s < smmus + nr_smmus; s++) {

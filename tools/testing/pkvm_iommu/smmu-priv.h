@@ -125,6 +125,7 @@ struct cmd {
 struct smmu {
 	struct smmu_config c;
 	int id;
+	u64 limit;		/* exclusive end of the addresses that devices can use */
 	bool taken;		/* the registers are EL2's */
 	u64 reg[REGS / 4];	/* 64-bit ones in the even slot */
 	unsigned int wait[4];	/* reads until CR0, IRQ_CTRL, GBPA, the queue take effect */

@@ -12,7 +12,11 @@ bool (*smmu_mapping)(u64 domain, u64 iova, u64 size, struct smmu_map *map);
 bool (*smmu_lingers)(u64 domain, u64 iova, u64 size, const struct smmu_map *map);
 bool (*smmu_nested)(u64 domain, struct smmu_nested *nested);
 u64 smmu_attaching;
-u64 smmu_limit;
+
+void smmu_set_limit(int id, u64 limit)
+{
+	smmus[id].limit = limit;
+}
 
 /* A range of one page without a level is illegal (4.4.1.1). */
 static bool range_error(struct smmu *s, struct cmd *c)

@@ -132,8 +132,8 @@ void smmu_invalidating(int cpu, uint64_t domain, uint64_t addr, uint64_t size, b
 void smmu_invalidated(int cpu, bool done);
 /* Domain of the next ATTACH. */
 extern uint64_t smmu_attaching;
-/* Exclusive end of the input addresses that are checked. */
-extern uint64_t smmu_limit;
+/* Set the exclusive end of the input addresses that are checked. */
+void smmu_set_limit(int id, uint64_t limit);
 
 struct smmu_stats {
 	uint64_t commands, syncs, invalidations, prefetches, stale, dma, events;

@@ -72,7 +72,7 @@ static u64 some_root(void)
 
 bool do_domain(void)
 {
-	u64 res[3], id, root, kind, nested = 0;
+	u64 res[3], id, root, kind, iommu, nested = 0;
 	int i, n = 0, given;
 
 	for (i = 0; i < WALK_DOMAINS; i++) {
@@ -83,13 +83,14 @@ bool do_domain(void)
 		kind = below(3) || nested > 2 ? PKVM_IOMMU_DOMAIN_MANAGED :
 		       below(20) ? PKVM_IOMMU_DOMAIN_NESTED : rnd() >> below(64);
 		root = some_root();
-		if (call(false, res, PKVM_IOMMU_DOMAIN_ALLOC, kind, root) > 0)
+		iommu = some_iommu();
+		if (call(false, res, PKVM_IOMMU_DOMAIN_ALLOC, kind, root, iommu) > 0)
 			return false;
 		if ((int)res[0] == -ENOMEM && below(2)) {
 			given = give_block(res[1]);
 			if (given <= 0)
 				return !given;
-			call(false, res, PKVM_IOMMU_DOMAIN_ALLOC, kind, root);
+			call(false, res, PKVM_IOMMU_DOMAIN_ALLOC, kind, root, iommu);
 		}
 		return true;
 	}
@@ -289,7 +290,9 @@ bool do_replay(void)
 {
 	u64 res[3];
 
-	return call(false, res, PKVM_IOMMU_REPLAY, some_iommu(), some_own_domain()) <= 0;
+	u64 domain = some_own_domain();
+
+	return call(false, res, PKVM_IOMMU_REPLAY, some_iommu_for(domain), domain) <= 0;
 }
 
 /* REPLAY until it is complete or refused, or sometimes less if @breaks_off. */
@@ -325,7 +328,7 @@ bool do_starved(void)
 		a.a[0] = PKVM_IOMMU_ATTACH;
 		a.a[1] = iommu;
 		a.a[2] = some_sid(iommu);
-		a.a[3] = some_domain();
+		a.a[3] = some_domain_for(iommu);
 		break;
 	case 1:
 		if (spec.domain[WALK_DOMAINS - 1].id)
@@ -333,6 +336,7 @@ bool do_starved(void)
 		a.a[0] = PKVM_IOMMU_DOMAIN_ALLOC;
 		a.a[1] = below(2);
 		a.a[2] = some_root();
+		a.a[3] = iommu;
 		break;
 	case 2:
 		a = below(4) ? some_map(some_own_domain(), some_iova(), some_size()) :

@@ -122,7 +122,7 @@ static bool meet_free(const struct meeting *m)
 		switch (below(4)) {
 		case 0:
 			/* At most one more than the domain that goes. */
-			acts[n] = n == 2 ? CALL(PKVM_IOMMU_DOMAIN_ALLOC) :
+			acts[n] = n == 2 ? CALL(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, m->iommu) :
 				  CALL(PKVM_IOMMU_DOMAIN_FREE, m->domain);
 			break;
 		case 1:
@@ -382,6 +382,9 @@ static bool meet_users(struct meeting *m)
 	const struct spec_domain *d;
 	struct act acts[MAX_RACE];
 
+	/* Usually one whose streams can be in the domain. */
+	for (n = 0; n < 8 && !spec_fits(&spec, iommus[1], m->domain); n++)
+		iommus[1] = below(all);
 	m->iommu = iommus[1];
 	if (!detach_all(m) ||
 	    call(false, res, PKVM_IOMMU_MAP, m->domain, m->iova, 3,
@@ -393,7 +396,7 @@ static bool meet_users(struct meeting *m)
 		if (nr == 2)
 			acts[n] = CALL(PKVM_IOMMU_ATTACH, iommus[n], m->sid, m->domain);
 		else if (n < 2 && room > 8)
-			acts[n] = CALL(PKVM_IOMMU_DOMAIN_ALLOC);
+			acts[n] = CALL(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, iommus[0]);
 		else
 			acts[n] = CALL(n / 2 % 2 ? PKVM_IOMMU_ATTACH : PKVM_IOMMU_DETACH,
 				       iommus[n % 2], m->sid, m->domain);
@@ -439,14 +442,14 @@ static bool meet_fresh(const struct meeting *m)
 		room += !d->id;
 	if (room < 8)
 		return true;
-	if (call(false, res, PKVM_IOMMU_DOMAIN_ALLOC, 0))
+	if (call(false, res, PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, m->iommu))
 		return !ended;
 	id = res[1];
 	if (call(false, res, PKVM_IOMMU_DOMAIN_FREE, id))
 		return !ended;
 	for (n = 0; n < nr; n++) {
 		if (!n)
-			acts[n] = CALL(PKVM_IOMMU_DOMAIN_ALLOC);
+			acts[n] = CALL(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, m->iommu);
 		else if (below(2))
 			acts[n] = CALL(PKVM_IOMMU_LOOKUP, id, m->iova);
 		else
@@ -530,19 +533,19 @@ bool do_full_queue(void)
 {
 	struct meeting m = { .domain = some_own_domain(), .iova = some_iova(), .pfn = host_page() };
 
-	if (!m.pfn || m.iova >= smmu_limit - 256 * ENV_PAGE)
+	if (!m.pfn || m.iova >= limit_in(m.domain) - 256 * ENV_PAGE)
 		return one_step();
 
 	return meet_queue(&m);
 }
 
 /* Make a nested domain, with more pages in the pool than it needs. Returns its id, or 0. */
-static u64 new_nested(u64 pfn)
+static u64 new_nested(const struct meeting *m)
 {
 	u64 res[3];
 
 	if (give_pages(16) <= 0 || call(false, res, PKVM_IOMMU_DOMAIN_ALLOC,
-					PKVM_IOMMU_DOMAIN_NESTED, pfn * ENV_PAGE))
+					PKVM_IOMMU_DOMAIN_NESTED, m->pfn * ENV_PAGE, m->iommu))
 		return 0;
 
 	return res[1];
@@ -586,7 +589,7 @@ static bool meet_nested(const struct meeting *m)
 		return true;
 	if (!detach_pair(m, below(2)))
 		return false;
-	id = new_nested(m->pfn);
+	id = new_nested(m);
 	if (!id)
 		return !ended;
 	if (attached && call(false, res, PKVM_IOMMU_ATTACH, m->iommu, m->sid, id) > 0)
@@ -633,7 +636,7 @@ static bool meet_lent(const struct meeting *m)
 
 	if (!spec_domain_room(&spec))
 		return true;
-	id = new_nested(m->pfn);
+	id = new_nested(m);
 	if (!id)
 		return !ended;
 	/* Its first stream, or another one, reads the page. */
@@ -670,10 +673,13 @@ bool do_meet(void)
 	u64 res[3];
 
 	m.iommu = below(config->nr + config->nr_virtio);
+	/* Usually streams that can be in the domain. */
+	for (i = 0; i < 8 && !spec_fits(&spec, m.iommu, m.domain); i++)
+		m.iommu = below(config->nr + config->nr_virtio);
 	m.iova = some_iova() & ~(ENV_PAGE - 1);
 	m.pfn = host_page();
 	if (m.iommu >= (u64)spec.nr_iommus || spec.iommu[m.iommu].permits || !m.pfn ||
-	    m.iova >= smmu_limit - 16 * ENV_PAGE)
+	    m.iova >= limit_in(m.domain) - 16 * ENV_PAGE)
 		return true;
 	if (is_smmu(m.iommu) && !spec.iommu[m.iommu].dead && !below(8))
 		return meet_events(&m);

@@ -72,7 +72,7 @@ static struct act hot_act(struct hot *h)
 		return CALL(PKVM_IOMMU_DOMAIN_FREE, domain);
 	case 26:
 		if (h->allocs-- > 0)
-			return CALL(PKVM_IOMMU_DOMAIN_ALLOC, below(2), h->pfn * ENV_PAGE);
+			return CALL(PKVM_IOMMU_DOMAIN_ALLOC, below(2), h->pfn * ENV_PAGE, iommu);
 		break;
 	case 27:
 		if (is_virtio(h->iommu) && below(2))
@@ -85,7 +85,7 @@ static struct act hot_act(struct hot *h)
 	case 29:
 		if (below(2))
 			return CALL(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_REACHES, pfn * ENV_PAGE);
-		return CALL(PKVM_IOMMU_INFO, below(7), h->iommu);
+		return CALL(PKVM_IOMMU_INFO, below(12), h->iommu);
 	case 30:
 		return CALL(PKVM_IOMMU_INVALIDATE, domain, h->iova, below(3) * ENV_PAGE, below(2));
 	}
@@ -105,8 +105,6 @@ bool do_race(void)
 		return true;
 	if (!below(4))
 		return do_meet();
-	if (h.sid + 1 >= 1ULL << spec.iommu[h.iommu].sid_bits)
-		h.sid = 0;
 	for (i = 0; i < WALK_DOMAINS; i++) {
 		h.allocs += !spec.domain[i].id;
 		if (spec.domain[i].id && !spec.domain[i].dying)
@@ -119,8 +117,13 @@ bool do_race(void)
 	if (!below(3))
 		h.domain[1] = some_nested_domain() ?: h.domain[1];
 	h.iova = some_iova() & ~(ENV_PAGE - 1);
-	if (h.iova >= smmu_limit - 32 * ENV_PAGE)
-		h.iova = smmu_limit - 32 * ENV_PAGE;
+	if (h.iova >= limit_in(h.domain[0]) - 32 * ENV_PAGE)
+		h.iova = limit_in(h.domain[0]) - 32 * ENV_PAGE;
+	/* Usually streams that can be in the first domain. */
+	for (i = 0; i < 8 && !spec_fits(&spec, h.iommu, h.domain[0]); i++)
+		h.iommu = below(spec.nr_iommus);
+	if (h.sid + 1 >= 1ULL << spec.iommu[h.iommu].sid_bits)
+		h.sid = 0;
 	h.pfn = host_page();
 	if (!h.pfn)
 		return true;

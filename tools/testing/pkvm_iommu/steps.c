@@ -43,7 +43,7 @@ int give_block(u64 n)
 
 bool do_attach(bool attach)
 {
-	u64 iommu = some_iommu(), sid = some_sid(iommu), domain = some_domain(), res[6];
+	u64 iommu = some_iommu(), sid = some_sid(iommu), domain = some_domain_for(iommu), res[6];
 
 	/* A refused call takes no page: the specification compares the pool. */
 	if (!below(16))
@@ -151,7 +151,7 @@ bool do_info(void)
 	if (!below(3))
 		call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_REACHES, any_phys());
 	else
-		call(false, res, PKVM_IOMMU_INFO, below(10) ? below(11) : rnd() >> below(64),
+		call(false, res, PKVM_IOMMU_INFO, below(10) ? below(12) : rnd() >> below(64),
 		     some_iommu());
 
 	return true;

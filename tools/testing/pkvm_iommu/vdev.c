@@ -11,8 +11,6 @@ typedef unsigned long long ull;
 
 bool (*vdev_knows)(int id, u64 domain, u64 *mapped, u64 *lingers);
 
-bool vdev_stage1;
-
 static struct vdev vdevs[VDEV_MAX];
 static int nr_vdevs;
 
@@ -110,11 +108,6 @@ static struct vdev *at_register(u64 pa)
 	}
 
 	return NULL;
-}
-
-bool vdev_any(void)
-{
-	return nr_vdevs;
 }
 
 bool vdev_has(u64 pa)
@@ -248,7 +241,7 @@ static void check_mapping(struct vdev *d, const struct vdev_domain *domain,
 	u64 size = m->last + 1 - m->start;
 	struct smmu_map map, was = {
 		.pa = m->phys, .read = m->flags & VDEV_MAP_READ, .write = m->flags & VDEV_MAP_WRITE,
-		.only_write = !vdev_stage1,
+		.only_write = true,
 	};
 	bool any = smmu_mapping(domain->name, m->start, size, &map);
 
@@ -260,9 +253,8 @@ static void check_mapping(struct vdev *d, const struct vdev_domain *domain,
 	if (!map.all || map.pa != m->phys)
 		fail("virtio %d: %#llx leads to %#llx, but is mapped elsewhere", d->id,
 		     (ull)m->start, (ull)m->phys);
-	/* A stage 1 page table, which a REPLAY reads, has no write-only entries. */
-	if (map.write != was.write ||
-	    (map.read != was.read && (map.read || !vdev_stage1)))
+	/* The page table that a REPLAY reads has write-only entries: its format is stage 2. */
+	if (map.write != was.write || map.read != was.read)
 		fail("virtio %d: %#llx has other permissions: %#x", d->id, (ull)m->start, m->flags);
 	if (!d->c.no_mmio && map.mmio != !!(m->flags & VDEV_MAP_MMIO))
 		fail("virtio %d: %#llx is taken for %s", d->id, (ull)m->start,

@@ -17,7 +17,6 @@ void vdev_add(int id, const struct vdev_config *config);
 void vdev_break(int id, enum vdev_lie how);	/* takes effect at once; HONEST: works again */
 
 /* Called by the environment. */
-bool vdev_any(void);				/* there is one */
 bool vdev_has(uint64_t pa);			/* a register */
 uint64_t vdev_mmio(uint64_t pa, bool write, uint64_t val, int size);
 void vdev_mmio_taken(uint64_t base, uint64_t size);
@@ -44,7 +43,5 @@ void vdev_strange(int id, uint32_t sid, int reason, bool has_addr, uint64_t addr
  * bytes. Mappings that may linger after a lazy unmap are not counted. Set by the walk.
  */
 extern bool (*vdev_knows)(int id, uint64_t domain, uint64_t *mapped, uint64_t *lingers);
-/* The page tables of this boot are those of stage 1. */
-extern bool vdev_stage1;
 
 #endif /* VDEV_H */

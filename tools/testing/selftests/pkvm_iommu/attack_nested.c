@@ -104,7 +104,8 @@ static enum outcome use_taken_root(struct vm *vm, struct spare *spare)
 	(void)spare;
 	for (i = 0; i < WORDS; i++)
 		taken[i] = root[i];
-	res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, vm_phys(vm, TABLE), 0);
+	res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, vm_phys(vm, TABLE),
+		      iommu);
 	if (res.x0 || res.err)
 		return expect_errno(res, 0);
 	if (!move(res.x2) || !control())
@@ -281,7 +282,7 @@ enum outcome nested_descriptor(const struct row *row)
 	}
 	if (!learn_pool())
 		return broken("the pool does not take its pages back");
-	res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, own_phys, 0);
+	res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, own_phys, iommu);
 	if (res.x0 || res.err)
 		return broken("no domain");
 	outcome = overwrite(lent_page(), own_phys);
@@ -336,7 +337,7 @@ static bool renew(uint64_t root)
 	if (td_call(PKVM_IOMMU_DETACH, iommu, edu.sid, home).err ||
 	    td_call(PKVM_IOMMU_DOMAIN_FREE, home, 0, 0).err)
 		return false;
-	res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, root, 0);
+	res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, root, iommu);
 	return !res.err && res.x2 == home && !td_attach(iommu, edu.sid, home).err;
 }
 

@@ -178,12 +178,12 @@ static void test_no_memory(uint64_t phys)
 	size_t n, n_rest;
 
 	n = drain(pages, 0);
-	res = CALL4(DOMAIN_ALLOC, 0, 0, 0);
+	res = CALL4(DOMAIN_ALLOC, 0, 0, iommu);
 	if (tap_ok(res.err == -ENOMEM && res.x2 && !res.x3,
 		   "DOMAIN_ALLOC with an empty pool: ENOMEM, wants %llu",
 		   (ull)res.x2)) {
 		topup(res.x2);
-		res = CALL4(DOMAIN_ALLOC, 0, 0, 0);
+		res = CALL4(DOMAIN_ALLOC, 0, 0, iommu);
 		tap_ok(!res.err, "DOMAIN_ALLOC with that: %lld", (long long)res.err);
 		d = res.err ? 0 : res.x2;
 	}

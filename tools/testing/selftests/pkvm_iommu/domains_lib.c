@@ -182,10 +182,10 @@ void huge_free(uint8_t *huge)
 
 uint64_t domain_alloc(void)
 {
-	struct td_res res = CALL4(DOMAIN_ALLOC, 0, 0, 0);
+	struct td_res res = CALL4(DOMAIN_ALLOC, 0, 0, iommu);
 
 	if (res.err == -ENOMEM && topup(res.x2))
-		res = CALL4(DOMAIN_ALLOC, 0, 0, 0);
+		res = CALL4(DOMAIN_ALLOC, 0, 0, iommu);
 	if (res.err)
 		tap_note("DOMAIN_ALLOC: %lld", (long long)res.err);
 	return res.err ? 0 : res.x2;
@@ -424,9 +424,9 @@ void begin(void)
 	window = (volatile uint32_t *)mem;
 	page = (volatile uint32_t *)(mem + PAGE);
 	other = (volatile uint32_t *)(mem + 2 * PAGE);
-	if (td_info(PKVM_IOMMU_INFO_LIMIT, &limit) || !td_take_stream(edu.sid, &iommu, &home))
+	if (!td_take_stream(edu.sid, &iommu, &home))
 		tap_bail("not in service, or edu is behind no IOMMU");
-	limit = BIT(limit);
+	limit = BIT(CALL4(INFO, PKVM_IOMMU_INFO_LIMIT, iommu, 0).x2);
 	identity = td_has_identity(iommu);
 	if (identity && home != IDENTITY)
 		tap_bail("edu is not in identity, though it exists");

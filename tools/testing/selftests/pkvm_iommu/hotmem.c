@@ -181,7 +181,7 @@ static void test_nested(void)
 	set(X, phys_of((void *)page) | STAGE1_PAGE);
 	set(Y, phys_of((void *)other) | STAGE1_PAGE);
 	tap_ok(is_new(stage1_root(&tables)), "nested: the root table is in this memory");
-	res = CALL4(DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, stage1_root(&tables), 0);
+	res = CALL4(DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, stage1_root(&tables), iommu);
 	n = res.x2;
 	if (!tap_ok(!res.err, "DOMAIN_ALLOC of a nested domain: %lld", (long long)res.err))
 		return;

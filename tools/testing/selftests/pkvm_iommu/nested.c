@@ -16,7 +16,7 @@
 
 #define NESTED		PKVM_IOMMU_DOMAIN_NESTED
 #define LEAF		PKVM_IOMMU_INVALIDATE_LEAF
-#define ALLOC(kind, root)	CALL4(DOMAIN_ALLOC, kind, root, 0)
+#define ALLOC(kind, root)	CALL4(DOMAIN_ALLOC, kind, root, iommu)
 #define INVALIDATE(d, iova, size, flags) \
 	call(PKVM_IOMMU_INVALIDATE, d, iova, size, flags, 0)
 #define TOP		BIT(STAGE1_BITS)

@@ -98,7 +98,7 @@ static int nest(void)
 					       own_phys | STAGE1_PAGE)) {
 		do {
 			res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED,
-				      stage1_root(&tables), 0);
+				      stage1_root(&tables), iommu);
 		} while (res.err == -ENOMEM && give_pages(res.x2));
 	}
 	outside = home;

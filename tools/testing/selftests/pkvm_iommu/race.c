@@ -142,7 +142,8 @@ static bool nest(void)
 	    !stage1_init_identity(&tables, MEMORY_GIB))
 		return false;
 	td_topup(16);
-	res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, stage1_root(&tables), 0);
+	res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, stage1_root(&tables),
+		      iommu);
 	nested = res.x2;
 	return !res.err && move(home, nested);
 }

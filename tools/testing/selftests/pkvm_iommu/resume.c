@@ -249,7 +249,7 @@ static void test_nested(void)
 	set(WINDOW, phys_of((void *)window) | STAGE1_PAGE);
 	set(X, page_phys | STAGE1_PAGE);
 	do {
-		res = CALL4(DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, stage1_root(&tables), 0);
+		res = CALL4(DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, stage1_root(&tables), iommu);
 	} while (res.err == -ENOMEM && topup(res.x2));
 	n = res.x2;
 	if (!tap_ok(!res.err, "DOMAIN_ALLOC of a nested domain: %lld", (long long)res.err))

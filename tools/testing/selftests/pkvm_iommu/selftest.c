@@ -130,7 +130,7 @@ int main(void)
 	if (!find_iommu(&iommu))
 		tap_bail("no IOMMU of the test type: pkvm_iommu_test=software");
 	td_topup(64);
-	domain = td_call(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, 0).x2;
+	domain = td_call(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, iommu).x2;
 	if (td_call(PKVM_IOMMU_ATTACH, iommu, SID_SHADOW, PKVM_IOMMU_DOMAIN_IDENTITY).err ||
 	    td_call(PKVM_IOMMU_ATTACH, iommu, SID_DOMAIN, domain).err)
 		tap_bail("the test's streams cannot be attached");

@@ -2,6 +2,9 @@
 /*
  * Domains with devices behind several IOMMUs, checked by DMA of an edu device behind each of
  * two. The kernel has both devices in the identity domain. TAP.
+ *
+ *	spanning		domains have devices behind both
+ *	spanning apart		the IOMMUs have different geometries: no domain has
  */
 #include <errno.h>
 #include <stdio.h>
@@ -132,7 +135,7 @@ static void leave(uint64_t domain)
 
 static void test_managed(void)
 {
-	struct td_res res = call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_MANAGED, 0, 0);
+	struct td_res res = call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_MANAGED, 0, iommu[0]);
 	uint64_t domain = res.x2;
 
 	tap_ok(!res.err, "DOMAIN_ALLOC, managed");
@@ -159,7 +162,8 @@ static void test_nested(void)
 	    !stage1_set(&tables, WINDOW, phys_of((void *)window) | STAGE1_PAGE) ||
 	    !stage1_set(&tables, TARGET, phys | STAGE1_PAGE))
 		tap_bail("no memory for page tables");
-	res = call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, stage1_root(&tables), 0);
+	res = call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, stage1_root(&tables),
+		   iommu[0]);
 	domain = res.x2;
 	tap_ok(!res.err, "DOMAIN_ALLOC, nested: %lld", (long long)res.err);
 	attach(domain);
@@ -171,6 +175,37 @@ static void test_nested(void)
 	stage1_set(&tables, TARGET, phys | STAGE1_PAGE);
 	leave(domain);
 	stage1_free(&tables);
+}
+
+/* A domain of each IOMMU: the other one's device cannot be in it. */
+static void test_apart(void)
+{
+	struct td_res res;
+	uint64_t domain;
+	int i;
+
+	for (i = 0; i < DEVICES; i++) {
+		res = call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_MANAGED, 0, iommu[i]);
+		domain = res.x2;
+		tap_ok(!res.err, "DOMAIN_ALLOC for IOMMU %d", i);
+		map(domain, WINDOW, window);
+		map(domain, TARGET, target);
+		tap_ok(!call(PKVM_IOMMU_ATTACH, iommu[i], edu[i].sid, domain).err,
+		       "ATTACH of its device");
+		res = call(PKVM_IOMMU_ATTACH, iommu[!i], edu[!i].sid, domain);
+		tap_ok(res.err == -EINVAL, "ATTACH of the other one: %lld", (long long)res.err);
+		dma(i, true, "mapped");
+		dma(!i, false, "not attached");
+		res = call(PKVM_IOMMU_UNMAP, domain, TARGET, PAGE);
+		tap_ok(!res.err && res.x2 == PAGE, "UNMAP");
+		dma(i, false, "after UNMAP");
+		tap_ok(!call(PKVM_IOMMU_DETACH, iommu[i], edu[i].sid, domain).err, "DETACH");
+		call(PKVM_IOMMU_UNMAP, domain, WINDOW, PAGE);
+		do {
+			res = call(PKVM_IOMMU_DOMAIN_FREE, domain, 0, 0);
+		} while (res.err == -EAGAIN);
+		tap_ok(!res.err, "DOMAIN_FREE: %lld", (long long)res.err);
+	}
 }
 
 /* The identity domain: a page that is given to EL2 is out of reach of all devices. */
@@ -203,8 +238,14 @@ static void test_identity(void)
 	}
 }
 
-int main(void)
+static uint64_t geometry(int i)
 {
+	return td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_GEOMETRY, iommu[i], 0).x2;
+}
+
+int main(int argc, char **argv)
+{
+	bool apart = argc > 1 && !strcmp(argv[1], "apart");
 	uint64_t domain;
 	int i, ret;
 
@@ -228,8 +269,14 @@ int main(void)
 	}
 	tap_ok(iommu[0] != iommu[1], "the devices are behind different IOMMUs: %llu and %llu",
 	       (unsigned long long)iommu[0], (unsigned long long)iommu[1]);
-	test_managed();
-	test_nested();
+	tap_ok((geometry(0) != geometry(1)) == apart, "their geometries: %llu and %llu",
+	       (unsigned long long)geometry(0), (unsigned long long)geometry(1));
+	if (apart) {
+		test_apart();
+	} else {
+		test_managed();
+		test_nested();
+	}
 	attach(IDENTITY);
 
 	return tap_done();

@@ -68,7 +68,6 @@ static void describe(struct walker *w)
 
 	s->state = SPEC_SEALED;
 	s->isolated = true;
-	s->limit = machine.limit;
 	s->cpu_bits = machine.reach;
 	while (f && fgets(line, sizeof(line), f)) {
 		if (line[0] == ' ' || !strstr(line, "System RAM") ||
@@ -88,6 +87,8 @@ static void describe(struct walker *w)
 			.sid_bits = machine.sid_bits,
 			.oas = machine.reach, .isolates = r.size, .has = true,
 			.no_tables = !machine.identity, .endpoints = machine.endpoints,
+			.limit = td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_LIMIT, n, 0).x2,
+			.geometry = td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_GEOMETRY, n, 0).x2,
 		};
 		s->nr_iommus = n + 1;
 		if (r.size) {
@@ -141,7 +142,7 @@ bool setup_machine(void)
 	if (res.err || td_info(PKVM_IOMMU_INFO_LIMIT, &limit))
 		return false;
 	machine.limit = limit;
-	/* An IOMMU without page tables may reach more than the addresses that can be mapped. */
+	/* The memory that an IOMMU without page tables can map does not limit the pool. */
 	machine.reach = limit;
 	while (machine.reach < 52 &&
 	       td_call(PKVM_IOMMU_TOPUP, 1ULL << machine.reach >> 12, 1, 0).err == -EPERM)

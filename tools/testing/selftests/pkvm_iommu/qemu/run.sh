@@ -558,13 +558,17 @@ one_config() (
 			INITRD=$LOGS/$name.vfio
 			;;
 		virtio-iommu)	devices="$VIRTIO_IOMMU $devices -dtb $(device_tree "$name" "$o")" ;;
-		two-smmus)
+		two-smmus | two-smmus=*)
 				if [ ! -x "$NEW_QEMU/qemu" ]; then
 					echo "ok - $name # SKIP no QEMU that can have several SMMUs"
 					return
 				fi
 				QEMU=$NEW_QEMU/qemu
-				devices="$UEFI $TWO_SMMUS $devices" ;;
+				stages=${o#two-smmus}
+				stages=${stages#=}
+				two=$(echo "$TWO_SMMUS" | sed "1s/nested/${stages%,*}/
+					3s/nested/${stages#*,}/; s/stage=,/stage=nested,/")
+				devices="$UEFI $two $devices" ;;
 		edu-behind=*)	EDU_LAST="$EDU,bus=${o#*=}"
 				EDU= ;;
 		at-once)	devices="-global virtio-mmio.ioeventfd=off $devices" ;;

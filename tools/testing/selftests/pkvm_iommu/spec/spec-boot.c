@@ -83,6 +83,7 @@ static const char *boot_register(struct spec *s, const u64 *args, const u64 *res
 		return "wants memory that is not naturally aligned";
 	new = &s->iommu[s->nr_iommus++];
 	*new = (struct spec_iommu) { .base = base, .size = size, .at = args[2], .wants = res[2],
+				     .geometry = -1,
 				     .oas = reach && reach < s->new_oas ? reach : s->new_oas,
 				     .isolates = !test, .permits = permits,
 				     .contexts = test && !permits ? PKVM_IOMMU_TEST_CONTEXTS : 0,
@@ -103,13 +104,14 @@ static const char *boot_donate(struct spec *s, const u64 *args, const u64 *res)
 		if_so(&a, !s->nr_iommus, ENOENT);
 		if_so(&a, s->nr_runs, EBUSY);
 		/* It may be beyond the addresses of devices. */
-		cannot_give(s, &a, pfn, nr, PKVM_IOMMU_DONATE_MAX);
+		cannot_give(s, &a, pfn, nr, PKVM_IOMMU_DONATE_MAX, 48);
 	} else if (id != PKVM_IOMMU_POOL && id >= (u64)s->nr_iommus) {
 		if_so(&a, true, ENOENT);
 	} else {
 		/* Without an IOMMU there is no pool. */
 		if_so(&a, !s->nr_iommus, ENOENT);
-		cannot_give(s, &a, pfn, nr, PKVM_IOMMU_DONATE_MAX);
+		cannot_give(s, &a, pfn, nr, PKVM_IOMMU_DONATE_MAX,
+			    id == PKVM_IOMMU_POOL ? pool_reach(s) : s->iommu[id].oas);
 		if (id != PKVM_IOMMU_POOL) {
 			u64 wants = s->iommu[id].wants;
 

@@ -33,6 +33,27 @@ bool spec_domain_room(struct spec *s)
 	return false;
 }
 
+int spec_domain_iommu(struct spec *s, u64 id)
+{
+	struct spec_domain *d = domain_of(s, id);
+
+	return d ? d->iommu : -1;
+}
+
+bool spec_fits(struct spec *s, u64 iommu, u64 id)
+{
+	int made_for = spec_domain_iommu(s, id);
+
+	return made_for < 0 || iommu >= (u64)s->nr_iommus ||
+	       s->iommu[made_for].geometry == s->iommu[iommu].geometry;
+}
+
+/* Exclusive end of the addresses of a domain. */
+static u64 end_of(struct spec *s, const struct spec_domain *d)
+{
+	return 1ULL << (d ? s->iommu[d->iommu].limit : 48);
+}
+
 static const struct spec_map *map_at(const struct spec_maps *l, u64 iova)
 {
 	const struct spec_map *m;
@@ -183,18 +204,6 @@ static void maps_free(struct spec_maps *l)
 
 /* IOMMUs without page tables. */
 
-static bool any_no_tables(struct spec *s)
-{
-	int i;
-
-	for (i = 0; i < s->nr_iommus; i++) {
-		if (s->iommu[i].no_tables)
-			return true;
-	}
-
-	return false;
-}
-
 bool is_connected(struct spec *s, int iommu, u64 domain)
 {
 	int i;
@@ -316,43 +325,33 @@ const char *nests(struct spec *s, u64 iommu, bool can)
 	return NULL;
 }
 
-static bool any_nests(struct spec *s, bool possibly)
-{
-	int i;
-
-	for (i = 0; i < s->nr_iommus; i++) {
-		if (s->iommu[i].nests == SPEC_NESTS ||
-		    (possibly && s->iommu[i].nests == SPEC_MAY_NEST))
-			return true;
-	}
-
-	return false;
-}
-
 /* The root table of a managed domain may have several pages. */
-static bool large_root(struct spec *s)
+static bool large_root(const struct spec_iommu *i)
 {
 	if (SPEC_PAGE_SHIFT == 14)
-		return s->limit == 39 || s->limit == 40 || s->limit == 48;
+		return i->limit == 39 || i->limit == 40 || i->limit == 48;
 
-	return SPEC_PAGE_SHIFT == 12 && (s->limit == 40 || s->limit == 42);
+	return SPEC_PAGE_SHIFT == 12 && (i->limit == 40 || i->limit == 42);
 }
 
 const char *domain_alloc(struct spec *s, const u64 *args, const u64 *res)
 {
 	bool ok, nested = args[1] == PKVM_IOMMU_DOMAIN_NESTED;
+	bool exists = args[3] < (u64)s->nr_iommus;
+	struct spec_iommu *i = &s->iommu[exists ? args[3] : 0];
 	/* No call may have given as many pages in a row as its root table has. */
-	bool block = !nested && large_root(s);
+	bool block = !nested && large_root(i);
 	struct allowed a = {};
 	struct spec_domain *d;
 	const char *wrong;
 
+	if_so(&a, !exists, ENOENT);
 	if_so(&a, args[1] > PKVM_IOMMU_DOMAIN_NESTED, EINVAL);
 	if_so(&a, nested && args[2] % PAGE, EINVAL);
-	if_so(&a, nested && s->limit && args[2] >> s->limit, ERANGE);
-	may_be(&a, nested && !s->limit, ERANGE);
-	if_so(&a, nested && !any_nests(s, true), EOPNOTSUPP);
-	may_be(&a, nested && !any_nests(s, false) && any_nests(s, true), EOPNOTSUPP);
+	if_so(&a, nested && args[2] >> i->limit, ERANGE);
+	if_so(&a, !nested && i->permits, EOPNOTSUPP);
+	if_so(&a, nested && i->nests == SPEC_NESTS_NOT, EOPNOTSUPP);
+	may_be(&a, nested && i->nests == SPEC_MAY_NEST, EOPNOTSUPP);
 	if (!a.nr || a.maybe) {
 		if_so(&a, block || !s->enough_alloc || s->free_min < s->enough_alloc, ENOMEM);
 		a.maybe = true;
@@ -362,6 +361,11 @@ const char *domain_alloc(struct spec *s, const u64 *args, const u64 *res)
 		return wrong;
 	if (res[2])
 		return "a second result";
+	if (nested && (ok || (exists && (int)res[0] == -EOPNOTSUPP))) {
+		wrong = nests(s, args[3], ok);
+		if (wrong)
+			return wrong;
+	}
 	if (!ok && (int)res[0] != -ENOMEM)
 		return no_results(res);
 	if (!ok) {
@@ -380,8 +384,8 @@ const char *domain_alloc(struct spec *s, const u64 *args, const u64 *res)
 		;
 	if (d == s->domain + SPEC_DOMAINS)
 		return "more domains than the specification has room for";
-	*d = (struct spec_domain) { .id = res[1], .is.runs = any_no_tables(s), .nested = nested,
-				    .root = nested ? args[2] : 0 };
+	*d = (struct spec_domain) { .id = res[1], .is.runs = i->no_tables, .nested = nested,
+				    .root = nested ? args[2] : 0, .iommu = args[3] };
 
 	return NULL;
 }
@@ -430,7 +434,7 @@ static struct spec_domain *map_args(struct spec *s, struct allowed *a, u64 id, u
 	if_so(a, !d || d->dying, ENXIO);
 	if_so(a, d && d->nested, EOPNOTSUPP);
 	if_so(a, !size || (iova | size) % PAGE, EINVAL);
-	if_so(a, iova + size < iova || iova + size > 1ULL << s->limit, ERANGE);
+	if_so(a, iova + size < iova || iova + size > end_of(s, d), ERANGE);
 
 	return d;
 }
@@ -541,6 +545,7 @@ const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdi
 	bool ok, empty = false, range = false, perm = false, exist = false, busy = false;
 	bool later = false;
 	u64 prot = args[3], done = res[1], size = 0, nr, i;
+	u64 end = end_of(s, domain_of(s, args[1]));
 	const u64 *runs = runs_of(s, args, &nr);
 	bool list = args[0] == PKVM_IOMMU_MAP_LIST;
 	struct allowed a = {};
@@ -551,10 +556,10 @@ const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdi
 		u64 len = run_size(runs[i]), phys = runs[i] / PAGE * PAGE;
 
 		empty |= !len;
-		range |= phys + len < phys || phys + len > 1ULL << s->limit;
+		range |= phys + len < phys || phys + len > end;
 		/* Of a list, the runs before the first invalid one can be mapped. */
-		if (list && args[2] < 1ULL << s->limit)
-			range |= size + len > (1ULL << s->limit) - args[2];
+		if (list && args[2] < end)
+			range |= size + len > end - args[2];
 		if (list && (empty || range))
 			break;
 		size += len;
@@ -563,12 +568,12 @@ const char *map_part(struct spec *s, const u64 *args, const u64 *res, bool verdi
 	for (; runs && list && range && i < nr; i++)
 		later |= !run_size(runs[i]);
 	/* Each run has at least one page. */
-	if (!list && args[2] < 1ULL << s->limit)
-		range |= nr * PAGE > (1ULL << s->limit) - args[2];
+	if (!list && args[2] < end)
+		range |= nr * PAGE > end - args[2];
 	/* A list has at least one page per run. */
 	d = map_args(s, &a, args[1], args[2], list ? nr * PAGE : size);
 	if_so(&a, !runs || (!list && empty) || prot >> 5 || !(prot & 3), EINVAL);
-	if_so(&a, (!list && range) || args[2] >> s->limit, ERANGE);
+	if_so(&a, (!list && range) || args[2] >= end, ERANGE);
 	if (a.nr) {
 		wrong = judge(&a, res, &ok);
 		return wrong ? wrong : no_results(res);
@@ -646,7 +651,7 @@ const char *unmap(struct spec *s, const u64 *args, const u64 *res)
 		}
 	}
 	/* Runs must not be split for an IOMMU without page tables that has the domain. */
-	if (any_no_tables(s)) {
+	if (d->is.runs) {
 		int ends = in_run(d, s, iova) | in_run(d, s, iova + size);
 
 		if_so(&a, ends, EINVAL);
@@ -686,8 +691,9 @@ const char *flush(struct spec *s, const u64 *args, const u64 *res)
 
 const char *invalidate(struct spec *s, const u64 *args, const u64 *res)
 {
-	unsigned int ias = (s->nested_format & PKVM_IOMMU_NESTED_IAS) >> 8;
 	struct spec_domain *d = domain_of(s, args[1]);
+	u64 format = d ? s->iommu[d->iommu].nested_format : 0;
+	unsigned int ias = (format & PKVM_IOMMU_NESTED_IAS) >> 8;
 	u64 iova = args[2], size = args[3];
 	struct allowed a = {};
 	const char *wrong;

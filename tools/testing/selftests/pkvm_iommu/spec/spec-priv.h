@@ -52,7 +52,8 @@ const char *no_results(const u64 *res);
 const char *simple(const u64 *res, int err);
 
 /* spec.c */
-void cannot_give(struct spec *s, struct allowed *a, u64 pfn, u64 nr, u64 max);
+void cannot_give(struct spec *s, struct allowed *a, u64 pfn, u64 nr, u64 max, u64 reach);
+u64 pool_reach(struct spec *s);
 void give(struct spec *s, u64 pfn, u64 nr, enum spec_page to);
 void pool_gets(struct spec *s, u64 pfn, u64 nr);
 void pool_may_lose(struct spec *s, u64 pages);

@@ -104,18 +104,28 @@ void spec_range(struct spec *s, u64 pa, u64 size, bool *must, bool *never)
 		*must = true;
 }
 
-/* Find the errors of giving [@pfn, @pfn + @nr) to EL2. */
-void cannot_give(struct spec *s, struct allowed *a, u64 pfn, u64 nr, u64 max)
+/* Bits of the addresses that all IOMMUs which walk page tables can read. */
+u64 pool_reach(struct spec *s)
 {
-	bool wrong = false, in = false, out = false, edge = false;
 	/* An entry of a page table has room for 48 bits. */
-	u64 reach = 48, i, was = 0;
-	struct spec_memory *m;
+	u64 reach = 48;
+	int i;
 
-	for (i = 0; i < (u64)s->nr_iommus; i++) {
-		if (s->iommu[i].oas < reach)
+	for (i = 0; i < s->nr_iommus; i++) {
+		if (!s->iommu[i].no_tables && !s->iommu[i].permits && s->iommu[i].oas < reach)
 			reach = s->iommu[i].oas;
 	}
+
+	return reach;
+}
+
+/* Find the errors of giving [@pfn, @pfn + @nr) to EL2; IOMMUs read @reach bits of addresses. */
+void cannot_give(struct spec *s, struct allowed *a, u64 pfn, u64 nr, u64 max, u64 reach)
+{
+	bool wrong = false, in = false, out = false, edge = false;
+	struct spec_memory *m;
+	u64 i, was = 0;
+
 	if (!nr || nr > max || pfn + nr < pfn || pfn + nr > ~0ULL / PAGE ||
 	    (pfn + nr - 1) * PAGE >> reach) {
 		if_so(a, true, EINVAL);
@@ -280,6 +290,7 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 		if_so(&a, refused, EIO);
 		if_so(&a, i->no_tables && args[3] == PKVM_IOMMU_DOMAIN_IDENTITY, EOPNOTSUPP);
 		if_so(&a, i->permits && args[3] != PKVM_IOMMU_DOMAIN_IDENTITY, EOPNOTSUPP);
+		if_so(&a, !spec_fits(s, st->iommu, args[3]), EINVAL);
 		full = i->contexts && args[3] != PKVM_IOMMU_DOMAIN_IDENTITY &&
 		       translated(s, st->iommu) >= i->contexts;
 		if_so(&a, full, ENOSPC);
@@ -383,7 +394,7 @@ static const char *topup(struct spec *s, const u64 *args, const u64 *res)
 	bool ok, pins = false;
 	u64 i;
 
-	cannot_give(s, &a, args[1], args[2], PKVM_IOMMU_TOPUP_MAX);
+	cannot_give(s, &a, args[1], args[2], PKVM_IOMMU_TOPUP_MAX, pool_reach(s));
 	for (i = 0; i < args[2] && i < PKVM_IOMMU_TOPUP_MAX; i++) {
 		if (spec_pinned(s, args[1] + i)) {
 			if_so(&a, true, EBUSY);
@@ -533,17 +544,34 @@ static const char *region(struct spec *s, const u64 *args, const u64 *res)
 	return NULL;
 }
 
+/* IOMMUs of one geometry are of one kind, and have one size of addresses. */
+static const char *geometry(struct spec *s, struct spec_iommu *i, const u64 *res)
+{
+	struct spec_iommu *other;
+
+	if (i->geometry >= 0 && (u64)i->geometry != res[1])
+		return "another geometry than before";
+	i->geometry = res[1];
+	for (other = s->iommu; other < s->iommu + s->nr_iommus; other++) {
+		if (other->geometry == i->geometry &&
+		    (other->permits != i->permits || other->no_tables != i->no_tables ||
+		     (other->limit && i->limit && other->limit != i->limit)))
+			return "different IOMMUs have one geometry";
+	}
+
+	return res[2] ? "a second result" : NULL;
+}
+
 static const char *info(struct spec *s, const u64 *args, const u64 *res)
 {
-	bool of_iommu = args[1] == PKVM_IOMMU_INFO_IDENTITY ||
-			args[1] == PKVM_IOMMU_INFO_NESTED ||
-			args[1] == PKVM_IOMMU_INFO_MANAGED ||
+	bool of_iommu = args[1] == PKVM_IOMMU_INFO_IDENTITY || args[1] == PKVM_IOMMU_INFO_NESTED ||
+			args[1] == PKVM_IOMMU_INFO_MANAGED || args[1] == PKVM_IOMMU_INFO_LIMIT ||
+			args[1] == PKVM_IOMMU_INFO_GEOMETRY ||
 			args[1] == PKVM_IOMMU_INFO_REGISTERS;
+	struct spec_iommu *i = &s->iommu[args[2] < (u64)s->nr_iommus ? args[2] : 0];
 	struct allowed a = {};
 	const char *wrong;
-	unsigned int bits = 64;
 	bool ok, must, never;
-	int i;
 
 	if (args[1] == PKVM_IOMMU_INFO_MAPPED)
 		return info_mapped(s, args, res);
@@ -575,24 +603,23 @@ static const char *info(struct spec *s, const u64 *args, const u64 *res)
 			return "an impossible number of pages";
 		break;
 	case PKVM_IOMMU_INFO_LIMIT:
-		for (i = 0; i < s->nr_iommus; i++)
-			bits = s->iommu[i].oas < bits ? s->iommu[i].oas : bits;
-		if (res[1] > bits || (s->limit && res[1] != s->limit))
+		if (res[1] > i->oas || (i->limit && res[1] != i->limit))
 			return "an impossible reach";
-		s->limit = res[1];
+		i->limit = res[1];
 		break;
+	case PKVM_IOMMU_INFO_GEOMETRY:
+		return geometry(s, i, res);
 	case PKVM_IOMMU_INFO_RUNS:
 		if (res[1] != s->nr_runs)
 			return "there is memory for another number of runs";
 		break;
 	case PKVM_IOMMU_INFO_IDENTITY:
-		if (res[1] != !s->iommu[args[2]].no_tables)
+		if (res[1] != !i->no_tables)
 			return "an IOMMU without identity domain, or with one that cannot be";
 		break;
 	case PKVM_IOMMU_INFO_MANAGED:
-		if (res[1] != (s->iommu[args[2]].permits ? PKVM_IOMMU_MANAGED_NONE :
-			       s->iommu[args[2]].contexts ? PKVM_IOMMU_MANAGED_SOME :
-							    PKVM_IOMMU_MANAGED_ALL))
+		if (res[1] != (i->permits ? PKVM_IOMMU_MANAGED_NONE :
+			       i->contexts ? PKVM_IOMMU_MANAGED_SOME : PKVM_IOMMU_MANAGED_ALL))
 			return "an IOMMU without managed domains, or with some that cannot be";
 		break;
 	case PKVM_IOMMU_INFO_NESTED:
@@ -601,12 +628,12 @@ static const char *info(struct spec *s, const u64 *args, const u64 *res)
 			return wrong;
 		if (!res[1])
 			break;
-		if (res[1] >> 25 || (s->nested_format && res[1] != s->nested_format) ||
+		if (res[1] >> 25 || (i->nested_format && res[1] != i->nested_format) ||
 		    !(res[1] & PKVM_IOMMU_NESTED_IAS))
-			return "a strange format, or not the same for all IOMMUs";
-		if (s->limit && (res[1] & PKVM_IOMMU_NESTED_OAS) >> 16 < s->limit)
+			return "a strange format, or another one than before";
+		if (i->limit && (res[1] & PKVM_IOMMU_NESTED_OAS) >> 16 < i->limit)
 			return "tables of the host's do not reach all of the identity domain";
-		s->nested_format = res[1];
+		i->nested_format = res[1];
 		break;
 	case PKVM_IOMMU_INFO_REGISTERS:
 		if (res[1] != s->iommu[args[2]].at)
@@ -633,15 +660,16 @@ static const char *test(struct spec *s, const u64 *args, const u64 *res)
 	unsigned char *page;
 	const char *wrong;
 	u64 value = res[1];
-	int i;
+	int i, bits;
 
 	is_test = args[2] < (u64)s->nr_iommus && !s->iommu[args[2]].isolates;
 	switch (args[1]) {
 	case PKVM_IOMMU_TEST_SHADOW:
 		spec_range(s, args[2] / PAGE * PAGE, PAGE, &must, &never);
 		for (i = 0, walked = false; i < s->nr_iommus; i++)
-			walked |= !s->iommu[i].no_tables && !s->iommu[i].permits;
-		value = walked && must && !(s->limit < 64 && args[2] >> s->limit);
+			walked |= !s->iommu[i].no_tables && !s->iommu[i].permits &&
+				  !(args[2] >> s->iommu[i].limit);
+		value = walked && must;
 		/*
 		 * Page 0 is not compared: the contract does not define it. Nor is a page that
 		 * may describe a nested domain: devices may read it.
@@ -666,7 +694,8 @@ static const char *test(struct spec *s, const u64 *args, const u64 *res)
 		is_test &= args[2] < (u64)s->nr_iommus && s->iommu[args[2]].permits;
 		if_so(&a, !is_test, ENOENT);
 		spec_range(s, args[3] / PAGE * PAGE, PAGE, &must, &never);
-		value = is_test && must && !(s->limit < 64 && args[3] >> s->limit);
+		bits = s->iommu[is_test ? args[2] : 0].limit;
+		value = is_test && must && !(args[3] >> bits);
 		break;
 	case PKVM_IOMMU_TEST_GUEST_PGD:
 		if_so(&a, args[2] != ENV_GUEST, ENOENT);

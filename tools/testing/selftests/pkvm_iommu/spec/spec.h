@@ -67,6 +67,9 @@ struct spec_iommu {
 	uint64_t endpoints;		/* if not 0: exclusive end of the streams that it accepts */
 	bool fickle;			/* may refuse a mapping */
 	enum { SPEC_MAY_NEST, SPEC_NESTS, SPEC_NESTS_NOT } nests;	/* the calls tell */
+	unsigned int limit;		/* size of addresses of devices, in bits; 0: unknown */
+	int geometry;			/* INFO_GEOMETRY; -1: unknown */
+	uint64_t nested_format;		/* INFO_NESTED; 0: unknown */
 	bool tells;			/* of the regions of its streams */
 	struct spec_region region[SPEC_REGIONS];
 	int nr_regions;
@@ -97,6 +100,7 @@ struct spec_maps {
 
 struct spec_domain {
 	uint64_t id;			/* 0: none */
+	int iommu;			/* for which it was made */
 	bool dying;			/* FREE has begun */
 	bool nested;			/* the host has the page table, from @root on */
 	uint64_t root;
@@ -127,8 +131,6 @@ struct spec {
 	uint64_t enough_alloc;		/* the same for DOMAIN_ALLOC */
 	struct spec_domain domain[SPEC_DOMAINS];
 	unsigned int cpu_bits;		/* of physical addresses */
-	unsigned int limit;		/* size of addresses of devices, in bits; 0: unknown */
-	uint64_t nested_format;		/* INFO_NESTED of the IOMMUs that nest; 0: unknown */
 	uint64_t nr_runs;		/* runs in the memory shared for MAP_LIST */
 	const uint64_t *runs;		/* its contents; the walk sets it before a call */
 
@@ -150,6 +152,10 @@ unsigned char *spec_page(struct spec *s, uint64_t pfn);
 bool spec_domain_room(struct spec *s);	/* the specification has room for another domain */
 /* Check a range: devices must be able to reach part of it; or must not reach part of it. */
 void spec_range(struct spec *s, uint64_t pa, uint64_t size, bool *must, bool *never);
+/* The IOMMU for which a domain was made; -1: none, or the identity domain. */
+int spec_domain_iommu(struct spec *s, uint64_t domain);
+/* Check that streams of an IOMMU can be in the domain, as far as its geometry goes. */
+bool spec_fits(struct spec *s, uint64_t iommu, uint64_t domain);
 /* Check that a domain is nested, and read its root table. */
 bool spec_nested(struct spec *s, uint64_t domain, uint64_t *root);
 bool spec_attached(struct spec *s, int iommu, uint32_t sid);
