@@ -671,7 +671,8 @@ enum pkvm_iommu_op {
  *  - -EOPNOTSUPP: the domain is nested.
  *  - -EINVAL: the I/O virtual address is not page aligned.
  *  - -EINVAL: x4 has an unknown bit, or neither READ nor WRITE.
- *  - -EINVAL: there is no run, or one of no pages that is not %PKVM_IOMMU_RUN_GIB.
+ *  - -EINVAL: there is no run, or one of no pages that is not %PKVM_IOMMU_RUN_GIB, or one that
+ *    does not start at a page.
  *  - -ERANGE: an I/O virtual address or a physical one is beyond the reach of devices
  *    (%PKVM_IOMMU_INFO_LIMIT), or wraps.
  *  - -EEXIST: something is mapped at an I/O virtual address of the piece after the x2 bytes.
@@ -732,8 +733,8 @@ enum pkvm_iommu_op {
  *    no list.
  *  - -EINVAL: the I/O virtual address is not page aligned.
  *  - -EINVAL: x4 has an unknown bit, or neither READ nor WRITE.
- *  - -EINVAL: a run has no pages and is not %PKVM_IOMMU_RUN_GIB. Runs that precede it may be
- *    mapped.
+ *  - -EINVAL: a run has no pages and is not %PKVM_IOMMU_RUN_GIB, or does not start at a page.
+ *    Runs that precede it may be mapped.
  *  - -ERANGE: an I/O virtual address or a physical one is beyond the reach of devices
  *    (%PKVM_IOMMU_INFO_LIMIT), or wraps. Runs that precede it may be mapped.
  *  - -EEXIST: something is mapped at an I/O virtual address of the piece after the x2 bytes.
@@ -1074,8 +1075,9 @@ enum pkvm_iommu_type {
  *
  * A run is contiguous memory or MMIO. ``PKVM_IOMMU_RUN(phys, pages)`` encodes it in 64 bits:
  * the physical address, page aligned, and in the bits below (%PKVM_IOMMU_RUN_PAGES) the number
- * of pages, 1 to 4095. PAGE_SIZE is at least 4096, so the two do not overlap. With 0 pages, it is
- * a run of 1 GiB, if the physical address is a multiple of 1 GiB and not 0: ``PKVM_IOMMU_RUN_GIB``.
+ * of pages, 1 to 4095. PAGE_SIZE is at least 4096, so the two do not overlap; bits between them
+ * are 0. With 0 pages, it is a run of 1 GiB, if the physical address is a multiple of 1 GiB and
+ * not 0: ``PKVM_IOMMU_RUN_GIB``.
  * With pages of 64 KiB, no other run is long enough for a block.
  */
 #define PKVM_IOMMU_RUN(phys, pages)	((phys) | (pages))

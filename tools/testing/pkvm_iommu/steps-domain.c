@@ -124,6 +124,9 @@ static struct act some_map(u64 id, u64 iova, u64 size)
 			phys = (a.a[3 + i] & ~(ENV_PAGE - 1)) +
 			       (below(2) ? 0 : (a.a[3 + i] & PKVM_IOMMU_RUN_PAGES) * ENV_PAGE);
 		a.a[4 + i] = PKVM_IOMMU_RUN(phys, pages);
+		/* Not the start of a page. */
+		if (ENV_PAGE_SHIFT > 12 && !below(100))
+			a.a[4 + i] |= 1ULL << (12 + below(ENV_PAGE_SHIFT - 12));
 		iova += pages * ENV_PAGE;
 	}
 	if (!below(16)) {

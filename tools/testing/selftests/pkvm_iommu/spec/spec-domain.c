@@ -447,6 +447,9 @@ u64 run_size(u64 run)
 {
 	u64 pages = run & PKVM_IOMMU_RUN_PAGES;
 
+	if (run % PAGE & ~PKVM_IOMMU_RUN_PAGES)
+		return 0;
+
 	return pages ? pages * PAGE : run && !(run % GIB) ? GIB : 0;
 }
 

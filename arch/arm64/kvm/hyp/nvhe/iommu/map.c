@@ -157,6 +157,9 @@ static int runs_read(const u64 *list, int nr, u64 limit, u64 *runs, u64 *size)
 		run = READ_ONCE(list[i]);
 		runs[i] = run;
 		phys = run & ~PKVM_IOMMU_RUN_PAGES;
+		/* With pages above 4 KiB, some bits belong neither to it nor to the number. */
+		if (!PAGE_ALIGNED(phys))
+			return -EINVAL;
 		len = (run & PKVM_IOMMU_RUN_PAGES) << PAGE_SHIFT;
 		if (unlikely(!len)) {
 			if (!phys || !IS_ALIGNED(phys, SZ_1G))
