@@ -535,6 +535,8 @@ static void bounded_list(void)
 	int i;
 
 	must(spec.nr_runs >= 32 && ARGS == 6 + 11, "the list has room");
+	/* For want of pages, it would stop earlier. */
+	must(give_pages(64) == 1, "pages for the tables");
 	for (i = 0; i < 11; i++)
 		a.a[6 + i] = PKVM_IOMMU_RUN(DEVICE + ENV_PAGE, pages[i]);
 	must(!fed(&a, res) && res[1] > 1600 * ENV_PAGE && res[1] < (2048 + 512) * ENV_PAGE,

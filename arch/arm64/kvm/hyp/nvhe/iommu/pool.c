@@ -140,7 +140,7 @@ void *pkvm_iommu_alloc_block(size_t size)
 	void *block;
 
 	hyp_spin_lock(&pool_lock);
-	/* Those that are in use stay so: they are roots of shadows. */
+	/* Blocks that are in use keep their size: they are roots of shadows. */
 	while (size >> PAGE_SHIFT > pool_block && pool_blocks)
 		pages_push(block_pop(), pool_block);
 	pool_block = max(pool_block, size >> PAGE_SHIFT);

@@ -103,7 +103,7 @@ static int shadow_map(u64 addr, size_t pgsize, size_t count, size_t *mapped)
 	u64 end = addr + pgsize * count, stop;
 	int ret = 0;
 
-	/* Entries of the host's stage 2 that neither are normal and cacheable. */
+	/* Entries of the host's stage 2 that are neither are normal and cacheable. */
 	BUILD_BUG_ON((PKVM_HOST_MEM_PROT | PKVM_HOST_MMIO_PROT) &
 		     (KVM_PGTABLE_PROT_DEVICE | KVM_PGTABLE_PROT_NORMAL_NC));
 	hyp_assert_lock_held(&host_mmu.lock);
