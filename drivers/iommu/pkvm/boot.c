@@ -171,7 +171,7 @@ static const char * __init refusal_name(u64 why)
 {
 	static const char * const names[] __initconst = {
 		[PKVM_IOMMU_REFUSE_NONE]	= "internal error",
-		[PKVM_IOMMU_REFUSE_STAGE]	= "no usable, or no common, translation stage",
+		[PKVM_IOMMU_REFUSE_STAGE]	= "no usable translation stage or address size",
 		[PKVM_IOMMU_REFUSE_GRANULE]	= "does not support the kernel's page size",
 		[PKVM_IOMMU_REFUSE_PRESET]	= "preset tables, or unsuitable queues",
 		[PKVM_IOMMU_REFUSE_TIMEOUT]	= "does not respond",

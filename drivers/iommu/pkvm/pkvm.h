@@ -30,7 +30,7 @@
  * @stream_id: translate the cells of a device's reference to the IOMMU, which match its
  *	#iommu-cells, to a stream id. Returns 0, or -EINVAL if they have none. NULL: one cell is the
  *	stream id, and without cells there is stream 0 only
- * @id: EL2's id of it; its index in pkvm_iommu_devs, but in a crash kernel
+ * @id: EL2's id of it; its index in pkvm_iommu_devs, except in a crash kernel
  * @iommu: the IOMMU core's handle
  * @identity: its streams can be attached to the identity domain
  * @managed: enum pkvm_iommu_managed

@@ -23,7 +23,7 @@
  *	backend		an IOMMU's lock, lost commands, broadcasts to all IOMMUs
  *	io-pgtable	the kernel's page-table library
  *	pool		pages and radix trees of pages
- *	registry	IOMMUs, address regions, geometries
+ *	registry	IOMMUs, ranges of memory, geometries
  *
  * Lock order, outer to inner; "make check" checks it (lock_order[] in
  * tools/testing/pkvm_iommu/env.c):
