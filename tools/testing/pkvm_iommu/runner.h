@@ -27,7 +27,7 @@ struct config {
 	enum expect expect;
 	int nr, nr_virtio;		/* SMMUs, and virtio-iommus after them */
 	int tests, told, permits;	/* and then test backends, of each kind */
-	unsigned int permits_bits;	/* reach of those that only permit, if less than they have */
+	unsigned int permits_bits;	/* reach of those that only permit, if less */
 	u64 flags;
 	struct smmu_config smmu[3];
 	struct vdev_config virtio[2];

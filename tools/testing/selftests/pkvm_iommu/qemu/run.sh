@@ -138,18 +138,20 @@ demo() {
 
 # table OFF ON [TEST [IDS]]: print both runs side by side, or as rows of a test that
 # begin with TEST. Fails unless every attack has the expected outcome. The attacks in
-# IDS (separated by commas; "x*" for all that begin with x) have no target on this machine with
-# the protection on.
+# IDS (separated by commas; "x*" for all that begin with x) have no target on this machine; with
+# "!" before it, only with the protection on.
 table() {
 	awk -F '|' -v least=20 -v tap="${3:-}" -v none="${4:-}" '
 	function pad(s, n)	{ return sprintf("%-" n "s", s) }
 	function no_target(id,	i) {
 		for (i = 1; i <= nones; i++)
 			if (id ~ "^" absent[i] "$")
-				return 1
+				return wanted[i]
 		return 0
 	}
-	BEGIN			{ gsub(/\*/, ".*", none); nones = split(none, absent, ",") }
+	BEGIN			{ gsub(/\*/, ".*", none); nones = split(none, absent, ",")
+				  for (i = 1; i <= nones; i++)
+					wanted[i] = sub(/^!/, "", absent[i]) ? 2 : 1 }
 	!/^row /		{ next }
 	{
 		side = FILENAME == ARGV[1] ? 1 : 2
@@ -180,8 +182,10 @@ table() {
 			on = (2, id) in outcome ? outcome[2, id] : "missing"
 			good = (off == "reached" || off == "n/a") &&
 			       (on == "blocked" || on == "refused") && !(id in twice)
-			if (no_target(id))
-				good = (off == "n/a" || off == "reached") && on == "n/a" && !(id in twice)
+			none_here = no_target(id)
+			if (none_here)
+				good = on == "n/a" && !(id in twice) && \
+				       (off == "n/a" || (none_here == 2 && off == "reached"))
 			count["off " off]++
 			count["on " on]++
 			bad += !good
