@@ -117,6 +117,7 @@
  * @PKVM_IOMMU_BOOT_DONATE: give EL2 a contiguous range of memory
  * @PKVM_IOMMU_BOOT_SEAL: have EL2 take over all registered IOMMUs
  * @PKVM_IOMMU_BOOT_WITHHOLD: have EL2 take the registers of another device
+ * @PKVM_IOMMU_BOOT_WINDOW: name further registers of an IOMMU
  *
  * A block of the same name describes each operation.
  */
@@ -125,6 +126,7 @@ enum pkvm_iommu_boot_op {
 	PKVM_IOMMU_BOOT_DONATE		= 1,
 	PKVM_IOMMU_BOOT_SEAL		= 2,
 	PKVM_IOMMU_BOOT_WITHHOLD	= 3,
+	PKVM_IOMMU_BOOT_WINDOW		= 4,
 };
 
 /**
@@ -202,6 +204,40 @@ enum pkvm_iommu_boot_op {
  */
 
 /**
+ * DOC: PKVM_IOMMU_BOOT_WINDOW
+ *
+ * Name further registers of an IOMMU, apart from those of %PKVM_IOMMU_BOOT_REGISTER. The backend
+ * knows how many such windows the IOMMU has, and finds them in the order of the calls. Without
+ * all of them, %PKVM_IOMMU_BOOT_SEAL fails.
+ *
+ * Arguments:
+ *
+ *  - x2: IOMMU id
+ *  - x3: physical address of the registers
+ *  - x4: size of the registers in bytes. All pages that the range touches become EL2's
+ *    with %PKVM_IOMMU_BOOT_SEAL.
+ *
+ * Errors:
+ *
+ *  - -ENOENT: there is no such IOMMU.
+ *  - -EINVAL: the range is empty, or reaches beyond the physical addresses of the CPU.
+ *  - -EPERM: a page of the range is memory.
+ *  - -EEXIST: a page of the range belongs to an IOMMU that is registered, this one included, or
+ *    is withheld.
+ *  - -ENOSPC: the IOMMU has all its windows, or needs none.
+ *  - -ENOMEM: EL2 has no address space or page tables left to map the registers.
+ *  - -EBUSY: %PKVM_IOMMU_BOOT_SEAL has begun, or the registry is closed.
+ *
+ * Context: one boot operation at a time. Does not wait for the IOMMU.
+ *
+ * Example, IOMMU 2 with two windows::
+ *
+ *	BOOT_REGISTER(type, 0x90a0000, 0x1000, 0) -> 0, x2 = 2
+ *	BOOT_WINDOW(2, 0x90c0000, 0x400) -> 0
+ *	BOOT_WINDOW(2, 0x90d0000, 0x400) -> -ENOSPC
+ */
+
+/**
  * DOC: PKVM_IOMMU_BOOT_DONATE
  *
  * Give EL2 a contiguous range of memory. It becomes a table of one IOMMU, pages of
@@ -274,8 +310,9 @@ enum pkvm_iommu_boot_op {
  *    them has failed.
  *  - -EINVAL: a flag is unknown.
  *  - -ENODEV: no IOMMU is registered, or only those of the test types.
- *  - -ENXIO: an IOMMU did not get the memory that it needs (%PKVM_IOMMU_REFUSE_MEMORY), or it
- *    and the CPU reach less than 32 bits of physical addresses (%PKVM_IOMMU_REFUSE_STAGE).
+ *  - -ENXIO: an IOMMU did not get the memory that it needs (%PKVM_IOMMU_REFUSE_MEMORY), or not
+ *    all its windows (%PKVM_IOMMU_REFUSE_MMIO), or it and the CPU reach less than 32 bits of
+ *    physical addresses (%PKVM_IOMMU_REFUSE_STAGE).
  *  - -EPERM: the registers of an IOMMU, or those withheld, are not all MMIO that the host
  *    owns (%PKVM_IOMMU_REFUSE_MMIO), or EL2 maps something that the host reaches
  *    (%PKVM_IOMMU_REFUSE_AUDIT).
@@ -1042,6 +1079,7 @@ enum pkvm_iommu_type {
  *
  *  - %PKVM_IOMMU_MAX: IOMMUs that can be registered; their ids are smaller
  *  - %PKVM_IOMMU_WITHHELD_MAX: ranges of registers that can be withheld
+ *  - %PKVM_IOMMU_WINDOWS_MAX: windows that an IOMMU can have, besides its first registers
  *  - %PKVM_IOMMU_DONATE_MAX: pages of one %PKVM_IOMMU_BOOT_DONATE
  *  - %PKVM_IOMMU_TOPUP_MAX: pages of one %PKVM_IOMMU_TOPUP
  *  - %PKVM_IOMMU_RUNS: runs of one %PKVM_IOMMU_MAP
@@ -1051,6 +1089,7 @@ enum pkvm_iommu_type {
  */
 #define PKVM_IOMMU_MAX			32
 #define PKVM_IOMMU_WITHHELD_MAX		64
+#define PKVM_IOMMU_WINDOWS_MAX		3
 #define PKVM_IOMMU_DONATE_MAX		1024
 #define PKVM_IOMMU_TOPUP_MAX		32
 #define PKVM_IOMMU_RUNS			13
@@ -1172,7 +1211,8 @@ enum pkvm_iommu_region_kind {
  *	command queues outside of the registered range
  * @PKVM_IOMMU_REFUSE_TIMEOUT: the IOMMU did not acknowledge a register write or a command
  * @PKVM_IOMMU_REFUSE_MEMORY: the IOMMU was not given the memory that it needs
- * @PKVM_IOMMU_REFUSE_MMIO: the register range is too small, or the host does not own it
+ * @PKVM_IOMMU_REFUSE_MMIO: a range of registers is too small, is missing, or the host does not
+ *	own it
  * @PKVM_IOMMU_REFUSE_AUDIT: EL2 maps something that the host can still reach
  */
 enum pkvm_iommu_refusal {

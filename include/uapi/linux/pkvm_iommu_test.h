@@ -19,7 +19,8 @@
  * tables, and TEST_PERMITS does not translate. Of TEST and TEST_TOLD, at most
  * PKVM_IOMMU_TEST_CONTEXTS streams can be attached to domains other than the identity domain.
  * TEST_PERMITS has one stream, and needs memory: a bit for each page of its reach. TEST and
- * TEST_TOLD know the bits of PKVM_IOMMU_TEST_QUIRKS in %PKVM_IOMMU_F_QUIRKS, to no effect.
+ * TEST_TOLD know the bits of PKVM_IOMMU_TEST_QUIRKS in %PKVM_IOMMU_F_QUIRKS, to no effect; with
+ * PKVM_IOMMU_TEST_WINDOWS there, they have %PKVM_IOMMU_WINDOWS_MAX windows.
  */
 #define PKVM_IOMMU_TYPE_TEST		1
 #define PKVM_IOMMU_TYPE_TEST_TOLD	3
@@ -27,6 +28,7 @@
 
 #define PKVM_IOMMU_TEST_CONTEXTS	2
 #define PKVM_IOMMU_TEST_QUIRKS		0x5
+#define PKVM_IOMMU_TEST_WINDOWS		0x8
 
 /*
  * An enum pkvm_iommu_op: do the enum pkvm_iommu_test_op in x2. It works even if the layer is

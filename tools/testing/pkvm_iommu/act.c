@@ -302,8 +302,8 @@ static void check_permits(int id, bool thorough)
 		check_permitted(id, spec.iommu[i].base);
 	if (!thorough)
 		return;
-	for (i = 0; i < spec.nr_withheld; i++)
-		check_permitted(id, spec.withheld[i].base);
+	for (i = 0; i < spec.nr_registers; i++)
+		check_permitted(id, spec.registers[i].base);
 	for (m = spec.mem; m < spec.mem + spec.nr_mem; m++) {
 		for (pfn = m->first - 1; pfn <= m->end; pfn++)
 			check_permitted(id, pfn * ENV_PAGE);

@@ -30,15 +30,51 @@ static void withhold_noise(void)
 	     !below(8) ? 0 : below(8) || !all ? 1 + below(0x2000) : rnd() >> below(64), 0, 0);
 }
 
-/* Check that the host has lost the registers that are withheld. */
-static void check_withheld(void)
+/* Check that the host has lost the registers that are withheld, and the windows. */
+static void check_registers(void)
 {
 	int i;
 
-	for (i = 0; i < spec.nr_withheld; i++)
-		if (!env_is_taken(spec.withheld[i].base, spec.withheld[i].size))
+	for (i = 0; i < spec.nr_registers; i++)
+		if (!env_is_taken(spec.registers[i].base, spec.registers[i].size))
 			fail("the host has registers at %#llx",
-			     (unsigned long long)spec.withheld[i].base);
+			     (unsigned long long)spec.registers[i].base);
+}
+
+/* Windows of a test backend, as many as it lacks; one of them fails at first, or is too many. */
+static void name_windows(int id)
+{
+	u64 res[3], base = 0x9800000 + id * 0x40000;
+
+	for (; spec.iommu[id].lacks_windows; base += 0x10800) {
+		if (config->no_window && spec.iommu[id].lacks_windows == 1)
+			return;
+		switch (below(6)) {
+		case 0:	/* In use: by an IOMMU, or by this one. */
+			boot(res, PKVM_IOMMU_BOOT_WINDOW, id,
+			     below(2) && spec.iommu[0].size ? spec.iommu[0].base : base - 0x10800,
+			     0x400, 0);
+			break;
+		case 1:
+			boot(res, PKVM_IOMMU_BOOT_WINDOW, id, ENV_RAM0 - 4, 8, 0);
+			break;
+		case 2:
+			boot(res, PKVM_IOMMU_BOOT_WINDOW, id, base, below(2) ? 0 : -base, 0);
+			break;
+		case 3:
+			spec.no_room = true;
+			env_fail_registers(true);
+			boot(res, PKVM_IOMMU_BOOT_WINDOW, id, base, 0x400, 0);
+			env_fail_registers(false);
+			spec.no_room = false;
+			break;
+		}
+		if (boot(res, PKVM_IOMMU_BOOT_WINDOW, id, base, 0x400, 0))
+			fail("cannot name a window");
+		env_check_window(id, PKVM_IOMMU_WINDOWS_MAX - 1 - spec.iommu[id].lacks_windows,
+				 base, 0x400);
+	}
+	boot(res, PKVM_IOMMU_BOOT_WINDOW, id, base, 0x400, 0);
 }
 
 /* Random calls during boot. The specification tells which of them must fail. */
@@ -47,6 +83,7 @@ static void boot_noise(void)
 	static const u64 bases[] = { 0, 1, 0x9050000, 0x9060000, 0x9040000, ENV_RAM0, ENV_RAM0_END,
 				     ENV_RAM1_END, ~(ENV_PAGE - 1), 0x9050800 };
 	u64 res[3];
+	int id;
 
 	if (below(3))
 		return;
@@ -88,7 +125,11 @@ static void boot_noise(void)
 	case 4:
 		/* Undefined flags, and an undefined operation. */
 		boot(res, PKVM_IOMMU_BOOT_SEAL, rnd() | 1ULL << 63, rnd(), 0, 0);
-		boot(res, PKVM_IOMMU_BOOT_WITHHOLD + 1, 0, 0, 0, 0);
+		boot(res, PKVM_IOMMU_BOOT_WINDOW + 1, 0, 0, 0, 0);
+		/* No such IOMMU, or it has its windows, or too late. */
+		id = below(spec.nr_iommus + 2);
+		if (id >= spec.nr_iommus || !spec.iommu[id].lacks_windows)
+			boot(res, PKVM_IOMMU_BOOT_WINDOW, id, 0x9004000, 8, 0);
 		break;
 	case 5:
 		/* The next IOMMU, but mapping its registers at EL2 fails. */
@@ -167,7 +208,8 @@ static int boot_register(int id, u64 *res)
 	return boot(res, PKVM_IOMMU_BOOT_REGISTER,
 		    id < config->nr + config->nr_virtio + config->tests ?
 		    PKVM_IOMMU_TYPE_TEST : PKVM_IOMMU_TYPE_TEST_TOLD, 0, 0, PKVM_IOMMU_F_COHERENT |
-		    (below(2) ? (u64)PKVM_IOMMU_TEST_QUIRKS << 32 : 0));
+		    (below(2) ? (u64)PKVM_IOMMU_TEST_QUIRKS << 32 : 0) |
+		    (config->no_window || below(2) ? (u64)PKVM_IOMMU_TEST_WINDOWS << 32 : 0));
 }
 
 /* Whole pages; kinds that the contract does not have are reserved. */
@@ -211,7 +253,9 @@ bool boot_all(void)
 		if (ret)
 			fail("cannot register");
 		boot_noise();
-		if (spec.iommu[id].wants && !spec.iommu[id].has && config->expect != UNFED) {
+		name_windows(id);
+		if (spec.iommu[id].wants && !spec.iommu[id].has &&
+		    (config->expect != UNFED || config->no_window)) {
 			pfn = find_range(spec.iommu[id].wants / ENV_PAGE);
 			for (i = 0; i < spec.iommu[id].wants / ENV_PAGE; i++)
 				scribble(pfn + i);
@@ -280,11 +324,15 @@ bool boot_all(void)
 	if (config->expect == OFF && !ret)
 		return false;
 	if (spec.state == SPEC_SEALED)
-		check_withheld();
+		check_registers();
 	boot_noise();
 	if (config->expect == UNFED || config->expect == STAGES) {
 		if (ret != -ENXIO)
 			fail("sealed in spite of all");
+		if (config->no_window && res[1] != PKVM_IOMMU_REFUSE_MMIO)
+			fail("a missing window is reason %d", (int)res[1]);
+		/* It is too late for one. */
+		boot(res, PKVM_IOMMU_BOOT_WINDOW, spec.nr_iommus - 1, 0x9004000, 8, 0);
 		return false;
 	}
 	if (config->expect == REGISTERS) {

@@ -159,6 +159,9 @@ const struct config configs[] = {
 		AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
 	{ .name = "no-memory", .ia = 36, .nr = 1, .expect = UNFED, .smmu = { {
 		AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "no-window", .ia = 36, .nr = 1, .tests = 1, .no_window = true, .expect = UNFED,
+	  .smmu = { {
+		AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
 	{ .name = "stages-apart", .ia = 36, .nr = 2, .smmu = {
 		{ AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 },
 		{ AT(0x9070000), BIG, .s1 = true, .coherent = true, .oas = 44 } } },

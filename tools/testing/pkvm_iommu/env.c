@@ -727,7 +727,7 @@ int hyp_pin_shared_mem(void *from, void *to)
 /* Registers that the host has lost. */
 static struct {
 	u64 start, end;
-} taken[SPEC_IOMMUS + SPEC_WITHHELD];
+} taken[SPEC_IOMMUS + SPEC_REGISTERS];
 static unsigned int nr_taken;
 
 bool env_is_taken(u64 phys, u64 size)
@@ -740,6 +740,15 @@ bool env_is_taken(u64 phys, u64 size)
 	}
 
 	return false;
+}
+
+void env_check_window(unsigned int id, unsigned int nr, uint64_t phys, uint64_t size)
+{
+	const struct pkvm_iommu *iommu = &pkvm_iommus[id];
+
+	if ((u64)iommu->windows[nr] != MMIO_VA + phys || iommu->window_sizes[nr] != size)
+		fail("window %u of IOMMU %u is %zu bytes at %#llx", nr, id,
+		     iommu->window_sizes[nr], (u64)iommu->windows[nr] - MMIO_VA);
 }
 
 int __pkvm_host_donate_hyp_mmio(phys_addr_t phys, u64 size)

@@ -117,6 +117,8 @@ void env_fail_ownership(bool fail);		/* the audit at the seal fails */
 void env_fail_registers(bool fail);		/* mapping registers at EL2 fails */
 void env_fail_taking(bool fail);		/* taking registers from the host fails */
 bool env_is_taken(uint64_t phys, uint64_t size);	/* the host has lost these registers */
+/* Check what the backend finds as a window of its IOMMU. */
+void env_check_window(unsigned int id, unsigned int nr, uint64_t phys, uint64_t size);
 bool env_protected_vms(void);			/* EL2 allows protected VMs */
 bool env_in_service(void);
 #define ENV_ARGS	17

@@ -28,6 +28,7 @@ struct config {
 	int nr, nr_virtio;		/* SMMUs, and virtio-iommus after them */
 	int tests, told, permits;	/* and then test backends, of each kind */
 	unsigned int permits_bits;	/* reach of those that only permit, if less */
+	bool no_window;			/* UNFED: the last window of each test backend is missing */
 	u64 flags;
 	struct smmu_config smmu[3];
 	struct vdev_config virtio[2];

@@ -10,36 +10,67 @@ static bool overlap(u64 base, u64 size, u64 other, u64 other_size)
 /* Find the errors of whole pages of registers that EL2 is to take. */
 static void cannot_take(struct spec *s, struct allowed *a, u64 base, u64 size)
 {
+	bool taken = false, memory = false;
 	u64 pfn = base / PAGE;
 	int i;
 
 	for (i = 0; i < s->nr_iommus; i++)
-		if_so(a, overlap(base, size, s->iommu[i].base, s->iommu[i].size), EEXIST);
-	for (i = 0; i < s->nr_withheld; i++)
-		if_so(a, overlap(base, size, s->withheld[i].base, s->withheld[i].size), EEXIST);
+		taken |= overlap(base, size, s->iommu[i].base, s->iommu[i].size);
+	for (i = 0; i < s->nr_registers; i++)
+		taken |= overlap(base, size, s->registers[i].base, s->registers[i].size);
 	for (i = 0; i < s->nr_mem; i++)
-		if_so(a, pfn < s->mem[i].end && pfn + size / PAGE > s->mem[i].first, EPERM);
+		memory |= pfn < s->mem[i].end && pfn + size / PAGE > s->mem[i].first;
+	if_so(a, taken, EEXIST);
+	if_so(a, memory, EPERM);
+}
+
+/* Judge a call that names registers; with success, EL2 gets them at the seal. */
+static const char *name_registers(struct spec *s, struct allowed *a, u64 base, u64 bytes,
+				  const u64 *res, bool *ok)
+{
+	u64 first = base / PAGE * PAGE, end = base + bytes;
+	u64 size = (end + PAGE - 1) / PAGE * PAGE - first;
+	const char *wrong;
+
+	if_so(a, s->state != SPEC_OPEN, EBUSY);
+	if (!bytes || end < base || end > 1ULL << s->cpu_bits)
+		if_so(a, true, EINVAL);
+	else
+		cannot_take(s, a, first, size);
+	wrong = judge(a, res, ok);
+	if (*ok && !wrong)
+		s->registers[s->nr_registers++] = (struct spec_registers) { first, size };
+
+	return wrong ?: no_results(res);
 }
 
 static const char *boot_withhold(struct spec *s, const u64 *args, const u64 *res)
 {
-	u64 base = args[1] / PAGE * PAGE, end = args[1] + args[2], size;
 	struct allowed a = {};
 	const char *wrong;
 	bool ok;
 
-	if_so(&a, s->state != SPEC_OPEN, EBUSY);
-	size = (end + PAGE - 1) / PAGE * PAGE - base;
 	if_so(&a, s->nr_withheld == PKVM_IOMMU_WITHHELD_MAX, ENOSPC);
-	if (!args[2] || end < args[1] || end > 1ULL << s->cpu_bits)
-		if_so(&a, true, EINVAL);
-	else
-		cannot_take(s, &a, base, size);
-	wrong = judge(&a, res, &ok);
-	if (ok && !wrong)
-		s->withheld[s->nr_withheld++] = (struct spec_registers) { base, size };
+	wrong = name_registers(s, &a, args[1], args[2], res, &ok);
+	s->nr_withheld += ok;
 
-	return wrong ?: no_results(res);
+	return wrong;
+}
+
+static const char *boot_window(struct spec *s, const u64 *args, const u64 *res)
+{
+	bool exists = args[1] < (u64)s->nr_iommus, ok;
+	struct allowed a = {};
+	const char *wrong;
+
+	if_so(&a, !exists, ENOENT);
+	if_so(&a, exists && !s->iommu[args[1]].lacks_windows, ENOSPC);
+	if_so(&a, s->no_room, ENOMEM);
+	wrong = name_registers(s, &a, args[2], args[3], res, &ok);
+	if (ok && !wrong)
+		s->iommu[args[1]].lacks_windows--;
+
+	return wrong;
 }
 
 static const char *boot_register(struct spec *s, const u64 *args, const u64 *res)
@@ -60,7 +91,8 @@ static const char *boot_register(struct spec *s, const u64 *args, const u64 *res
 	    (!size && !test) ||
 	    flags & ~(PKVM_IOMMU_F_COHERENT | PKVM_IOMMU_F_STAGE1 | PKVM_IOMMU_F_LINEAR |
 		      PKVM_IOMMU_F_REACH |
-		      (test && !permits ? (u64)PKVM_IOMMU_TEST_QUIRKS << 32 : 0)) ||
+		      (test && !permits ?
+		       (u64)(PKVM_IOMMU_TEST_QUIRKS | PKVM_IOMMU_TEST_WINDOWS) << 32 : 0)) ||
 	    (reach && reach < 32)) {
 		if_so(&a, true, EINVAL);
 	} else {
@@ -86,6 +118,8 @@ static const char *boot_register(struct spec *s, const u64 *args, const u64 *res
 				     .geometry = -1,
 				     .oas = reach && reach < s->new_oas ? reach : s->new_oas,
 				     .isolates = !test, .permits = permits,
+				     .lacks_windows = flags >> 32 & PKVM_IOMMU_TEST_WINDOWS ?
+						      PKVM_IOMMU_WINDOWS_MAX : 0,
 				     .contexts = test && !permits ? PKVM_IOMMU_TEST_CONTEXTS : 0,
 				     .no_tables = told || type == PKVM_IOMMU_TYPE_VIRTIO };
 
@@ -144,7 +178,7 @@ static const char *boot_seal(struct spec *s, const u64 *args, const u64 *res)
 
 	for (i = 0; i < s->nr_iommus; i++) {
 		isolates |= s->iommu[i].isolates;
-		unfed |= s->iommu[i].wants && !s->iommu[i].has;
+		unfed |= (s->iommu[i].wants && !s->iommu[i].has) || s->iommu[i].lacks_windows;
 	}
 	if (s->state > SPEC_BUILDING) {
 		if_so(&a, true, EBUSY);
@@ -209,6 +243,8 @@ const char *spec_boot(struct spec *s, const u64 *args, const u64 *res)
 		return boot_seal(s, args, res);
 	case PKVM_IOMMU_BOOT_WITHHOLD:
 		return boot_withhold(s, args, res);
+	case PKVM_IOMMU_BOOT_WINDOW:
+		return boot_window(s, args, res);
 	}
 
 	return simple(res, EOPNOTSUPP);

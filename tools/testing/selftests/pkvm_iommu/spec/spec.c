@@ -82,9 +82,9 @@ void spec_range(struct spec *s, u64 pa, u64 size, bool *must, bool *never)
 	*must = false;
 	for (i = 0; i < s->nr_iommus; i++)
 		el2 += common(pa, end, s->iommu[i].base, s->iommu[i].base + s->iommu[i].size);
-	for (i = 0; i < s->nr_withheld; i++)
-		el2 += common(pa, end, s->withheld[i].base,
-			      s->withheld[i].base + s->withheld[i].size);
+	for (i = 0; i < s->nr_registers; i++)
+		el2 += common(pa, end, s->registers[i].base,
+			      s->registers[i].base + s->registers[i].size);
 	*never = el2;
 	other = (size - el2) / PAGE;
 	for (m = s->mem; m < s->mem + s->nr_mem; m++) {

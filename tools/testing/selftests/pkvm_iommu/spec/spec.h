@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define SPEC_IOMMUS	32
-#define SPEC_WITHHELD	64
+#define SPEC_REGISTERS	160
 #define SPEC_FAULTS	256
 
 enum spec_page {
@@ -41,7 +41,7 @@ struct spec_fault {
 	bool after_loss;	/* records were lost since the one before it */
 };
 
-/* Registers of a device that EL2 keeps from the host. */
+/* Registers that EL2 keeps from the host: windows of IOMMUs, and those withheld. */
 struct spec_registers {
 	uint64_t base, size;
 };
@@ -60,6 +60,7 @@ struct spec_iommu {
 	uint64_t at;			/* address of the registers */
 	unsigned int sid_bits, oas;
 	uint64_t wants;			/* bytes of memory */
+	int lacks_windows;		/* windows that the host has yet to name */
 	bool has, isolates, dead;
 	bool no_tables;			/* walks no page tables: mappings are passed to it */
 	bool permits;			/* does not translate: only permits and denies */
@@ -121,8 +122,8 @@ struct spec {
 	int nr_mem;
 	struct spec_iommu iommu[SPEC_IOMMUS];
 	int nr_iommus;
-	struct spec_registers withheld[SPEC_WITHHELD];
-	int nr_withheld;
+	struct spec_registers registers[SPEC_REGISTERS];
+	int nr_registers, nr_withheld;
 	struct spec_stream *stream;
 	int nr_streams, max_streams;
 	uint64_t total;			/* pages of the pool */

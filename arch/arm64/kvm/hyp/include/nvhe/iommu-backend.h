@@ -128,6 +128,9 @@ struct pkvm_iommu_region {
  * @base: physical address of the registers
  * @mmio_size: bytes of registers, whole pages
  * @mmio: EL2's mapping of the registers
+ * @nr_windows: further windows of registers that it has; 0 to PKVM_IOMMU_WINDOWS_MAX; set by probe
+ * @windows: EL2's mapping of each, once PKVM_IOMMU_BOOT_WINDOW has named it: after probe
+ * @window_sizes: bytes of each, as the host has named it
  * @flags: PKVM_IOMMU_F_*
  * @sid_bits: size of stream ids in bits; set by pkvm_iommu_ops::probe
  * @oas: output address size in bits; set by probe, and made smaller by PKVM_IOMMU_F_REACH
@@ -153,6 +156,9 @@ struct pkvm_iommu {
 	u64				base;
 	size_t				mmio_size;
 	void __iomem			*mmio;
+	u8				nr_windows;
+	void __iomem			*windows[PKVM_IOMMU_WINDOWS_MAX];
+	size_t				window_sizes[PKVM_IOMMU_WINDOWS_MAX];
 	u64				flags;
 	u8				sid_bits;
 	u8				oas;

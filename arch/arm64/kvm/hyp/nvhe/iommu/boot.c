@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Boot: REGISTER, WITHHOLD, DONATE, SEAL. And the return of IOMMUs from a power-off.
+ * Boot: REGISTER, WINDOW, WITHHOLD, DONATE, SEAL. And the return of IOMMUs from a power-off.
  *
  * The host is trusted until pKVM drops its privileges, and makes these calls from one
  * thread. PKVM_IOMMU_BOOT_SEAL closes the registry. Protected VMs are allowed if all of the
@@ -24,6 +24,7 @@ static enum {
 } iommu_state;
 
 static bool iommu_isolated;
+static unsigned int nr_withheld;
 u64 pkvm_iommu_shadow_pages;
 
 #define REGISTER_FLAGS	(PKVM_IOMMU_F_COHERENT | PKVM_IOMMU_F_STAGE1 | PKVM_IOMMU_F_LINEAR | \
@@ -63,6 +64,26 @@ static int check_registers(u64 *base, u64 *size)
 	return 0;
 }
 
+/* Map registers of an IOMMU at EL2: @phys and @size become whole pages, *@mmio is for @base. */
+static int map_registers(u64 base, u64 *phys, u64 *size, void __iomem **mmio)
+{
+	unsigned long va = 0;
+	int ret;
+
+	*phys = base;
+	ret = check_registers(phys, size);
+	if (!ret && *size)
+		ret = __pkvm_create_private_mapping(*phys, *size, PAGE_HYP_DEVICE, &va);
+	*mmio = (void __iomem *)va + (base - *phys);
+
+	return ret;
+}
+
+static void add_registers(u64 phys, u64 size, u32 id)
+{
+	pkvm_iommu_mmios[pkvm_iommu_nr_mmios++] = (struct pkvm_iommu_mmio) { phys, size, id };
+}
+
 /**
  * pkvm_iommu_register() - PKVM_IOMMU_BOOT_REGISTER
  * @type: enum pkvm_iommu_type
@@ -79,8 +100,8 @@ int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,
 {
 	const struct pkvm_iommu_ops *ops = pkvm_iommu_kind(type);
 	struct pkvm_iommu *iommu = &pkvm_iommus[pkvm_iommu_nr];
-	u64 phys = base, reach = FIELD_GET(PKVM_IOMMU_F_REACH, flags) ?: 64;
-	unsigned long va = 0;
+	u64 phys, reach = FIELD_GET(PKVM_IOMMU_F_REACH, flags) ?: 64;
+	void __iomem *mmio;
 	int ret;
 
 	if (iommu_state != IOMMU_OPEN)
@@ -90,29 +111,23 @@ int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,
 		return -EINVAL;
 	if (pkvm_iommu_nr == PKVM_IOMMU_MAX)
 		return -ENOSPC;
-	ret = check_registers(&phys, &size);
+	ret = map_registers(base, &phys, &size, &mmio);
 	if (ret)
 		return ret;
-
-	if (size) {
-		ret = __pkvm_create_private_mapping(phys, size, PAGE_HYP_DEVICE, &va);
-		if (ret)
-			return ret;
-	}
 
 	*iommu = (struct pkvm_iommu) {
 		.id		= pkvm_iommu_nr,
 		.ops		= ops,
 		.base		= base,
 		.mmio_size	= size,
-		.mmio		= (void __iomem *)va + (base - phys),
+		.mmio		= mmio,
 		.flags		= flags,
 	};
 	ret = ops->probe(iommu, &result->why);
 	if (ret) {
 		/* Another driver may use the hardware, so EL2 keeps no mapping of it. */
 		hyp_spin_lock(&pkvm_pgd_lock);
-		kvm_pgtable_hyp_unmap(&pkvm_pgtable, va, size);
+		kvm_pgtable_hyp_unmap(&pkvm_pgtable, (u64)mmio & PAGE_MASK, size);
 		hyp_spin_unlock(&pkvm_pgd_lock);
 		return ret;
 	}
@@ -124,9 +139,47 @@ int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,
 		pkvm_iommu_oas = min(pkvm_iommu_oas, iommu->oas);
 	result->id = iommu->id;
 	result->mem_size = iommu->mem_size;
-	pkvm_iommu_mmios[pkvm_iommu_nr_mmios++] =
-		(struct pkvm_iommu_mmio) { phys, size, iommu->id };
+	add_registers(phys, size, iommu->id);
 	pkvm_iommu_nr++;
+
+	return 0;
+}
+
+/**
+ * pkvm_iommu_window() - PKVM_IOMMU_BOOT_WINDOW
+ * @id: IOMMU
+ * @base: physical address of the registers
+ * @size: bytes of registers
+ *
+ * Context: boot; takes pkvm_pgd_lock.
+ * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
+ */
+int pkvm_iommu_window(u64 id, u64 base, u64 size)
+{
+	struct pkvm_iommu *iommu = pkvm_iommu_get(id);
+	size_t bytes = size;
+	void __iomem *mmio;
+	unsigned int n = 0;
+	u64 phys;
+	int ret;
+
+	if (iommu_state != IOMMU_OPEN)
+		return -EBUSY;
+	if (!iommu)
+		return -ENOENT;
+	if (!size)
+		return -EINVAL;
+	while (n < iommu->nr_windows && iommu->windows[n])
+		n++;
+	if (n == iommu->nr_windows)
+		return -ENOSPC;
+	ret = map_registers(base, &phys, &size, &mmio);
+	if (ret)
+		return ret;
+
+	iommu->windows[n] = mmio;
+	iommu->window_sizes[n] = bytes;
+	add_registers(phys, size, id);
 
 	return 0;
 }
@@ -147,15 +200,14 @@ int pkvm_iommu_withhold(u64 base, u64 size)
 		return -EBUSY;
 	if (!size)
 		return -EINVAL;
-	/* The list has an entry for each IOMMU; all others are of registers withheld. */
-	if (pkvm_iommu_nr_mmios - pkvm_iommu_nr == PKVM_IOMMU_WITHHELD_MAX)
+	if (nr_withheld == PKVM_IOMMU_WITHHELD_MAX)
 		return -ENOSPC;
 	ret = check_registers(&base, &size);
 	if (ret)
 		return ret;
 
-	pkvm_iommu_mmios[pkvm_iommu_nr_mmios++] =
-		(struct pkvm_iommu_mmio) { base, size, PKVM_IOMMU_MAX };
+	add_registers(base, size, PKVM_IOMMU_MAX);
+	nr_withheld++;
 
 	return 0;
 }
@@ -260,6 +312,10 @@ static int seal_geometry(struct pkvm_iommu_boot_result *result)
 		result->id = iommu->id;
 		if (iommu->mem_size && !iommu->mem) {
 			result->why = PKVM_IOMMU_REFUSE_MEMORY;
+			return -ENXIO;
+		}
+		if (iommu->nr_windows && !iommu->windows[iommu->nr_windows - 1]) {
+			result->why = PKVM_IOMMU_REFUSE_MMIO;
 			return -ENXIO;
 		}
 		iommu->geometry = find_geometry(iommu);

@@ -8,7 +8,7 @@
  *	hypercall	decodes registers, dispatches, encodes results
  *	test-calls	PKVM_IOMMU_TEST, only with CONFIG_PKVM_IOMMU_TEST
  *	test-self	selftest of page ownership, likewise
- *	boot		REGISTER, WITHHOLD, DONATE, SEAL; return from power-off
+ *	boot		REGISTER, WINDOW, WITHHOLD, DONATE, SEAL; return from power-off
  *	backends/kinds	table of the kinds of IOMMUs
  *	map		MAP, MAP_LIST, UNMAP, LOOKUP, FLUSH, REPLAY
  *	nested		nested domains; DOMAIN_FREE, INVALIDATE
@@ -114,7 +114,11 @@ struct pkvm_iommu_mmio {
 	u32	id;
 };
 
-extern struct pkvm_iommu_mmio pkvm_iommu_mmios[PKVM_IOMMU_MAX + PKVM_IOMMU_WITHHELD_MAX];
+/* Registers of each IOMMU, its windows, and registers withheld. */
+#define PKVM_IOMMU_MMIOS_MAX							\
+	(PKVM_IOMMU_MAX * (1 + PKVM_IOMMU_WINDOWS_MAX) + PKVM_IOMMU_WITHHELD_MAX)
+
+extern struct pkvm_iommu_mmio pkvm_iommu_mmios[PKVM_IOMMU_MMIOS_MAX];
 extern unsigned int pkvm_iommu_nr_mmios;
 
 #define for_each_pkvm_iommu(iommu)						\
@@ -444,6 +448,7 @@ extern u64 pkvm_iommu_shadow_pages;
 #define PKVM_IOMMU_SEAL_PAGES		(SZ_2M >> PAGE_SHIFT)
 
 int pkvm_iommu_withhold(u64 base, u64 size);
+int pkvm_iommu_window(u64 id, u64 base, u64 size);
 int pkvm_iommu_register(u64 type, u64 base, u64 size, u64 flags,
 			struct pkvm_iommu_boot_result *result);
 int pkvm_iommu_donate(u64 target, u64 pfn, u64 nr_pages);

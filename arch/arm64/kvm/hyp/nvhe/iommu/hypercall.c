@@ -307,6 +307,15 @@ static int boot_withhold(struct kvm_cpu_context *ctxt)
 	return pkvm_iommu_withhold(base, size);
 }
 
+static int boot_window(struct kvm_cpu_context *ctxt)
+{
+	DECLARE_REG(u64, id, ctxt, 2);
+	DECLARE_REG(u64, base, ctxt, 3);
+	DECLARE_REG(u64, size, ctxt, 4);
+
+	return pkvm_iommu_window(id, base, size);
+}
+
 static int boot_call(u64 op, struct kvm_cpu_context *ctxt, struct call_result *result)
 {
 	switch (op) {
@@ -314,6 +323,7 @@ static int boot_call(u64 op, struct kvm_cpu_context *ctxt, struct call_result *r
 	case PKVM_IOMMU_BOOT_DONATE:	return boot_donate(ctxt, result);
 	case PKVM_IOMMU_BOOT_SEAL:	return boot_seal(ctxt, result);
 	case PKVM_IOMMU_BOOT_WITHHOLD:	return boot_withhold(ctxt);
+	case PKVM_IOMMU_BOOT_WINDOW:	return boot_window(ctxt);
 	}
 
 	return -EOPNOTSUPP;

@@ -29,7 +29,7 @@ unsigned int pkvm_iommu_bits;
  * Registers of each IOMMU; and those withheld, of devices that are behind no IOMMU and that
  * the host must not program.
  */
-struct pkvm_iommu_mmio pkvm_iommu_mmios[PKVM_IOMMU_MAX + PKVM_IOMMU_WITHHELD_MAX];
+struct pkvm_iommu_mmio pkvm_iommu_mmios[PKVM_IOMMU_MMIOS_MAX];
 unsigned int pkvm_iommu_nr_mmios;
 
 /**

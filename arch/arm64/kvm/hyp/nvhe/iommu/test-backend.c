@@ -28,6 +28,8 @@ static int test_probe(struct pkvm_iommu *iommu, u64 *why)
 	iommu->asid_bits = 8;
 	iommu->vmid_bits = 8;
 	iommu->fmts = BIT(ARM_64_LPAE_S1) | BIT(ARM_64_LPAE_S2);
+	if (FIELD_GET(PKVM_IOMMU_F_QUIRKS, iommu->flags) & PKVM_IOMMU_TEST_WINDOWS)
+		iommu->nr_windows = PKVM_IOMMU_WINDOWS_MAX;
 
 	return 0;
 }
@@ -73,7 +75,7 @@ static bool test_fault(struct pkvm_iommu *iommu, struct pkvm_iommu_fault *fault)
 
 PKVM_IOMMU_BACKEND(test) = {
 	.scarce		= true,
-	.quirks		= PKVM_IOMMU_TEST_QUIRKS,
+	.quirks		= PKVM_IOMMU_TEST_QUIRKS | PKVM_IOMMU_TEST_WINDOWS,
 	.probe		= test_probe,
 	.alloc		= test_alloc,
 	.init		= test_init,
@@ -90,7 +92,7 @@ static int test_told_map(struct pkvm_iommu *iommu, const struct pkvm_iommu_domai
 
 PKVM_IOMMU_BACKEND(test_told) = {
 	.scarce		= true,
-	.quirks		= PKVM_IOMMU_TEST_QUIRKS,
+	.quirks		= PKVM_IOMMU_TEST_QUIRKS | PKVM_IOMMU_TEST_WINDOWS,
 	.probe		= test_probe,
 	.alloc		= test_alloc,
 	.init		= test_init,
