@@ -224,6 +224,25 @@ static struct page * __init donate_new(u64 target, unsigned int order, int *ret)
 	}
 }
 
+/* It stays registered without them: PKVM_IOMMU_BOOT_SEAL will fail and name it. */
+static void __init name_windows(const struct pkvm_iommu_dev *pdev)
+{
+	const struct resource *window;
+	int ret;
+
+	for (window = pdev->windows; window < pdev->windows + pdev->nr_windows; window++) {
+		struct pkvm_iommu_hvc hvc = {
+			.op	= PKVM_IOMMU_BOOT_WINDOW,
+			.args	= { pdev->id, window->start, resource_size(window) },
+		};
+
+		ret = boot_hvc(&hvc);
+		if (ret)
+			dev_err(pdev->dev, "pkvm_iommu: registers %pR not accepted (%d)\n",
+				window, ret);
+	}
+}
+
 /**
  * pkvm_iommu_register() - register an IOMMU with EL2
  * @pdev: the IOMMU; must not be freed if this succeeds
@@ -263,6 +282,7 @@ int __init pkvm_iommu_register(struct pkvm_iommu_dev *pdev)
 		}
 		pdev->id = hvc.res[0];
 		size = hvc.res[1];
+		name_windows(pdev);
 	}
 	xa_init(&pdev->streams);
 	INIT_LIST_HEAD(&pdev->masters);

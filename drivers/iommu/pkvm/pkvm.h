@@ -24,6 +24,8 @@
  * @type: selects the backend at EL2
  * @mmio: physical address of its registers
  * @mmio_size: size of its registers in bytes
+ * @windows: further registers, in the order in which the backend knows them; kept
+ * @nr_windows: their number, at most %PKVM_IOMMU_WINDOWS_MAX
  * @flags: PKVM_IOMMU_F_COHERENT, and FIELD_PREP(PKVM_IOMMU_F_QUIRKS, quirks of the backend); or 0
  * @irqs: wired interrupts that announce faults, @nr_irqs of them; kept
  * @nr_irqs: their number
@@ -51,6 +53,8 @@ struct pkvm_iommu_dev {
 	enum pkvm_iommu_type	type;
 	phys_addr_t		mmio;
 	size_t			mmio_size;
+	const struct resource	*windows;
+	unsigned int		nr_windows;
 	u64			flags;
 	const int		*irqs;
 	unsigned int		nr_irqs;

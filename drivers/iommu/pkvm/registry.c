@@ -56,6 +56,11 @@ struct pkvm_iommu_dev *pkvm_iommu_find_at(phys_addr_t phys)
 	return NULL;
 }
 
+static bool pages_have(phys_addr_t start, size_t bytes, phys_addr_t phys, size_t size)
+{
+	return phys >= ALIGN_DOWN(start, PAGE_SIZE) && phys + size <= PAGE_ALIGN(start + bytes);
+}
+
 /**
  * pkvm_iommu_has_registers() - check if registers are within those of an IOMMU
  * @phys: physical address
@@ -66,12 +71,16 @@ struct pkvm_iommu_dev *pkvm_iommu_find_at(phys_addr_t phys)
  */
 bool pkvm_iommu_has_registers(phys_addr_t phys, size_t size)
 {
+	const struct resource *window;
 	struct pkvm_iommu_dev *pdev;
 
 	for_each_pkvm_iommu_dev(pdev) {
-		if (phys >= ALIGN_DOWN(pdev->mmio, PAGE_SIZE) &&
-		    phys + size <= PAGE_ALIGN(pdev->mmio + pdev->mmio_size))
+		if (pages_have(pdev->mmio, pdev->mmio_size, phys, size))
 			return true;
+		for (window = pdev->windows; window < pdev->windows + pdev->nr_windows; window++) {
+			if (pages_have(window->start, resource_size(window), phys, size))
+				return true;
+		}
 	}
 
 	return false;

@@ -124,26 +124,36 @@ static int test_range(struct pkvm_iommu_test_range *range)
 		{ .kind = PKVM_IOMMU_TEST_RANGE_POOL,
 		  .address = memory_phys(&first_pool_chunk), .size = first_pool_chunk.size },
 	};
-	u64 index = range->index;
+	u64 which, index = range->index;
 	struct pkvm_iommu_dev *pdev;
 
 	if (index < ARRAY_SIZE(fixed)) {
 		*range = fixed[index];
 		range->index = index;
 	} else {
+		/* The memory, the registers and the windows of each. */
 		index -= ARRAY_SIZE(fixed);
-		if (index >= 2 * pkvm_iommu_nr_devs)
+		which = index % (2 + PKVM_IOMMU_WINDOWS_MAX);
+		index /= 2 + PKVM_IOMMU_WINDOWS_MAX;
+		if (index >= pkvm_iommu_nr_devs)
 			return -ENOENT;
-		pdev = pkvm_iommu_devs[index / 2];
+		pdev = pkvm_iommu_devs[index];
 		range->iommu = pdev->id;
-		if (index % 2) {
+		if (!which) {
+			range->kind = PKVM_IOMMU_TEST_RANGE_TABLE;
+			range->address = memory_phys(&stream_tables[pdev->id]);
+			range->size = stream_tables[pdev->id].size;
+		} else if (which == 1) {
 			range->kind = PKVM_IOMMU_TEST_RANGE_MMIO;
 			range->address = pdev->mmio;
 			range->size = pdev->mmio_size;
 		} else {
-			range->kind = PKVM_IOMMU_TEST_RANGE_TABLE;
-			range->address = memory_phys(&stream_tables[pdev->id]);
-			range->size = stream_tables[pdev->id].size;
+			range->kind = PKVM_IOMMU_TEST_RANGE_WINDOW;
+			range->size = 0;
+			if (which - 2 < pdev->nr_windows) {
+				range->address = pdev->windows[which - 2].start;
+				range->size = resource_size(&pdev->windows[which - 2]);
+			}
 		}
 	}
 
@@ -399,6 +409,13 @@ const struct pkvm_iommu_test_hooks pkvm_iommu_test_hooks = {
 	.fault			= hook_fault,
 };
 
+/* Addresses at which QEMU's virt machine has no device: the registers are not used. */
+static const struct resource software_windows[PKVM_IOMMU_WINDOWS_MAX] = {
+	DEFINE_RES_MEM(0x0c010800, 0x400),
+	DEFINE_RES_MEM(0x0c030000, SZ_64K),
+	DEFINE_RES_MEM(0x0c020ffc, 8),
+};
+
 static int __init register_software(unsigned int type)
 {
 	struct platform_device *platform;
@@ -414,6 +431,11 @@ static int __init register_software(unsigned int type)
 	pdev->dev = &platform->dev;
 	pdev->type = type;
 	pdev->flags = PKVM_IOMMU_F_COHERENT;
+	if (type == PKVM_IOMMU_TYPE_TEST) {
+		pdev->flags |= FIELD_PREP(PKVM_IOMMU_F_QUIRKS, PKVM_IOMMU_TEST_WINDOWS);
+		pdev->windows = software_windows;
+		pdev->nr_windows = ARRAY_SIZE(software_windows);
+	}
 
 	return pkvm_iommu_register(pdev);
 }

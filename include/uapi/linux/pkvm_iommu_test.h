@@ -261,6 +261,7 @@ struct pkvm_iommu_test_faults {
 #define PKVM_IOMMU_TEST_RANGE_HYP_DATA	4
 #define PKVM_IOMMU_TEST_RANGE_HYP_BSS	5
 #define PKVM_IOMMU_TEST_RANGE_CARVEOUT	6	/* memory reserved for EL2 at boot */
+#define PKVM_IOMMU_TEST_RANGE_WINDOW	7	/* further registers of an IOMMU */
 
 /**
  * struct pkvm_iommu_test_range - memory or MMIO that belongs to EL2

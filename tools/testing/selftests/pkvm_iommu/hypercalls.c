@@ -578,6 +578,25 @@ static void test_permits(void)
 	tap_ok(!td_call(PKVM_IOMMU_DOMAIN_FREE, domain, 0, 0).err, "the domain is free again");
 }
 
+/* Further registers of the IOMMUs; none where no IOMMU has any. */
+static void test_windows(void)
+{
+	struct pkvm_iommu_test_range r;
+	struct td_res res;
+	unsigned int i;
+
+	for (i = 0; td_range(PKVM_IOMMU_TEST_RANGE_WINDOW, i, &r); i++) {
+		if (!r.size)
+			continue;
+		tap_ok(!shadow(r.address) && !shadow(r.address + r.size - 1),
+		       "the shadow does not map the window at %#llx", (ull)r.address);
+		reaches(r.address, 0, "the first page of the window");
+		reaches(r.address + r.size - 1, 0, "the last page of the window");
+		res = td_call(PKVM_IOMMU_TOPUP, r.address / PAGE, 1, 0);
+		tap_ok(error_is(res, -EPERM), "TOPUP of its page: EPERM");
+	}
+}
+
 static void test_test_ops(void)
 {
 	struct pkvm_iommu_test_range r;
@@ -610,7 +629,8 @@ static void test_boot_ops(void)
 {
 	static const uint64_t ops[] = {
 		PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_BOOT_DONATE,
-		PKVM_IOMMU_BOOT_SEAL, PKVM_IOMMU_BOOT_WITHHOLD, 4, ALL_ONES,
+		PKVM_IOMMU_BOOT_SEAL, PKVM_IOMMU_BOOT_WITHHOLD,
+		PKVM_IOMMU_BOOT_WINDOW, 5, ALL_ONES,
 	};
 	size_t i;
 
@@ -691,6 +711,7 @@ int main(int argc, char **argv)
 	test_fault();
 	test_info();
 	test_permits();
+	test_windows();
 	test_test_ops();
 	test_boot_ops();
 	control("at the end");
