@@ -91,7 +91,7 @@ void saturate_pins(void)
 {
 	u64 id = new_domain();
 
-	saturate(id, ENV_RAM1_END / ENV_PAGE / 2 * 2 * ENV_PAGE - 16 * ENV_PAGE, 1);
+	saturate(id, SCENARIO_PAGES, 1);
 	/* A run has to have room for a block of memory. */
 	if (ENV_PTES <= PKVM_IOMMU_RUN_PAGES)
 		saturate(id, WHOLE_BLOCK, ENV_PTES);
