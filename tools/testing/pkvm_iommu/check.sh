@@ -68,7 +68,7 @@ skip() {
 	echo "ok $nr - $1 # SKIP $2"
 }
 
-build() { make -s -C "$HERE" TREE="$TREE" PAGE_SHIFT="$SHIFT" "$@"; }
+build() { make -s -j"$(nproc)" -C "$HERE" TREE="$TREE" PAGE_SHIFT="$SHIFT" "$@"; }
 
 # walk_all PROGRAM NAME-PREFIX ARGS...: start a walk of each configuration that is read from
 # stdin, one on each CPU at a time, and print their rows in order.

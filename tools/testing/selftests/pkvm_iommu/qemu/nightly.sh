@@ -254,6 +254,8 @@ nightly_rows() {
 		walk_coverage || :
 	nightly_row debug "a kernel with hotplug of CPUs, suspend, and EL2's trace events" \
 		"$TOOLS/run.sh" test trace resume-hotplug sleep sleep-devices || :
+	nightly_row vfio "the kernel's selftests/vfio on a virtio-iommu" \
+		"$TOOLS/run.sh" test virtio-vfio || :
 	nightly_row soak "everything at once, $SOAK_MINUTES minutes, and nothing is lost" \
 		"$TOOLS/run.sh" test soak || :
 	nightly_row crash "a crash kernel dumps the host's memory, and no protected VM's" \
