@@ -213,7 +213,7 @@ void engine_walk(u64 nr_steps, bool up)
 		full = step == breaks && mostly_races && is_smmu(0);
 		/* The first command that is lost is often that of a detach, which waits by itself. */
 		if (!(full ? do_full_queue() :
-		      step == breaks && below(4) ? do_attach(false) : one_step())) {
+		      step == breaks && below(4) ? do_attach(false) : one_step()) || ended) {
 			aftermath();
 			return;
 		}
