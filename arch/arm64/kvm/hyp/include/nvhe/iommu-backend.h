@@ -208,7 +208,7 @@ struct pkvm_iommu_mapping {
  *	pkvm_iommu that are set by probe. Changes no hardware state. Returns 0, or
  *	-ENXIO with enum pkvm_iommu_refusal in *@why.
  * @alloc: during boot. Take the pages that @init needs from
- *	pkvm_iommu_alloc_page(). Returns 0, or -ENOMEM and is then called again.
+ *	pkvm_iommu_alloc_page(); optional. Returns 0, or -ENOMEM and is then called again.
  * @init: during boot. Take over the hardware in any state, so that it blocks every
  *	stream and caches no older translation. Returns 0, or a negative errno with
  *	enum pkvm_iommu_refusal in *@why.
@@ -216,7 +216,8 @@ struct pkvm_iommu_mapping {
  *	core then calls @init again, with the lock of the IOMMU held: the streams that are
  *	attached stay attached to their domains. Fault records that the core has not taken,
  *	and the commands of invalidations that it no longer waits for, may be lost; a ticket
- *	from before counts as completed. Called without a lock, on several CPUs at once.
+ *	from before counts as completed. Called without a lock, on several CPUs at once, also
+ *	while another CPU is in @init: it must not return false before @init has done all.
  *	Optional; without it, EL2 denies to suspend the system.
  * @domain_init: fill in pkvm_iommu_domain::hw before the first attach; optional
  * @stream_prepare: allocate everything that @stream_set needs for @sid; optional.
@@ -249,7 +250,8 @@ struct pkvm_iommu_mapping {
  * @wait: wait until all accesses that used a translation which the @invalidate of
  *	@ticket dropped have completed; optional. Invalidations complete in the order
  *	of the calls of @invalidate. Returns false if the hardware is late.
- * @fault: take the oldest fault record. Returns false if there is none.
+ * @fault: take the oldest fault record, into memory that is zeroed; optional. Returns false if
+ *	there is none.
  * @region: find the reserved region of @sid with the given index, of a bounded number; optional.
  *	Returns 0, -ENODATA if there is none, or -EIO if the hardware does not tell. The stream
  *	may be blocked, unknown to the hardware, and one that @stream_prepare has not seen.

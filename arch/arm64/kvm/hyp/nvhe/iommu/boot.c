@@ -402,7 +402,7 @@ static int seal(u64 flags, struct pkvm_iommu_boot_result *result)
 		pkvm_iommu_shadow_pages = pkvm_iommu_pool_total() - pkvm_iommu_pool_free();
 
 	for_each_pkvm_iommu(iommu) {
-		ret = iommu->ops->alloc(iommu);
+		ret = iommu->ops->alloc ? iommu->ops->alloc(iommu) : 0;
 		if (ret)
 			return ret;
 	}

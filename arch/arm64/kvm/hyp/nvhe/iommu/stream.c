@@ -251,7 +251,7 @@ int pkvm_iommu_take_fault(u64 id, struct pkvm_iommu_fault *fault)
 
 	if (!iommu)
 		return -ENOENT;
-	if (iommu->dead)
+	if (iommu->dead || !iommu->ops->fault)
 		return -EAGAIN;
 
 	pkvm_iommu_lock(iommu, NULL);

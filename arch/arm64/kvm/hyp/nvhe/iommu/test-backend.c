@@ -34,11 +34,6 @@ static int test_probe(struct pkvm_iommu *iommu, u64 *why)
 	return 0;
 }
 
-static int test_alloc(struct pkvm_iommu *iommu)
-{
-	return 0;
-}
-
 static int test_init(struct pkvm_iommu *iommu, u64 *why)
 {
 	return 0;
@@ -77,7 +72,6 @@ PKVM_IOMMU_BACKEND(test) = {
 	.scarce		= true,
 	.quirks		= PKVM_IOMMU_TEST_QUIRKS | PKVM_IOMMU_TEST_WINDOWS,
 	.probe		= test_probe,
-	.alloc		= test_alloc,
 	.init		= test_init,
 	.stream_set	= test_stream_set,
 	.invalidate	= test_invalidate,
@@ -94,12 +88,10 @@ PKVM_IOMMU_BACKEND(test_told) = {
 	.scarce		= true,
 	.quirks		= PKVM_IOMMU_TEST_QUIRKS | PKVM_IOMMU_TEST_WINDOWS,
 	.probe		= test_probe,
-	.alloc		= test_alloc,
 	.init		= test_init,
 	.stream_set	= test_stream_set,
 	.map		= test_told_map,
 	.invalidate	= test_invalidate,
-	.fault		= test_fault,
 };
 
 /* One stream; and in pkvm_iommu::mem a bit for each page, which is all that hardware needs. */
@@ -131,11 +123,9 @@ static void test_permits_permit(struct pkvm_iommu *iommu, u64 phys, u64 size, bo
 
 PKVM_IOMMU_BACKEND(test_permits) = {
 	.probe		= test_permits_probe,
-	.alloc		= test_alloc,
 	.init		= test_init,
 	.stream_set	= test_stream_set,
 	.permit		= test_permits_permit,
-	.fault		= test_fault,
 };
 
 static bool is_test(u64 id)
