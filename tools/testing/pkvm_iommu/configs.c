@@ -131,6 +131,8 @@ const struct config configs[] = {
 	{ .name = "suspend-lost", .ia = 36, .nr = 2, .scenario = resume_after_loss, .smmu = {
 		{ AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 },
 		{ AT(0x9070000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "lost-detach", .ia = 36, .nr = 1, .scenario = lost_detach, .smmu = { {
+		AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
 	{ .name = "resume-fails", .ia = 36, .nr = 2, .scenario = resume_fails, .smmu = {
 		{ AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 },
 		{ AT(0x9070000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },

@@ -51,6 +51,20 @@ base_of() {
 	fi
 }
 
+# run PROGRAM 'ARGS': of the mutant.
+run() {
+	# shellcheck disable=SC2086
+	timeout "$LIMIT" "$O/mut/$1" $2 >"$O/log" 2>&1
+}
+
+# The configuration that finds most; then all for a short time, since some mutants matter in one
+# configuration only; then all.
+walk() {
+	run walk-opt "--no-shrink --steps $steps --config two-level" &&
+		run walk-opt "--no-shrink --steps $((steps / 12))" &&
+		run walk-opt "--no-shrink --steps $steps"
+}
+
 mkdir -p "$O"
 # Races run without the lock assertions of the sources: the walk has to notice the
 # consequences of a missing lock.
@@ -140,12 +154,10 @@ while IFS='	' read -r name file expr; do
 		for prog in $progs; do
 			rc=0
 			case $prog in
-			walk-opt) args="--no-shrink --steps $steps" ;;
-			walk-race) args="$RACE $race_config --seed $seed" ;;
-			*) args= ;;
+			walk-opt) walk || rc=$? ;;
+			walk-race) run walk-race "$RACE $race_config --seed $seed" || rc=$? ;;
+			*) run "$prog" "" || rc=$? ;;
 			esac
-			# shellcheck disable=SC2086
-			timeout "$LIMIT" "$O/mut/$prog" $args >"$O/log" 2>&1 || rc=$?
 			[ $rc -eq 0 ] || break 2
 		done
 	done

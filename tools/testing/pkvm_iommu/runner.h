@@ -51,7 +51,7 @@ enum act_kind {
 	ACT_DMA,		/* IOMMU, stream, address, write */
 	ACT_EVENT,		/* IOMMU, stream, event, reason, has address, address, write */
 	ACT_GERROR,		/* IOMMU, bits */
-	ACT_SYNC,		/* IOMMU 0 loses commands from here on: bool, or enum vdev_lie */
+	ACT_SYNC,		/* IOMMU 0 loses commands: see smmu_break_sync(), or enum vdev_lie */
 	ACT_RESUME,		/* SMMUs that were off, enum smmu_dead of some, mask of these */
 };
 
@@ -150,6 +150,7 @@ void gib_blocks(void);
 void far_apart(void);
 void donate_ranges(void);
 void suspend_resume(void);
+void lost_detach(void);
 void resume_after_loss(void);
 void resume_fails(void);
 void same_stream(void);

@@ -949,6 +949,21 @@ void resume_after_loss(void)
 	     "and calls end as before");
 }
 
+/*
+ * A DETACH sends the invalidation of the stream's entry and CMD_SYNC, then that of translations
+ * and CMD_SYNC. The SMMU is lost within the second pair.
+ */
+void lost_detach(void)
+{
+	struct act sync = { .kind = ACT_SYNC, .chance = noise(), .a = { 2 + 2 + below(2) } };
+	u64 res[3];
+
+	attach_to(0, 1, PKVM_IOMMU_DOMAIN_IDENTITY);
+	act(&sync, res);
+	must(call(false, res, PKVM_IOMMU_DETACH, 0, 1, PKVM_IOMMU_DOMAIN_IDENTITY) == STOPPED,
+	     "the DETACH does not return");
+}
+
 /* An SMMU does not come back. The host does not run on this CPU again, nor on another one. */
 void resume_fails(void)
 {

@@ -378,10 +378,10 @@ int smmu_add(const struct smmu_config *config)
 	return nr_smmus++;
 }
 
-void smmu_break_sync(int id, bool broken)
+void smmu_break_sync(int id, u64 how)
 {
 	smmus[id].c.dead_sync = false;
-	smmus[id].dying = broken ? 1 + smmu_random(8) : 0;
+	smmus[id].dying = how == 1 ? 1 + smmu_random(8) : how ? how - 1 : 0;
 }
 
 /*
