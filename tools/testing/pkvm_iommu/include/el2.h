@@ -40,6 +40,7 @@
 
 #define CONFIG_PKVM_IOMMU		1
 #define CONFIG_PKVM_IOMMU_SMMU_V3	1
+#define CONFIG_PKVM_IOMMU_SMMU_V2	1
 #define CONFIG_PKVM_IOMMU_TEST		1
 #define CONFIG_PKVM_IOMMU_VIRTIO	1
 
@@ -496,7 +497,15 @@ struct iommu_iotlb_gather { unsigned long start, end; size_t pgsize; bool queued
 #define DMA_TO_DEVICE		1
 enum dma_data_direction { DMA_NOTHING };
 
-/* Declarations for the header of the stock driver; none is used. */
+/* Declarations for the headers of the stock drivers; none is used. */
+#undef __init
+#undef __exit
+#define __init
+#define __exit
+typedef int irqreturn_t;
+#ifndef find_next_zero_bit
+#define find_next_zero_bit(map, end, start)	(end)
+#endif
 enum iommu_hw_info_type { IOMMU_HW_INFO_NONE };
 enum iommu_viommu_type { IOMMU_VIOMMU_NONE };
 struct iommu_user_data;

@@ -36,8 +36,9 @@ style() {
 }
 
 # Macros that replace functions which EL2 lacks ignore or repeat their arguments. BUG
-# is the only answer to a broken invariant of EL2.
-KERNEL_TYPES=MACRO_ARG_UNUSED,MACRO_ARG_REUSE,AVOID_BUG
+# is the only answer to a broken invariant of EL2. Registers of the SMMUv2 have the names of the
+# architecture, as in the stock driver's header: sCR0.
+KERNEL_TYPES=MACRO_ARG_UNUSED,MACRO_ARG_REUSE,AVOID_BUG,CAMELCASE
 check_style() { style '^(arch|drivers|include)/' "$KERNEL_TYPES"; }
 
 # Programs in userspace do not have the kernel's macros.
