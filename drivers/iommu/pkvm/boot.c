@@ -173,7 +173,7 @@ static const char * __init refusal_name(u64 why)
 		[PKVM_IOMMU_REFUSE_NONE]	= "internal error",
 		[PKVM_IOMMU_REFUSE_STAGE]	= "no usable translation stage or address size",
 		[PKVM_IOMMU_REFUSE_GRANULE]	= "does not support the kernel's page size",
-		[PKVM_IOMMU_REFUSE_PRESET]	= "preset tables, or unsuitable queues",
+		[PKVM_IOMMU_REFUSE_PRESET]	= "preset tables or registers, unsuitable queues",
 		[PKVM_IOMMU_REFUSE_TIMEOUT]	= "does not respond",
 		[PKVM_IOMMU_REFUSE_MEMORY]	= "no memory for its stream table",
 		[PKVM_IOMMU_REFUSE_MMIO]	= "registers too small, or not the host's",

@@ -418,8 +418,8 @@ enum pkvm_iommu_op {
  *  - -EBUSY: the stream is attached, to this domain or another.
  *  - -EAGAIN: another CPU attaches or detaches the stream. Repeat the call.
  *  - -EIO: the IOMMU did not respond at boot.
- *  - -EIO: the IOMMU refuses the stream. The stream stays blocked; EL2 may keep the
- *    pages that it used for its record of the stream.
+ *  - -EIO: the IOMMU refuses the stream, for instance because it overlaps one that is attached.
+ *    The stream stays blocked; EL2 may keep the pages that it used for its record of the stream.
  *  - -ENOSPC: the hardware has nothing left for another stream, or for a stream in this domain
  *    (%PKVM_IOMMU_MANAGED_SOME).
  *    The stream stays blocked; EL2 may keep the pages, as with -EIO. The same attach may succeed
@@ -1025,6 +1025,8 @@ enum pkvm_iommu_op {
  * enum pkvm_iommu_type - kind of an IOMMU, for %PKVM_IOMMU_BOOT_REGISTER
  * @PKVM_IOMMU_TYPE_SMMU_V3: Arm SMMUv3 (IHI 0070)
  * @PKVM_IOMMU_TYPE_VIRTIO: virtio-iommu over MMIO (virtio 1.2, 5.13); has no page tables
+ * @PKVM_IOMMU_TYPE_SMMU_V2: Arm SMMUv2 (IHI 0062). Stream ids have 16 bits, and from bit 16 a mask
+ *	of those that do not matter, if it matches streams. Streams that overlap exclude each other.
  *
  * The kind selects the backend at EL2. 1, 3 and 4 are reserved for tests.
  */
@@ -1033,6 +1035,7 @@ enum pkvm_iommu_type {
 	/* 1 is PKVM_IOMMU_TYPE_TEST, see pkvm_iommu_test.h. */
 	PKVM_IOMMU_TYPE_VIRTIO		= 2,
 	/* 3 is PKVM_IOMMU_TYPE_TEST_TOLD, 4 is PKVM_IOMMU_TYPE_TEST_PERMITS. */
+	PKVM_IOMMU_TYPE_SMMU_V2		= 5,
 };
 
 /**
@@ -1046,7 +1049,9 @@ enum pkvm_iommu_type {
  *  - %PKVM_IOMMU_F_REACH: for tests, a field: use so many bits of addresses, if the IOMMU has
  *    more; 0: use all.
  *  - %PKVM_IOMMU_F_QUIRKS: a field: errata and the like that only the firmware's description tells,
- *    as bits whose meaning depends on the type. The present types have none.
+ *    as bits whose meaning depends on the type. %PKVM_IOMMU_TYPE_SMMU_V2 has two:
+ *    %PKVM_IOMMU_SMMU_V2_MMU500 and %PKVM_IOMMU_SMMU_V2_MMU401, for these models of Arm's. The
+ *    other types have none.
  *
  * For %PKVM_IOMMU_BOOT_SEAL:
  *
@@ -1062,6 +1067,9 @@ enum pkvm_iommu_type {
 #define PKVM_IOMMU_F_REFUSE_VMS		(1ULL << 4)
 #define PKVM_IOMMU_F_REACH		(0xffULL << 8)
 #define PKVM_IOMMU_F_QUIRKS		(0xffffffffULL << 32)
+/* In PKVM_IOMMU_F_QUIRKS */
+#define PKVM_IOMMU_SMMU_V2_MMU500	0x1
+#define PKVM_IOMMU_SMMU_V2_MMU401	0x2
 
 /**
  * DOC: Targets of PKVM_IOMMU_BOOT_DONATE
@@ -1208,7 +1216,7 @@ enum pkvm_iommu_region_kind {
  * @PKVM_IOMMU_REFUSE_STAGE: the IOMMU has no usable translation stage, format or address size
  * @PKVM_IOMMU_REFUSE_GRANULE: the IOMMU cannot translate pages of PAGE_SIZE
  * @PKVM_IOMMU_REFUSE_PRESET: the IOMMU's tables or queues are preset or not suitable, or it has
- *	command queues outside of the registered range
+ *	command queues outside of the registered range, or registers do not keep what EL2 writes
  * @PKVM_IOMMU_REFUSE_TIMEOUT: the IOMMU did not acknowledge a register write or a command
  * @PKVM_IOMMU_REFUSE_MEMORY: the IOMMU was not given the memory that it needs
  * @PKVM_IOMMU_REFUSE_MMIO: a range of registers is too small, is missing, or the host does not

@@ -7,6 +7,7 @@
  * kinds.c includes this file more than once: it has no include guard.
  */
 KIND(SMMU_V3, smmu_v3);
+KIND(SMMU_V2, smmu_v2);
 KIND(VIRTIO, virtio);
 KIND(TEST, test);
 KIND_OF(TEST, TEST_TOLD, test_told);
