@@ -342,7 +342,7 @@ chart() {
 	mv "$ch_file.tmp" "$ch_file"
 }
 
-KINDS='/\(smmu-v3\|virtio\)\.c$'	# the files for one kind of IOMMU
+KINDS='/\(smmu-v[23]\|virtio\)\.c$'	# the files for one kind of IOMMU
 
 # sources DIR: its C files except those for tests.
 sources() {
@@ -462,11 +462,14 @@ report() {
 		"EL2 core" "$(count_lines $(sources "$ROOT/$b_hyp" | grep -v "$KINDS"))" \
 		"EL2 SMMUv3 backend (at most 900)" \
 			"$(count_lines $(sources "$ROOT/$b_hyp" | grep '/smmu-v3\.c$'))" \
+		"EL2 SMMUv2 backend (at most 400)" \
+			"$(count_lines $(sources "$ROOT/$b_hyp" | grep '/smmu-v2\.c$'))" \
 		"EL2 virtio-iommu backend" \
 			"$(count_lines $(sources "$ROOT/$b_hyp" | grep '/virtio\.c$'))" \
 		"EL1 without the init modules" \
 			"$(count_lines $(sources "$b_drv" | grep -v "$KINDS"))" \
 		"EL1 SMMUv3 init (at most 150)" "$(count_lines "$b_drv/init/smmu-v3.c")" \
+		"EL1 SMMUv2 init (at most 150)" "$(count_lines "$b_drv/init/smmu-v2.c")" \
 		"EL1 virtio-iommu init" "$(count_lines "$b_drv/init/virtio.c")"
 	echo "Existing kernel files:"
 	"$TOOLS/footprint.sh" | tail -n 1

@@ -196,6 +196,7 @@ cover() {
 	# shellcheck disable=SC2046
 	sed "s/@EL2@/$(code_lines $(find "$el2" -name '*.[ch]' ! -name 'test-*'))/
 		s/@SMMU@/$(code_lines "$el2/backends/smmu-v3.c")/
+		s/@SMMU2@/$(code_lines "$el2/backends/smmu-v2.c")/
 		s/@VIRTIO@/$(code_lines "$el2/backends/virtio.c")/
 		s/@FOOTPRINT@/$("$TOOLS/footprint.sh" | sed -n 's/^ *\([0-9]*\)  total.*/\1/p')/
 		s/@VERSION@/$(version_of "$S/want")/" "$MANIFEST/cover"
