@@ -246,11 +246,6 @@ static bool is_hardware(u64 id)
 	return is_smmu(id) || is_virtio(id);
 }
 
-static bool event_room(int id)
-{
-	return is_smmu(id) ? smmu_event_room(id) : vdev_room(id);
-}
-
 static void check_stream(int id, u32 sid, bool attached, u64 domain)
 {
 	if (is_smmu(id))
@@ -263,8 +258,7 @@ static void check_iommu(int id, bool thorough)
 {
 	if (is_smmu(id)) {
 		smmu_check_enabled(id);
-		if (!smmu_event_room(id) && spec.iommu[id].nr_faults < smmu_events(id))
-			fail("events are not taken from the queue of smmu %d", id);
+		smmu_check_events(id, spec.iommu[id].nr_faults);
 		smmu_check_reach(id, thorough);
 	} else {
 		vdev_check_enabled(id);
@@ -534,17 +528,16 @@ static enum smmu_result dma(const struct act *a, u64 *pa, struct spec_fault *f, 
 			return SMMU_UNMAPPED;
 		return attached ? SMMU_OK : SMMU_BLOCKED;
 	}
-	*room = event_room(a->a[0]);
-	if (is_virtio(a->a[0]))
+	if (is_virtio(a->a[0])) {
+		*room = vdev_room(a->a[0]);
 		got = vdev_dma(a->a[0], a->a[1], a->a[2], a->a[3], pa, f);
-	else
-		got = smmu_dma(a->a[0], a->a[1], a->a[2], a->a[3], pa);
+	} else {
+		got = smmu_dma(a->a[0], a->a[1], a->a[2], a->a[3], pa, f, room);
+	}
 	if (got == SMMU_BYPASS)
 		fail("a device bypasses translation");
 	if (got != SMMU_OK && is_smmu(a->a[0]))
-		*f = (struct spec_fault) { .sid = a->a[1], .reason = reasons[got],
-					   .write = a->a[3] && got != SMMU_BLOCKED,
-					   .addr = got == SMMU_BLOCKED ? 0 : a->a[2] };
+		f->reason = reasons[got];
 
 	return got;
 }
@@ -617,12 +610,12 @@ struct spec_fault event_fault(const struct act *a)
 
 bool make_event(const struct act *a)
 {
-	bool room = event_room(a->a[0]);
+	bool room;
 
 	if (is_smmu(a->a[0]))
-		smmu_event(a->a[0], a->a[1], a->a[2], a->a[5], a->a[6]);
-	else
-		vdev_strange(a->a[0], a->a[1], a->a[2], a->a[4], a->a[5], a->a[6]);
+		return smmu_event(a->a[0], a->a[1], a->a[2], a->a[5], a->a[6]);
+	room = vdev_room(a->a[0]);
+	vdev_strange(a->a[0], a->a[1], a->a[2], a->a[4], a->a[5], a->a[6]);
 
 	return room;
 }

@@ -46,9 +46,9 @@ static struct watch *config_watch(struct smmu *s, enum kind kind, u64 pa, u64 ba
 	return w;
 }
 
-unsigned int smmu_table_bits(int id)
+unsigned int v3_table_bits(struct smmu *s)
 {
-	return BITS(REG(&smmus[id], STRTAB_BASE_CFG), 5, 0);
+	return BITS(REG(s, STRTAB_BASE_CFG), 5, 0);
 }
 
 /*
@@ -135,28 +135,27 @@ static struct ctx *get_ctx(struct smmu *s, struct ctx *outer, bool s2, u16 tag, 
 	return ctx;
 }
 
-static void count_ctx(struct outcome *out, struct ctx *ctx)
+void count_ctx(struct outcome *out, struct ctx *ctx)
 {
 	if (out->ctx != ctx)
 		out->nr_ctx++;
 	out->ctx = ctx;
 }
 
-static struct ctx *found_ctx(struct smmu *s, bool s2, u16 tag, u64 pa, int level, int bits,
-			     u64 domain)
+struct ctx *found_ctx(struct smmu *s, bool s2, u16 tag, const struct root *root, u64 domain)
 {
 	struct ctx *ctx = get_ctx(s, NULL, s2, tag, domain);
 	int i;
 
 	for (i = 0; i < ctx->nr_roots; i++) {
-		if (ctx->roots[i].pa == pa && ctx->roots[i].level == level &&
-		    ctx->roots[i].bits == bits)
+		if (ctx->roots[i].pa == root->pa && ctx->roots[i].level == root->level &&
+		    ctx->roots[i].bits == root->bits)
 			break;
 	}
 	if (i == ctx->nr_roots) {
 		if (i == COUNT(ctx->roots))
 			fail("smmu %d: tag %d has %d tables", s->id, tag, i);
-		ctx->roots[i] = (struct root) { pa, level, bits };
+		ctx->roots[i] = *root;
 		ctx->nr_roots++;
 		add_root(s, ctx, &ctx->roots[i]);
 	}
@@ -250,9 +249,9 @@ static void judge_cd(struct smmu *s, struct entry *e, void *arg)
 		fail("smmu %d: context descriptor %#llx stalls", s->id,
 		     (unsigned long long)e->w[0]);
 	if (!out->outer) {
-		count_ctx(out, found_ctx(s, false, BITS(e->w[0], 63, 48),
-					 e->w[1] & 0x000ffffffffffff0ULL, start_level(bits), bits,
-					 smmu_attaching));
+		struct root root = { e->w[1] & 0x000ffffffffffff0ULL, start_level(bits), bits };
+
+		count_ctx(out, found_ctx(s, false, BITS(e->w[0], 63, 48), &root, smmu_attaching));
 		return;
 	}
 
@@ -419,31 +418,43 @@ void forget_cds(struct smmu *s)
 	}
 }
 
+/*
+ * The root of a table of stage 2, from the fields T0SZ, SL0 and TG0. False if it is illegal: a
+ * level has to fit the size: more than one entry, at most 16 tables; the highest one only if
+ * addresses can have 44 bits, 42 with pages of 16 KiB (DDI 0487, VTCR_EL2.SL0).
+ */
+bool stage2_root(struct smmu *s, u64 t0sz, u64 sl0, u64 tg0, u64 base, struct root *root)
+{
+	/* SL0 counts from level 2 up with 4 KiB, and from level 3 up with the other sizes. */
+	int first = ENV_PAGE_SHIFT == 12 ? 2 : 3, level = first - (int)sl0;
+	int bits = 64 - t0sz, table = level_shift(level) + TABLE_BITS;
+
+	if (!s->c.s2 || tg0 != GRANULE || bits > 48 || bits < 25 || level < first - 2 ||
+	    bits <= level_shift(level) || bits > table + 4 ||
+	    (level == first - 2 && s->c.oas < (ENV_PAGE_SHIFT == 14 ? 42 : 44)))
+		return false;
+	/* Tables that are concatenated are aligned to the size of all: the rest is ignored. */
+	if (bits > table)
+		base &= ~(ENV_PAGE * BIT(bits - table) - 1);
+	*root = (struct root) { base, level, bits };
+
+	return true;
+}
+
 /* Stage 2 of a stream table entry, or NULL if it is illegal. */
 static struct ctx *stage2(struct smmu *s, struct entry *e, u64 domain)
 {
-	/* SL0 counts from level 2 up with 4 KiB, and from level 3 up with the other sizes. */
-	int first = ENV_PAGE_SHIFT == 12 ? 2 : 3, level = first - (int)BITS(e->w[2], 39, 38);
-	int bits = 64 - BITS(e->w[2], 37, 32), table = level_shift(level) + TABLE_BITS;
-	u64 pa = e->w[3] & 0x000ffffffffffff0ULL;
+	struct root root;
 	struct ctx *ctx;
 
-	/*
-	 * AArch64, the granule, little endian (5.2). A level that fits the size: more than one
-	 * entry, at most 16 tables; the highest one only if addresses can have 44 bits, 42 with
-	 * pages of 16 KiB (DDI 0487, VTCR_EL2.SL0).
-	 */
-	if (!s->c.s2 || !(e->w[2] & BIT(51)) || BITS(e->w[2], 47, 46) != GRANULE ||
-	    e->w[2] & BIT(52) || bits > 48 || bits < 25 || level < first - 2 ||
-	    bits <= level_shift(level) || bits > table + 4 ||
-	    (level == first - 2 && s->c.oas < (ENV_PAGE_SHIFT == 14 ? 42 : 44)))
+	/* AArch64, little endian (5.2). */
+	if (!(e->w[2] & BIT(51)) || e->w[2] & BIT(52) ||
+	    !stage2_root(s, BITS(e->w[2], 37, 32), BITS(e->w[2], 39, 38), BITS(e->w[2], 47, 46),
+			 e->w[3] & 0x000ffffffffffff0ULL, &root))
 		return NULL;
-	/* Tables that are concatenated are aligned to the size of all: the rest is ignored. */
-	if (bits > table)
-		pa &= ~(ENV_PAGE * BIT(bits - table) - 1);
 	if (e->w[2] & BIT(57))
 		fail("smmu %d: a stream table entry stalls", s->id);
-	ctx = found_ctx(s, true, BITS(e->w[2], 15, 0), pa, level, bits, domain);
+	ctx = found_ctx(s, true, BITS(e->w[2], 15, 0), &root, domain);
 	/* Of the identity domain, all entries have the same stage 2, and one VMID; less S2PTW. */
 	if (!ctx->domain && !s->identity[0]) {
 		s->identity[0] = e->w[2] & ~BIT(54);
@@ -525,7 +536,7 @@ static void judge_ste(struct smmu *s, struct entry *e, void *arg)
 	}
 }
 
-struct outcome judge_stream(struct smmu *s, u32 sid)
+struct outcome v3_judge(struct smmu *s, u32 sid)
 {
 	struct outcome out = { .sid = sid };
 	struct entry e;
@@ -541,7 +552,7 @@ struct outcome judge_stream(struct smmu *s, u32 sid)
 		out.blocked = true;
 		return out;
 	}
-	if (sid >> smmu_table_bits(s->id)) {
+	if (sid >> v3_table_bits(s)) {
 		out.blocked = true;
 		return out;
 	}
@@ -559,7 +570,7 @@ struct outcome judge_stream(struct smmu *s, u32 sid)
 }
 
 /* After a change of the configuration: find out which streams reach which tables. */
-void judge_all(struct smmu *s)
+void v3_judge_all(struct smmu *s)
 {
 	struct ctx *ctx;
 	int i;
@@ -567,7 +578,7 @@ void judge_all(struct smmu *s)
 	for (ctx = s->ctxs; ctx; ctx = ctx->next)
 		ctx->reached = false;
 	for (i = 0; i < s->nr_sids; i++) {
-		struct outcome out = judge_stream(s, s->sids[i]);
+		struct outcome out = v3_judge(s, s->sids[i]);
 
 		if (out.bypass)
 			fail("smmu %d: stream %#x may bypass", s->id, s->sids[i]);
@@ -612,28 +623,8 @@ static bool observe_config(struct smmu *s, u64 pa)
 	return changed;
 }
 
-void observe_smmu(struct smmu *s, u64 pa)
+void v3_observe(struct smmu *s, u64 pa)
 {
-	struct ctx *ctx;
-	struct watch *w;
-
-	if (!s->strtab)
-		return;
-	if (observe_config(s, pa) && enabled(s))
-		judge_all(s);
-	for (ctx = s->ctxs; ctx; ctx = ctx->next) {
-		for (w = ctx->tables; w; w = w->next) {
-			if (pa == SMMU_EVERYTHING || (pa & ~(ENV_PAGE - 1)) == w->pa)
-				observe_watch(s, w);
-		}
-	}
+	if (s->strtab && observe_config(s, pa) && enabled(s))
+		v3_judge_all(s);
 }
-
-void smmu_observe_all(u64 pa)
-{
-	int i;
-
-	for (i = 0; i < nr_smmus; i++)
-		observe_smmu(&smmus[i], pa);
-}
-

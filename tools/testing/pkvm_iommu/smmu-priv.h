@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Interfaces between the files of the software SMMUv3, see smmu.h. */
+/* Interfaces between the files of the software SMMUs, see smmu.h. */
 #ifndef SMMU_PRIV_H
 #define SMMU_PRIV_H
 
@@ -14,7 +14,7 @@ typedef uint16_t u16;
 #define BITS(v, hi, lo)	(((v) >> (lo)) & (~0ULL >> (63 - ((hi) - (lo)))))
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* Registers (6.2). */
+/* Registers of the SMMUv3 (IHI 0070, 6.2). */
 #define IDR0		0x00
 #define IDR1		0x04
 #define IDR3		0x0c
@@ -122,8 +122,35 @@ struct cmd {
 	u64 w[2];
 };
 
+struct smmu;
+struct outcome;
+
+/* A version of the architecture. Without @observe and @check_freed it reads page tables only. */
+struct smmu_model {
+	void (*add)(struct smmu *s);	/* state that firmware left */
+	void (*reset)(struct smmu *s, enum smmu_dead dead);
+	u64 (*mmio)(struct smmu *s, u64 reg, bool write, u64 val, int size);
+	bool (*enabled)(struct smmu *s);
+	void (*observe)(struct smmu *s, u64 pa);	/* configuration in memory */
+	struct outcome (*judge)(struct smmu *s, u32 sid);
+	void (*judge_all)(struct smmu *s);
+	unsigned int (*sid_bits)(struct smmu *s);
+	/* An access was refused: record it, and set @f to the record. False if there is no room. */
+	bool (*refused)(struct smmu *s, u32 sid, enum smmu_result res, u64 addr, bool write,
+			struct spec_fault *f);
+	int (*events)(struct smmu *s);	/* most that a queue can hold; 0: there is no queue */
+	void (*check_events)(struct smmu *s, int nr_faults);
+	bool (*event)(struct smmu *s, u32 sid, int what, u64 addr, bool write);	/* if there is room */
+	void (*gerror)(struct smmu *s, u32 bits);
+	void (*check_enabled)(struct smmu *s);
+	void (*check_freed)(struct smmu *s, u64 pa);
+};
+
+extern const struct smmu_model smmu_v3;
+
 struct smmu {
 	struct smmu_config c;
+	const struct smmu_model *model;
 	int id;
 	u64 limit;		/* exclusive end of the addresses that devices can use */
 	bool taken;		/* the registers are EL2's */
@@ -156,7 +183,7 @@ extern int nr_smmus;
 
 static inline bool enabled(struct smmu *s)
 {
-	return REG(s, CR0ACK) & CR0_SMMUEN;
+	return s->model->enabled(s);
 }
 
 /* Possible values of a word. */
@@ -291,8 +318,17 @@ bool is_range(struct cmd *c);
 void apply_cmd(struct smmu *s, struct cmd *c);
 
 /* smmu-config.c */
+bool stage2_root(struct smmu *s, u64 t0sz, u64 sl0, u64 tg0, u64 base, struct root *root);
+struct ctx *found_ctx(struct smmu *s, bool s2, u16 tag, const struct root *root, u64 domain);
+void count_ctx(struct outcome *out, struct ctx *ctx);
 void drop_cds(struct smmu *s, u32 sid, bool all);
 void forget_cds(struct smmu *s);
+unsigned int v3_table_bits(struct smmu *s);
+struct outcome v3_judge(struct smmu *s, u32 sid);
+void v3_judge_all(struct smmu *s);
+void v3_observe(struct smmu *s, u64 pa);
+
+/* smmu-models.c */
 struct outcome judge_stream(struct smmu *s, u32 sid);
 void judge_all(struct smmu *s);
 void observe_smmu(struct smmu *s, u64 pa);

@@ -1,22 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The software SMMUv3, see smmu.h: registers, queues, and accesses of devices. */
+/* The software SMMUv3, see smmu.h: registers, queues, and events. */
 #include <string.h>
 
 #include "smmu-priv.h"
-
-struct smmu smmus[SMMU_MAX];
-int nr_smmus;
-struct smmu_stats smmu_stats;
-void (*smmu_range)(u64 pa, u64 size, bool *must, bool *never);
-bool (*smmu_mapping)(u64 domain, u64 iova, u64 size, struct smmu_map *map);
-bool (*smmu_lingers)(u64 domain, u64 iova, u64 size, const struct smmu_map *map);
-bool (*smmu_nested)(u64 domain, struct smmu_nested *nested);
-u64 smmu_attaching;
-
-void smmu_set_limit(int id, u64 limit)
-{
-	smmus[id].limit = limit;
-}
 
 /* A range of one page without a level is illegal (4.4.1.1). */
 static bool range_error(struct smmu *s, struct cmd *c)
@@ -173,7 +159,7 @@ static void consume(struct smmu *s)
 
 static void set_strtab(struct smmu *s)
 {
-	unsigned int bits = smmu_table_bits(s->id);
+	unsigned int bits = v3_table_bits(s);
 	u64 size = two_level(s) ? BIT(bits - strtab_split(s)) * 8 : BIT(bits) * 64, pa;
 
 	if (bits > s->c.sid_bits)
@@ -323,35 +309,23 @@ static bool is_wide(u32 reg)
 	       reg == GERROR_IRQ_CFG0 || reg == EVTQ_IRQ_CFG0;
 }
 
-u64 smmu_mmio(u64 pa, bool write, u64 val, int size)
+static u64 v3_mmio(struct smmu *s, u64 reg, bool write, u64 val, int size)
 {
-	struct smmu *s;
-	u64 reg;
+	if (reg % size || reg >= REGS || (size == 8) != is_wide(reg))
+		fail("smmu %d: access of %d bytes to register %#llx", s->id, size,
+		     (unsigned long long)reg);
+	if (!write)
+		return reg_read(s, reg);
+	reg_write(s, reg, val);
 
-	for (s = smmus; s < smmus + nr_smmus; s++) {
-		if (pa < s->c.base || pa >= s->c.base + s->c.size)
-			continue;
-		reg = pa - s->c.base;
-		if (reg % size || reg >= REGS || (size == 8) != is_wide(reg))
-			fail("smmu %d: access of %d bytes to register %#llx", s->id, size,
-			     (unsigned long long)reg);
-		if (write)
-			reg_write(s, reg, val);
-		else
-			return reg_read(s, reg);
-		return 0;
-	}
-	fail("access to registers at %#llx", (unsigned long long)pa);
+	return 0;
 }
 
-int smmu_add(const struct smmu_config *config)
+static void v3_add(struct smmu *s)
 {
 	static const int oas[] = { 32, 36, 40, 42, 44, 48, 52 };
-	struct smmu *s = &smmus[nr_smmus];
 	unsigned int i;
 
-	s->c = *config;
-	s->id = nr_smmus;
 	/* IDR0 (6.3.1): little endian, 16-bit tags, no stall, AArch64. */
 	REG(s, IDR0) = s->c.s2 | s->c.s1 << 1 | 2 << 2 | s->c.coherent << 4 |
 		       s->c.hyp << 9 | s->c.ats << 10 | BIT(12) | s->c.msi << 13 |
@@ -374,27 +348,18 @@ int smmu_add(const struct smmu_config *config)
 	REG(s, CMDQ_PROD) = REG(s, CMDQ_CONS) = 3;
 	s->boot_config = s->boot_tlb = true;
 	s->boot_el2 = s->c.hyp;
-
-	return nr_smmus++;
-}
-
-void smmu_break_sync(int id, u64 how)
-{
-	smmus[id].c.dead_sync = false;
-	smmus[id].dying = how == 1 ? 1 + smmu_random(8) : how ? how - 1 : 0;
 }
 
 /*
  * Registers whose value after a reset is unknown are random, and GBPA lets everything pass.
  * Nothing is said of the caches (3.11): they may have what they had, and more.
  */
-void smmu_reset(int id, enum smmu_dead dead)
+static void v3_reset(struct smmu *s, enum smmu_dead dead)
 {
 	static const u32 unknown[] = {
 		CR1, CR2, GERROR_IRQ_CFG0, STRTAB_BASE, STRTAB_BASE_CFG, CMDQ_BASE, CMDQ_PROD,
 		CMDQ_CONS, EVTQ_BASE, EVTQ_IRQ_CFG0, EVTQ_PROD, EVTQ_CONS,
 	};
-	struct smmu *s = &smmus[id];
 	unsigned int i;
 
 	REG(s, CR0) = REG(s, CR0ACK) = 0;
@@ -415,38 +380,28 @@ void smmu_reset(int id, enum smmu_dead dead)
 	s->c.dead_sync = dead == SMMU_DEAD_SYNC;
 }
 
-void smmu_mmio_taken(u64 base, u64 size)
-{
-	struct smmu *s;
-
-	for (s = smmus; s < smmus + nr_smmus; s++) {
-		if (base < s->c.base + s->c.size && base + size > s->c.base)
-			s->taken = true;
-	}
-}
-
 /* Events (7.2). */
 
-bool smmu_event_room(int id)
+static bool v3_event_room(struct smmu *s)
 {
-	struct smmu *s = &smmus[id];
 	unsigned int bits = REG(s, EVTQ_BASE) & 0x1f;
 	u32 mask = BIT(bits + 1) - 1;
 
 	return ((REG(s, EVTQ_PROD) - REG(s, EVTQ_CONS)) & mask) < BIT(bits);
 }
 
-int smmu_events(int id)
+static int v3_events(struct smmu *s)
 {
-	return BIT(REG(&smmus[id], EVTQ_BASE) & 0x1f);
+	return BIT(REG(s, EVTQ_BASE) & 0x1f);
 }
 
-bool smmu_overflowed(int id)
+static void v3_check_events(struct smmu *s, int nr_faults)
 {
-	return (REG(&smmus[id], EVTQ_PROD) ^ REG(&smmus[id], EVTQ_CONS)) & OVERFLOW;
+	if (!v3_event_room(s) && nr_faults < v3_events(s))
+		fail("events are not taken from the queue of smmu %d", s->id);
 }
 
-static void event(struct smmu *s, u32 sid, int what, u64 addr, bool write)
+static bool v3_event(struct smmu *s, u32 sid, int what, u64 addr, bool write)
 {
 	unsigned int bits = REG(s, EVTQ_BASE) & 0x1f;
 	u32 mask = BIT(bits + 1) - 1, prod = REG(s, EVTQ_PROD);
@@ -454,11 +409,11 @@ static void event(struct smmu *s, u32 sid, int what, u64 addr, bool write)
 	u64 record[4] = { what | (u64)sid << 32, 0, 0, 0 };
 
 	if (!(REG(s, CR0ACK) & CR0_EVTQEN))
-		return;
-	if (!smmu_event_room(s->id)) {
-		if (!smmu_overflowed(s->id))
+		return true;
+	if (!v3_event_room(s)) {
+		if (!((REG(s, EVTQ_PROD) ^ REG(s, EVTQ_CONS)) & OVERFLOW))
 			REG(s, EVTQ_PROD) ^= OVERFLOW;
-		return;
+		return false;
 	}
 	/* Other events record only the stream; their remaining words are random. */
 	if (what == 0x07 || (what >= 0x10 && what <= 0x13)) {
@@ -474,80 +429,79 @@ static void event(struct smmu *s, u32 sid, int what, u64 addr, bool write)
 	env_dev_write(pa, record, sizeof(record), s->c.coherent);
 	REG(s, EVTQ_PROD) = ((prod + 1) & mask) | (prod & OVERFLOW);
 	smmu_stats.events++;
+
+	return true;
 }
 
-void smmu_event(int id, u32 sid, int what, u64 addr, bool write)
-{
-	event(&smmus[id], sid, what, addr, write);
-}
-
-void smmu_raise_gerror(int id, u32 bits)
+static void v3_gerror(struct smmu *s, u32 bits)
 {
 	/* An error that is active already stays as it is. */
-	bits &= ~(REG(&smmus[id], GERROR) ^ REG(&smmus[id], GERRORN));
-	REG(&smmus[id], GERROR) ^= bits;
+	bits &= ~(REG(s, GERROR) ^ REG(s, GERRORN));
+	REG(s, GERROR) ^= bits;
 }
 
-/* Walk the tables; for each word, take one of the values that the hardware may have. */
-static enum smmu_result walk(struct smmu *s, struct ctx *ctx, u64 addr, bool write, u64 *pa)
+/* The record of an access that was refused. A stream without configuration has no address. */
+static bool v3_refused(struct smmu *s, u32 sid, enum smmu_result res, u64 addr, bool write,
+		       struct spec_fault *f)
 {
-	struct root *root = &ctx->roots[smmu_random(ctx->nr_roots)];
-	u64 table, base;
-	struct values vals;
-	struct watch *w;
-	int level;
-
-	if (addr >> root->bits)
-		return SMMU_UNMAPPED;
-	table = root_table(root, addr, &base);
-	for (level = root->level; level < 4; level++) {
-		u64 span = BIT(level_shift(level)), pte;
-
-		for (w = ctx->tables; w; w = w->next) {
-			if (w->pa == table && w->level == level && w->base == base && !w->unlinked)
-				break;
-		}
-		if (!w)
-			return SMMU_UNMAPPED;	/* beyond the addresses that are checked */
-		word_values(w, (addr - base) / span, &vals);
-		pte = vals.v[smmu_random(vals.nr)];
-		if (is_table(pte, level)) {
-			table = pte & ADDR_MASK;
-			base += (addr - base) / span * span;
-			continue;
-		}
-		if (!is_leaf(pte, level))
-			return SMMU_UNMAPPED;
-		*pa = (pte & ADDR_MASK & ~(span - 1)) | (addr & (span - 1));
-		if (write ? !pte_writable(ctx, pte) : !pte_readable(ctx, pte))
-			return SMMU_PERMISSION;
-		return SMMU_OK;
-	}
-
-	return SMMU_UNMAPPED;
-}
-
-enum smmu_result smmu_dma(int id, u32 sid, u64 addr, bool write, u64 *pa)
-{
-	struct smmu *s = &smmus[id];
-	struct outcome out = judge_stream(s, sid);
-	enum smmu_result res;
-
-	smmu_stats.dma++;
-	*pa = addr;
-	if (out.bypass)
-		return SMMU_BYPASS;
-	if (!out.ctx) {
-		/* C_BAD_STREAMID or C_BAD_STE. */
-		event(s, sid, sid >> smmu_table_bits(id) || smmu_random(2) ? 0x02 : 0x04, 0, false);
-		return SMMU_BLOCKED;
-	}
-	/* Stage 1 of a nested domain may lead anywhere: for instance to the same address. */
-	res = walk(s, out.ctx->outer ? out.ctx->outer : out.ctx, addr, write, pa);
-	if (res == SMMU_UNMAPPED)
-		event(s, sid, smmu_random(8) ? 0x10 : 0x11, addr, write);
+	*f = (struct spec_fault) { .sid = sid };
+	/* C_BAD_STREAMID or C_BAD_STE. */
+	if (res == SMMU_BLOCKED)
+		return v3_event(s, sid, sid >> v3_table_bits(s) || smmu_random(2) ? 0x02 : 0x04, 0,
+				false);
+	f->addr = addr;
+	f->write = write;
 	if (res == SMMU_PERMISSION)
-		event(s, sid, 0x13, addr, write);
+		return v3_event(s, sid, 0x13, addr, write);
 
-	return res;
+	return v3_event(s, sid, smmu_random(8) ? 0x10 : 0x11, addr, write);
 }
+
+static bool v3_enabled(struct smmu *s)
+{
+	return REG(s, CR0ACK) & CR0_SMMUEN;
+}
+
+static void v3_check_enabled(struct smmu *s)
+{
+	if (!enabled(s) || !(REG(s, GBPA) & GBPA_ABORT))
+		fail("smmu %d: not enabled", s->id);
+	if (s->nr_pending)
+		fail("smmu %d: commands without CMD_SYNC", s->id);
+	if (REG(s, IRQ_CTRLACK) != (BIT(0) | BIT(2)))
+		fail("smmu %d: no interrupts of events and errors", s->id);
+	if (!(REG(s, CR2) & BIT(2)))
+		fail("smmu %d: takes part in the CPUs' TLB broadcasts", s->id);
+	if (!(REG(s, CR2) & BIT(1)))
+		fail("smmu %d: does not record unknown streams", s->id);
+}
+
+static bool is_queue(struct smmu *s, u64 pa, u32 base)
+{
+	return (REG(s, base) & 0x000fffffffffffe0ULL) / ENV_PAGE == pa / ENV_PAGE;
+}
+
+static void v3_check_freed(struct smmu *s, u64 pa)
+{
+	if (s->strtab && (is_queue(s, pa, CMDQ_BASE) || is_queue(s, pa, EVTQ_BASE)))
+		fail("smmu %d: page %#llx is given away, but is a queue", s->id,
+		     (unsigned long long)pa);
+}
+
+const struct smmu_model smmu_v3 = {
+	.add		= v3_add,
+	.reset		= v3_reset,
+	.mmio		= v3_mmio,
+	.enabled	= v3_enabled,
+	.observe	= v3_observe,
+	.judge		= v3_judge,
+	.judge_all	= v3_judge_all,
+	.sid_bits	= v3_table_bits,
+	.refused	= v3_refused,
+	.events		= v3_events,
+	.check_events	= v3_check_events,
+	.event		= v3_event,
+	.gerror		= v3_gerror,
+	.check_enabled	= v3_check_enabled,
+	.check_freed	= v3_check_freed,
+};

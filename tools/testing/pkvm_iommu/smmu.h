@@ -20,6 +20,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "spec.h"
+
 #define SMMU_MAX	4
 #define SMMU_EVERYTHING	(~0ULL)
 
@@ -79,12 +81,17 @@ void smmu_check_reach(int id, bool all);
 void smmu_check_fresh(void);
 /* Check that the SMMU protects: it is enabled, and nothing from before boot is cached. */
 void smmu_check_enabled(int id);
-/* One access, with random cache contents. A refused access is recorded as an event. */
-enum smmu_result smmu_dma(int id, uint32_t sid, uint64_t addr, bool write, uint64_t *pa);
-bool smmu_event_room(int id);
-int smmu_events(int id);			/* events in the queue */
-void smmu_event(int id, uint32_t sid, int what, uint64_t addr, bool write);
-bool smmu_overflowed(int id);
+/*
+ * One access, with random cache contents. If it is refused, @f is set to the record of it but for
+ * the reason, and @room to false if there was no room for the record.
+ */
+enum smmu_result smmu_dma(int id, uint32_t sid, uint64_t addr, bool write, uint64_t *pa,
+			  struct spec_fault *f, bool *room);
+int smmu_events(int id);	/* most events that the queue can hold; 0: there is no queue */
+/* Check the records that it keeps: EL2 has yet to take @nr_faults of them, or some of these. */
+void smmu_check_events(int id, int nr_faults);
+/* Returns false if there is no room for it. */
+bool smmu_event(int id, uint32_t sid, int what, uint64_t addr, bool write);
 void smmu_raise_gerror(int id, uint32_t bits);
 uint64_t smmu_random(uint64_t below);	/* the walk's source of chance */
 
