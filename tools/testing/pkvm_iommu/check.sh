@@ -181,9 +181,10 @@ fuzz_result() {
 mkdir -p "$O/fuzz"
 echo "TAP version 13"
 echo "# seed $SEED, $STEPS steps for each configuration, ${CC:-cc}, pages of ${PAGES}iB"
-row "build" build O="$O" ${CC:+CC="$CC"} "$O/walk-san" "$O/virtio-san"
+row "build" build O="$O" ${CC:+CC="$CC"} "$O/walk-san" "$O/virtio-san" "$O/smmu-v2-san"
 if [ $failed -eq 0 ]; then
 	row "virtio-iommu, alone" "$O/virtio-san"
+	row "software SMMUv2, alone" "$O/smmu-v2-san"
 	"$O/walk-san" --list >"$O/configs"
 	walk_all walk-san "" --steps "$STEPS" <"$O/configs"
 	row "races-build" build O="$O" ${CC:+CC="$CC"} "$O/walk-race"

@@ -316,9 +316,9 @@ void smmu_check_freed(u64 pa)
 	}
 }
 
-void smmu_check_stream(int id, u32 sid, bool attached, u64 domain)
+static void check_stream(struct smmu *s, u32 sid, bool attached, u64 domain)
 {
-	struct smmu *s = &smmus[id];
+	int id = s->id;
 	struct outcome out;
 	int i;
 
@@ -342,6 +342,26 @@ void smmu_check_stream(int id, u32 sid, bool attached, u64 domain)
 	if (attached && out.ctx->domain != domain)
 		fail("smmu %d: stream %#x of domain %llu is in domain %llu", id, sid,
 		     (unsigned long long)domain, (unsigned long long)out.ctx->domain);
+}
+
+/* With a mask, a stream stands for several ids of the bus: check some of them. */
+void smmu_check_stream(int id, u32 sid, bool attached, u64 domain)
+{
+	struct smmu *s = &smmus[id];
+	u32 ids = BIT(s->c.sid_bits) - 1, mask = sid >> 16, bus, owner;
+	int n;
+
+	if (!s->c.v2.smrs) {
+		check_stream(s, sid, attached, domain);
+		return;
+	}
+	for (n = 0; n < 8; n++) {
+		bus = (sid | (n == 1 ? mask : n ? mask & smmu_random(1 << 16) : 0)) & ids;
+		attached = smmu_owner(id, bus, &owner, &domain);
+		check_stream(s, bus, attached, domain);
+		if (!mask)
+			break;
+	}
 }
 
 void smmu_check_enabled(int id)

@@ -12,7 +12,9 @@ void (*smmu_range)(u64 pa, u64 size, bool *must, bool *never);
 bool (*smmu_mapping)(u64 domain, u64 iova, u64 size, struct smmu_map *map);
 bool (*smmu_lingers)(u64 domain, u64 iova, u64 size, const struct smmu_map *map);
 bool (*smmu_nested)(u64 domain, struct smmu_nested *nested);
+bool (*smmu_owner)(int iommu, u32 id, u32 *sid, u64 *domain);
 u64 smmu_attaching;
+int smmu_place;
 
 int smmu_add(const struct smmu_config *config)
 {
@@ -20,7 +22,7 @@ int smmu_add(const struct smmu_config *config)
 
 	s->c = *config;
 	s->id = nr_smmus;
-	s->model = &smmu_v3;
+	s->model = s->c.v2.banks ? &smmu_v2 : &smmu_v3;
 	s->model->add(s);
 
 	return nr_smmus++;

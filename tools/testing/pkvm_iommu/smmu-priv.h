@@ -9,6 +9,7 @@
 typedef uint64_t u64;
 typedef uint32_t u32;
 typedef uint16_t u16;
+typedef uint8_t u8;
 
 #define BIT(n)		(1ULL << (n))
 #define BITS(v, hi, lo)	(((v) >> (lo)) & (~0ULL >> (63 - ((hi) - (lo)))))
@@ -140,13 +141,14 @@ struct smmu_model {
 			struct spec_fault *f);
 	int (*events)(struct smmu *s);	/* most that a queue can hold; 0: there is no queue */
 	void (*check_events)(struct smmu *s, int nr_faults);
-	bool (*event)(struct smmu *s, u32 sid, int what, u64 addr, bool write);	/* if there is room */
+	/* Returns false if there is no room for it. */
+	bool (*event)(struct smmu *s, u32 sid, int what, u64 addr, bool write);
 	void (*gerror)(struct smmu *s, u32 bits);
 	void (*check_enabled)(struct smmu *s);
 	void (*check_freed)(struct smmu *s, u64 pa);
 };
 
-extern const struct smmu_model smmu_v3;
+extern const struct smmu_model smmu_v3, smmu_v2;
 
 struct smmu {
 	struct smmu_config c;

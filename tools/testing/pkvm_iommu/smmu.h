@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
+ * Software SMMUs. That of version 2 is described in smmu-v2.h; the functions here are for both.
+ *
  * A software SMMUv3, written from the architecture (IHI 0070) and sharing no
  * code with the backend under test. It is the worst hardware that is allowed:
  *
@@ -25,6 +27,20 @@
 #define SMMU_MAX	4
 #define SMMU_EVERYTHING	(~0ULL)
 
+/* Of an SMMUv2, see smmu-v2.h. */
+struct smmu_v2_config {
+	unsigned int banks;		/* 0: it is an SMMUv3 */
+	unsigned int s2_banks;		/* those at the start that have stage 2 only */
+	unsigned int smrs;		/* 0: no stream matching, the id is the index of an S2CR */
+	uint32_t masks;			/* bits of a mask that exist */
+	unsigned int ias;		/* input bits of stage 2, if not the output bits */
+	unsigned int irqs;		/* interrupts of contexts, if not one for each bank */
+	bool pages64;			/* its registers have pages of 64 KiB */
+	bool vmid16;
+	unsigned int mmu500;		/* major revision, 1 or 2; 0: another implementation */
+	bool locked;			/* MMU-500: the secure side keeps CACHE_LOCK */
+};
+
 /* A kind of hardware, and how it misbehaves. */
 struct smmu_config {
 	uint64_t base;			/* of its registers */
@@ -39,6 +55,7 @@ struct smmu_config {
 	uint32_t iidr;			/* implementation */
 	bool erratum;			/* it has one that keeps it from nesting */
 	bool dead_gbpa, dead_cr0, dead_irq, dead_sync;	/* never acknowledges */
+	struct smmu_v2_config v2;
 };
 
 /* Result of a device's access. */
@@ -91,6 +108,7 @@ int smmu_events(int id);	/* most events that the queue can hold; 0: there is no 
 /* Check the records that it keeps: EL2 has yet to take @nr_faults of them, or some of these. */
 void smmu_check_events(int id, int nr_faults);
 /* Returns false if there is no room for it. */
+extern int smmu_place;		/* of the last record, if there is no queue */
 bool smmu_event(int id, uint32_t sid, int what, uint64_t addr, bool write);
 void smmu_raise_gerror(int id, uint32_t bits);
 uint64_t smmu_random(uint64_t below);	/* the walk's source of chance */
@@ -131,6 +149,11 @@ struct smmu_nested {
 	bool coherent;
 };
 extern bool (*smmu_nested)(uint64_t domain, struct smmu_nested *nested);
+/*
+ * If stream ids have masks: find the attached stream that has an id of the bus, and its domain.
+ * Set by the walk.
+ */
+extern bool (*smmu_owner)(int iommu, uint32_t id, uint32_t *sid, uint64_t *domain);
 /*
  * A CPU of the host is about to call INVALIDATE; and it has returned, and was @done or
  * refused. Streams that could translate before the call have to see the invalidation.
