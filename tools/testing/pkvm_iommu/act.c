@@ -226,6 +226,11 @@ bool is_smmu(u64 id)
 	return id < (u64)config->nr;
 }
 
+bool is_smmu_v2(u64 id)
+{
+	return is_smmu(id) && config->smmu[id].v2.banks;
+}
+
 bool is_virtio(u64 id)
 {
 	return !is_smmu(id) && id < (u64)(config->nr + config->nr_virtio);
@@ -438,6 +443,15 @@ bool nested_says(u64 domain, struct smmu_nested *nested)
 	return spec_nested(&spec, domain, &nested->root);
 }
 
+bool owner_says(int iommu, u32 id, u32 *sid, u64 *domain)
+{
+	if (!spec_owner(&spec, iommu, id, sid))
+		return false;
+	*domain = spec_domain_of(&spec, iommu, *sid);
+
+	return true;
+}
+
 static void stopped(const char *words)
 {
 	note("%s: EL2 stops", words);
@@ -511,7 +525,7 @@ static int act_page(const struct act *a, u64 *res, const char *words)
 }
 
 /* Returns the result of the access, in the walk and in a race. */
-static enum smmu_result dma(const struct act *a, u64 *pa, struct spec_fault *f, bool *room)
+static enum smmu_result dma(const struct act *a, u32 sid, u64 *pa, struct spec_fault *f, bool *room)
 {
 	static const int reasons[] = {
 		[SMMU_BLOCKED]		= PKVM_IOMMU_FAULT_BLOCKED,
@@ -530,14 +544,16 @@ static enum smmu_result dma(const struct act *a, u64 *pa, struct spec_fault *f, 
 	}
 	if (is_virtio(a->a[0])) {
 		*room = vdev_room(a->a[0]);
-		got = vdev_dma(a->a[0], a->a[1], a->a[2], a->a[3], pa, f);
+		got = vdev_dma(a->a[0], sid, a->a[2], a->a[3], pa, f);
 	} else {
-		got = smmu_dma(a->a[0], a->a[1], a->a[2], a->a[3], pa, f, room);
+		got = smmu_dma(a->a[0], sid, a->a[2], a->a[3], pa, f, room);
 	}
 	if (got == SMMU_BYPASS)
 		fail("a device bypasses translation");
-	if (got != SMMU_OK && is_smmu(a->a[0]))
+	if (got != SMMU_OK && is_smmu(a->a[0])) {
 		f->reason = reasons[got];
+		f->place = smmu_place;
+	}
 
 	return got;
 }
@@ -546,6 +562,7 @@ static int act_dma(const struct act *a, const char *words)
 {
 	u64 iommu = a->a[0], sid = a->a[1], addr = a->a[2], pa, right = addr, domain = 0;
 	u64 mapped, lingers, root;
+	u32 bus = sid, owner;
 	bool write = a->a[3], attached, must, never, room = true;
 	enum smmu_result got;
 	struct spec_fault f;
@@ -554,6 +571,11 @@ static int act_dma(const struct act *a, const char *words)
 	attached = !(sid >> spec.iommu[iommu].sid_bits) && spec_attached(&spec, iommu, sid);
 	if (attached)
 		domain = spec_domain_of(&spec, iommu, sid);
+	if (spec.iommu[iommu].ids) {
+		/* One of the ids that the stream stands for, which may belong to another. */
+		bus = (sid | (smmu_random(1 << 16) & (sid >> 16))) & spec.iommu[iommu].ids;
+		attached = owner_says(iommu, bus, &owner, &domain);
+	}
 	if (spec_nested(&spec, domain, &root))
 		domain = PKVM_IOMMU_DOMAIN_IDENTITY;
 	spec_range(&spec, addr & ~(ENV_PAGE - 1), ENV_PAGE, &must, &never);
@@ -570,7 +592,7 @@ static int act_dma(const struct act *a, const char *words)
 	}
 	if (!domain && !write && addr < limit_of(iommu) && !is_permits(iommu) && smmu_lent(addr))
 		never = false;
-	got = dma(a, &pa, &f, &room);
+	got = dma(a, bus, &pa, &f, &room);
 	/* Not before the REPLAY that ATTACH asked for. */
 	if (domain && is_virtio(iommu) && !spec_knows(&spec, iommu, domain, &mapped, &lingers))
 		must = false;
@@ -623,9 +645,11 @@ bool make_event(const struct act *a)
 static int act_event(const struct act *a, const char *words)
 {
 	bool room = make_event(a);
+	struct spec_fault f = event_fault(a);
 
+	f.place = smmu_place;
 	note("%s%s", words, room ? "" : ", not recorded");
-	spec_fault(&spec, a->a[0], event_fault(a), room);
+	spec_fault(&spec, a->a[0], f, room);
 
 	return 0;
 }

@@ -75,6 +75,10 @@ u64 some_sid(u64 iommu)
 	unsigned int bits = iommu < (u64)spec.nr_iommus ? spec.iommu[iommu].sid_bits : 8;
 	u64 end = 1ULL << bits;
 
+	/* An id with a mask: few bits, or any. */
+	if (iommu < (u64)spec.nr_iommus && spec.iommu[iommu].ids && !below(3))
+		return few[below(COUNT(few))] |
+		       (below(4) ? (1ULL << below(4)) - 1 : below(1 << 16)) << 16;
 	switch (below(20)) {
 	case 0:
 		return end + below(3) - 1;

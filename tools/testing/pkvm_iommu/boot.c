@@ -91,7 +91,7 @@ static void boot_noise(void)
 	case 0:
 		/* An unknown type at an impossible range, or registers of an IOMMU once more. */
 		if (spec.state == SPEC_OPEN && !spec.nr_iommus) {
-			boot(res, PKVM_IOMMU_BOOT_REGISTER, 5 + (rnd() >> below(62)),
+			boot(res, PKVM_IOMMU_BOOT_REGISTER, 6 + (rnd() >> below(62)),
 			     bases[below(COUNT(bases))], 0x20000, 0);
 			break;
 		}
@@ -133,7 +133,7 @@ static void boot_noise(void)
 		break;
 	case 5:
 		/* The next IOMMU, but mapping its registers at EL2 fails. */
-		if (spec.nr_iommus >= config->nr)
+		if (spec.nr_iommus >= config->nr || is_smmu_v2(spec.nr_iommus))
 			break;
 		/* A quirk that its backend does not know. */
 		boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_SMMU_V3,
@@ -178,6 +178,24 @@ static u64 find_range(u64 pages)
 	fail("no %llu pages in a row", (unsigned long long)pages);
 }
 
+static u64 type_of(int id)
+{
+	return is_smmu_v2(id) ? PKVM_IOMMU_TYPE_SMMU_V2 : PKVM_IOMMU_TYPE_SMMU_V3;
+}
+
+/* Resources of an SMMUv2. Its streams are ids with masks, or indices. */
+static void spec_v2(int id)
+{
+	const struct smmu_config *c = &config->smmu[id];
+	struct spec_iommu *iommu = &spec.iommu[id];
+
+	iommu->banks = c->v2.banks;
+	iommu->matches = c->v2.smrs;
+	iommu->ids = c->v2.smrs ? (1U << c->sid_bits) - 1 : 0;
+	iommu->masks = c->v2.masks & iommu->ids;
+	iommu->unordered = true;
+}
+
 static int boot_register(int id, u64 *res)
 {
 	const struct vdev_config *v;
@@ -185,8 +203,8 @@ static int boot_register(int id, u64 *res)
 
 	if (is_smmu(id)) {
 		c = &config->smmu[id];
-		spec.new_oas = c->oas;
-		return boot(res, PKVM_IOMMU_BOOT_REGISTER, PKVM_IOMMU_TYPE_SMMU_V3, c->base,
+		spec.new_oas = c->v2.ias && c->v2.ias < c->oas ? c->v2.ias : c->oas;
+		return boot(res, PKVM_IOMMU_BOOT_REGISTER, type_of(id), c->base,
 			    c->size, (c->coherent || config->lies ? PKVM_IOMMU_F_COHERENT : 0) |
 			    config->flags);
 	}
@@ -237,7 +255,7 @@ bool boot_all(void)
 	if (config->expect == OFF)
 		flags |= PKVM_IOMMU_F_OFF;
 	boot(res, PKVM_IOMMU_BOOT_DONATE, PKVM_IOMMU_POOL, ENV_RAM0 / ENV_PAGE, 1, 0);
-	boot(res, PKVM_IOMMU_BOOT_REGISTER, 5 + (rnd() >> below(62)), 0x9050000, 0x20000, 0);
+	boot(res, PKVM_IOMMU_BOOT_REGISTER, 6 + (rnd() >> below(62)), 0x9050000, 0x20000, 0);
 	boot_noise();
 	for (id = 0; id < nr_configured(); id++) {
 		spec.refuses = config->expect == REFUSE;
@@ -252,6 +270,8 @@ bool boot_all(void)
 		}
 		if (ret)
 			fail("cannot register");
+		if (is_smmu_v2(id))
+			spec_v2(id);
 		boot_noise();
 		name_windows(id);
 		if (spec.iommu[id].wants && !spec.iommu[id].has &&

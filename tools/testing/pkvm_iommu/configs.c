@@ -8,6 +8,8 @@
 #define BIG		.two_level = true, .sid_bits = 16, .cmdq_bits = 8, .evtq_bits = 7
 #define VAT(where)	.base = where, .size = 0x200, .strict = true
 #define REACH(bits)	((bits) * (PKVM_IOMMU_F_REACH & -PKVM_IOMMU_F_REACH))
+/* 16 pages of space, and 16 of banks. */
+#define V2AT(where)	.base = where, .size = 0x20000, .sid_bits = 15, .s2 = true
 #define SMALL		.sid_bits = 7, .cmdq_bits = 6, .evtq_bits = 1
 
 const struct config configs[] = {
@@ -183,6 +185,36 @@ const struct config configs[] = {
 		{ VAT(0x9080e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16,
 		  .lie = RESET_HANGS, .probe_size = 512 },
 		{ VAT(0x90a2e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16 } } },
+	{ .name = "smmu-v2", .ia = 36, .nr = 2, .smmu = {
+		{ V2AT(0x9050000), .s1 = true, .coherent = true, .oas = 40, .latency = 2,
+		  .v2 = { .banks = 8, .s2_banks = 2, .smrs = 32, .masks = 0x7fff } },
+		{ V2AT(0x9090000), .coherent = true, .oas = 40, .v2 = {
+			.banks = 8, .s2_banks = 8, .smrs = 64, .masks = 0x7f80, .mmu500 = 2 } } } },
+	{ .name = "smmu-v2-scarce", .ia = 36, .nr = 2, .smmu = {
+		{ V2AT(0x9050000), .coherent = true, .oas = 36, .v2 = {
+			.banks = 2, .s2_banks = 2, .smrs = 4, .masks = 0x7fff } },
+		{ V2AT(0x9090000), .s1 = true, .oas = 48, .latency = 3, .v2 = {
+			.banks = 3, .smrs = 3, .mmu500 = 1, .vmid16 = true } } } },
+	{ .name = "smmu-v2-index", .ia = 36, .nr = 1, .smmu = { {
+		.base = 0x9050000, .size = 0x100000, .sid_bits = 7, .s2 = true, .coherent = true,
+		.oas = 44, .v2 = {
+			.banks = 5, .s2_banks = 5, .pages64 = true, .vmid16 = true } } } },
+	{ .name = "smmu-v2-mixed", .ia = 40, .nr = 3, .nr_virtio = 1, .smmu = {
+		{ AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44,
+		  .ril = true },
+		{ V2AT(0x90d0000), .s1 = true, .coherent = true, .oas = 44, .v2 = {
+			.banks = 8, .smrs = 16, .masks = 0x7fff } },
+		{ V2AT(0x9090000), .oas = 32, .v2 = { .banks = 4, .smrs = 8, .masks = 0xff } } },
+	  .virtio = { { VAT(0x90b0e00), .endpoints = 600, .input_bits = 39, .tag_bits = 16 } } },
+	{ .name = "smmu-v2-lost", .ia = 36, .nr = 1, .expect = LOST, .smmu = { {
+		V2AT(0x9050000), .coherent = true, .oas = 40, .v2 = {
+			.banks = 8, .smrs = 32, .masks = 0x7fff } } } },
+	{ .name = "smmu-v2-suspend", .ia = 36, .nr = 2, .suspends = true,
+	  .scenario = suspend_resume, .smmu = {
+		{ V2AT(0x9050000), .s1 = true, .coherent = true, .oas = 40, .latency = 2, .v2 = {
+			.banks = 8, .smrs = 16, .masks = 0x7fff, .mmu500 = 2 } },
+		{ V2AT(0x9090000), .coherent = true, .oas = 40, .v2 = {
+			.banks = 6, .smrs = 16 } } } },
 	{ .name = "no-reach", .ia = 31, .nr = 1, .expect = STAGES, .smmu = { {
 		AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
 	{ .name = "no-registers", .ia = 36, .nr = 1, .expect = REGISTERS, .smmu = { {
@@ -217,6 +249,14 @@ const struct config configs[] = {
 	  .why = PKVM_IOMMU_REFUSE_MMIO, .virtio = { {
 		.base = 0x9080000 + ENV_PAGE - 0x20, .size = 0x20, .endpoints = 600,
 		.input_bits = 39, .tag_bits = 16 } } },
+	{ .name = "refuse-v2-stage", .ia = 36, .nr = 1, .expect = REFUSE,
+	  .why = PKVM_IOMMU_REFUSE_STAGE, .smmu = { {
+		.base = 0x9050000, .size = 0x20000, .sid_bits = 15, .s1 = true, .coherent = true,
+		.oas = 40, .v2 = { .banks = 4, .smrs = 8 } } } },
+	{ .name = "refuse-v2-granule", .ia = 36, .nr = 1, .expect = REFUSE,
+	  .why = PKVM_IOMMU_REFUSE_GRANULE, .smmu = { {
+		V2AT(0x9050000), .coherent = true, .oas = 40, .no_granule = true,
+		.v2 = { .banks = 4, .smrs = 8 } } } },
 	REFUSED("short", MMIO, .size = 0x10000, .cmdq_bits = 8, .s2 = true),
 };
 

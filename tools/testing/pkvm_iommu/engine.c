@@ -95,7 +95,8 @@ static void check_nests(const struct config *c)
 	int i;
 
 	for (i = 0; i < spec.nr_iommus; i++) {
-		nests = i < c->nr && c->smmu[i].s1 && has_stage2(c, i) && !c->smmu[i].erratum;
+		nests = i < c->nr && c->smmu[i].s1 && has_stage2(c, i) && !c->smmu[i].erratum &&
+			!c->smmu[i].v2.banks;
 		if (call(false, res, PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_NESTED, i) ||
 		    !res[1] == nests)
 			fail("smmu %d: nests, or does not: %#llx", i, (unsigned long long)res[1]);
@@ -162,6 +163,7 @@ bool engine_boot(const struct config *c, u64 seed)
 	smmu_mapping = mapping_says;
 	smmu_lingers = lingers_says;
 	smmu_nested = nested_says;
+	smmu_owner = owner_says;
 	vdev_knows = knows_says;
 	up = boot_all();
 	if (up) {

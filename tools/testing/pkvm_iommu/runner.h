@@ -104,9 +104,11 @@ void act_finish(const struct act *a, const u64 *res);
 bool mapping_says(u64 domain, u64 iova, u64 size, struct smmu_map *map);
 bool lingers_says(u64 domain, u64 iova, u64 size, const struct smmu_map *map);
 bool nested_says(u64 domain, struct smmu_nested *nested);
+bool owner_says(int iommu, u32 id, u32 *sid, u64 *domain);
 bool knows_says(int iommu, u64 domain, u64 *mapped, u64 *lingers);
 void scribble(u64 pfn);
 bool is_smmu(u64 id);
+bool is_smmu_v2(u64 id);
 bool is_virtio(u64 id);
 bool is_permits(u64 id);
 int nr_configured(void);	/* IOMMUs of the configuration */

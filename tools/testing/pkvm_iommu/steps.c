@@ -118,7 +118,7 @@ static bool do_fault(u64 times)
 
 	for (; times; times--) {
 		iommu = some_iommu();
-		if (is_smmu(iommu) && !below(20)) {
+		if (is_smmu(iommu) && !is_smmu_v2(iommu) && !below(20)) {
 			struct act a = { .kind = ACT_GERROR, .a = { iommu, errors[below(3)] } };
 
 			act(&a, res);
@@ -187,7 +187,8 @@ static bool do_dma(void)
 	a.a[1] = sid;
 	/* Only addresses that this hardware can express. */
 	if (!all || spec.iommu[iommu].dead ||
-	    (is_smmu(iommu) && sid >> config->smmu[iommu].sid_bits) ||
+	    (is_smmu(iommu) && (spec.iommu[iommu].ids ? sid & 0xffff : sid) >>
+	     config->smmu[iommu].sid_bits) ||
 	    (is_virtio(iommu) && sid >= spec.iommu[iommu].endpoints))
 		return true;
 	a.a[2] = (some_pfn() & (~0ULL / ENV_PAGE)) * ENV_PAGE + below(ENV_PAGE);
@@ -223,7 +224,8 @@ static bool do_strange(void)
 				strange[which].reason, strange[which].address, noise(),
 				below(2) } };
 
-	if (!(config->nr + config->nr_virtio) || spec.iommu[iommu].dead)
+	/* The records of an SMMUv2 are of accesses: do_dma() makes them all. */
+	if (!(config->nr + config->nr_virtio) || spec.iommu[iommu].dead || is_smmu_v2(iommu))
 		return true;
 	if (is_virtio(iommu)) {
 		/* Defined reasons, with or without an address; and undefined ones. */

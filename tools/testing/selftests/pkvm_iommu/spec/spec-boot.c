@@ -87,7 +87,7 @@ static const char *boot_register(struct spec *s, const u64 *args, const u64 *res
 	if_so(&a, s->state != SPEC_OPEN, EBUSY);
 	/* All pages that the registers touch. */
 	size = args[3] ? (end + PAGE - 1) / PAGE * PAGE - base : 0;
-	if (type > PKVM_IOMMU_TYPE_TEST_PERMITS || end < args[2] || end > 1ULL << s->cpu_bits ||
+	if (type > PKVM_IOMMU_TYPE_SMMU_V2 || end < args[2] || end > 1ULL << s->cpu_bits ||
 	    (!size && !test) ||
 	    flags & ~(PKVM_IOMMU_F_COHERENT | PKVM_IOMMU_F_STAGE1 | PKVM_IOMMU_F_LINEAR |
 		      PKVM_IOMMU_F_REACH |

@@ -244,6 +244,27 @@ uint64_t spec_domain_of(struct spec *s, int iommu, u32 sid)
 	return stream(s, iommu, sid)->domain;
 }
 
+/* Check if two stream ids with masks stand for the same id of the bus. */
+static bool overlap(u32 a, u32 b)
+{
+	return !((a ^ b) & ~(a >> 16 | b >> 16) & 0xffff);
+}
+
+bool spec_owner(struct spec *s, int iommu, uint32_t id, uint32_t *sid)
+{
+	int i;
+
+	for (i = 0; i < s->nr_streams; i++) {
+		if (s->stream[i].iommu == iommu && s->stream[i].attached &&
+		    overlap(s->stream[i].sid, id)) {
+			*sid = s->stream[i].sid;
+			return true;
+		}
+	}
+
+	return false;
+}
+
 /* Common checks of ATTACH and DETACH. Returns NULL if there is no such stream. */
 static struct spec_stream *stream_args(struct spec *s, const u64 *args, struct allowed *a)
 {
@@ -274,11 +295,54 @@ static int translated(struct spec *s, int iommu)
 	return n;
 }
 
+/* Check if an IOMMU has a context for a stream in the domain. */
+static bool has_context(struct spec *s, const struct spec_iommu *i, u64 domain, bool *maybe)
+{
+	int n, m, iommu = i - s->iommu, domains = 0, streams = 0;
+	bool identity = false;
+
+	for (n = 0; n < s->nr_streams; n++) {
+		const struct spec_stream *st = &s->stream[n];
+
+		if (st->iommu != iommu || !st->attached)
+			continue;
+		streams++;
+		identity |= st->domain == PKVM_IOMMU_DOMAIN_IDENTITY;
+		for (m = 0; m < n && !(s->stream[m].iommu == iommu && s->stream[m].attached &&
+				       s->stream[m].domain == st->domain); m++)
+			;
+		domains += m == n;
+	}
+	if (i->matches && streams >= i->matches)
+		return false;
+	if (!i->banks || is_connected(s, iommu, domain))
+		return true;
+	/* It may keep one for the identity domain. */
+	*maybe = domain != PKVM_IOMMU_DOMAIN_IDENTITY && !identity && domains + 1 >= i->banks;
+
+	return domains < i->banks;
+}
+
+/* Check if an IOMMU refuses the stream: there is none, or an attached one is the same. */
+static bool is_refused(struct spec *s, const struct spec_iommu *i, u32 sid, bool *maybe)
+{
+	u32 id = sid & 0xffff, mask = sid >> 16, other;
+
+	if (i->dead || (i->endpoints && sid >= i->endpoints))
+		return true;
+	if (!i->ids)
+		return false;
+	/* The same ids have a stream id without bits of the mask. */
+	*maybe = id & mask;
+
+	return id & ~i->ids || mask & ~i->masks || spec_owner(s, i - s->iommu, sid, &other);
+}
+
 static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 {
 	struct allowed a = {};
 	struct spec_stream *st = stream_args(s, args, &a);
-	bool ok, refused = false, full = false, first, nested = false;
+	bool ok, refused = false, full = false, first, nested = false, odd = false, few = false;
 	u64 mapped, lingers, root;
 	struct spec_iommu *i;
 	const char *wrong;
@@ -286,13 +350,14 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 	if (st) {
 		if_so(&a, st->attached, EBUSY);
 		i = &s->iommu[st->iommu];
-		refused = i->dead || (i->endpoints && st->sid >= i->endpoints);
+		refused = is_refused(s, i, st->sid, &odd);
 		if_so(&a, refused, EIO);
 		if_so(&a, i->no_tables && args[3] == PKVM_IOMMU_DOMAIN_IDENTITY, EOPNOTSUPP);
 		if_so(&a, i->permits && args[3] != PKVM_IOMMU_DOMAIN_IDENTITY, EOPNOTSUPP);
 		if_so(&a, !spec_fits(s, st->iommu, args[3]), EINVAL);
 		full = i->contexts && args[3] != PKVM_IOMMU_DOMAIN_IDENTITY &&
 		       translated(s, st->iommu) >= i->contexts;
+		full |= !has_context(s, i, args[3], &few);
 		if_so(&a, full, ENOSPC);
 		nested = spec_nested(s, args[3], &root);
 		if_so(&a, nested && i->nests == SPEC_NESTS_NOT, EOPNOTSUPP);
@@ -301,12 +366,14 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 		 * -ENOMEM needs a pool with fewer pages than the last call asked for. It is
 		 * found before the hardware refuses the stream.
 		 */
-		if ((!a.nr || (a.nr == 1 && (refused || full) && !i->dead)) &&
+		if ((!a.nr || (a.nr == refused + full && !i->dead)) &&
 		    (!s->enough || s->free_min < s->enough)) {
 			a.maybe = !a.nr;
 			if_so(&a, true, ENOMEM);
 		}
 		may_be(&a, race_may_set(s, st->iommu, st->sid), EAGAIN);
+		may_be(&a, odd, EIO);
+		may_be(&a, few, ENOSPC);
 	}
 	wrong = judge(&a, res, &ok);
 	if (wrong)
@@ -326,7 +393,7 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 		return no_results(res);
 	}
 	/* It may have used pages even if it ran out of memory. */
-	if (ok || (int)res[0] == -ENOMEM || ((int)res[0] == -EIO && refused) ||
+	if (ok || (int)res[0] == -ENOMEM || ((int)res[0] == -EIO && (refused || odd)) ||
 	    (int)res[0] == -ENOSPC) {
 		u64 most = s->enough ? s->enough : s->free_min;
 
@@ -448,7 +515,13 @@ static const char *reclaim(struct spec *s, const u64 *res)
 void spec_fault(struct spec *s, int iommu, struct spec_fault fault, bool room)
 {
 	struct spec_iommu *i = &s->iommu[iommu];
+	int n;
 
+	if (!room && i->unordered) {
+		for (n = 0; n < i->nr_faults; n++)
+			i->fault[n].hides |= i->fault[n].place == fault.place;
+		return;
+	}
 	if (!room) {
 		i->loss = true;
 		return;
@@ -457,13 +530,25 @@ void spec_fault(struct spec *s, int iommu, struct spec_fault fault, bool room)
 	i->fault[i->nr_faults++] = fault;
 }
 
+/* Check if the answer is this fault. Its stream is an id of the bus, or one that has this id. */
+static bool is_fault(const struct spec_iommu *i, const struct spec_fault *f, const u64 *res)
+{
+	u32 sid = res[1] & PKVM_IOMMU_FAULT_SID;
+
+	if (sid != f->sid && !(i->ids && overlap(sid, f->sid)))
+		return false;
+
+	return (res[1] & PKVM_IOMMU_FAULT_REASON) / (PKVM_IOMMU_FAULT_SID + 1) == (u64)f->reason &&
+	       !!(res[1] & PKVM_IOMMU_FAULT_WRITE) == f->write && res[2] == f->addr;
+}
+
 static const char *fault(struct spec *s, const u64 *args, const u64 *res)
 {
 	struct allowed a = {};
 	struct spec_iommu *i;
 	struct spec_fault *f;
 	const char *wrong;
-	int reason, n;
+	int reason, n, last;
 	bool ok;
 
 	if (args[1] >= (u64)s->nr_iommus) {
@@ -489,11 +574,15 @@ static const char *fault(struct spec *s, const u64 *args, const u64 *res)
 	}
 	if (!i->nr_faults)
 		return "a fault that never was";
-	f = &i->fault[0];
-	if ((res[1] & PKVM_IOMMU_FAULT_SID) != f->sid || reason != f->reason ||
-	    !!(res[1] & PKVM_IOMMU_FAULT_WRITE) != f->write || res[2] != f->addr)
+	last = i->unordered ? i->nr_faults - 1 : 0;
+	for (n = 0; n < last && !is_fault(i, &i->fault[n], res); n++)
+		;
+	f = &i->fault[n];
+	if (!is_fault(i, f, res))
 		return "another fault than the oldest";
-	if (res[1] & PKVM_IOMMU_FAULT_LOST) {
+	if (i->unordered && !(res[1] & PKVM_IOMMU_FAULT_LOST) == f->hides)
+		return "says that records were lost, or does not";
+	if (!i->unordered && res[1] & PKVM_IOMMU_FAULT_LOST) {
 		/* Some hardware reports no loss: it is known only that there was no room. */
 		if (!i->loss && !(i->no_tables && i->nr_faults >= 64))
 			return "says that records were lost";
@@ -503,7 +592,7 @@ static const char *fault(struct spec *s, const u64 *args, const u64 *res)
 	}
 	if (f->after_loss)
 		return "does not say that records were lost before";
-	memmove(f, f + 1, --i->nr_faults * sizeof(*f));
+	memmove(f, f + 1, (i->fault + --i->nr_faults - f) * sizeof(*f));
 
 	return NULL;
 }
@@ -619,7 +708,7 @@ static const char *info(struct spec *s, const u64 *args, const u64 *res)
 		break;
 	case PKVM_IOMMU_INFO_MANAGED:
 		if (res[1] != (i->permits ? PKVM_IOMMU_MANAGED_NONE :
-			       i->contexts ? PKVM_IOMMU_MANAGED_SOME : PKVM_IOMMU_MANAGED_ALL))
+			       i->contexts || i->banks ? PKVM_IOMMU_MANAGED_SOME : PKVM_IOMMU_MANAGED_ALL))
 			return "an IOMMU without managed domains, or with some that cannot be";
 		break;
 	case PKVM_IOMMU_INFO_NESTED:

@@ -39,6 +39,8 @@ struct spec_fault {
 	bool write;
 	uint64_t addr;
 	bool after_loss;	/* records were lost since the one before it */
+	int place;		/* of the record, if records have no order: any number */
+	bool hides;		/* others were lost because of this one */
 };
 
 /* Registers that EL2 keeps from the host: windows of IOMMUs, and those withheld. */
@@ -65,6 +67,13 @@ struct spec_iommu {
 	bool no_tables;			/* walks no page tables: mappings are passed to it */
 	bool permits;			/* does not translate: only permits and denies */
 	int contexts;			/* if not 0: streams that it can translate at a time */
+	int matches, banks;		/* if not 0: attached streams, and domains with streams */
+	/*
+	 * If @ids is not 0, a stream id has a mask in its upper half: it stands for all ids on the
+	 * bus that have the same bits but for those. These bits of ids and of masks exist.
+	 */
+	uint32_t ids, masks;
+	bool unordered;			/* its records of faults have no order */
 	uint64_t endpoints;		/* if not 0: exclusive end of the streams that it accepts */
 	bool fickle;			/* may refuse a mapping */
 	enum { SPEC_MAY_NEST, SPEC_NESTS, SPEC_NESTS_NOT } nests;	/* the calls tell */
@@ -161,6 +170,8 @@ bool spec_fits(struct spec *s, uint64_t iommu, uint64_t domain);
 bool spec_nested(struct spec *s, uint64_t domain, uint64_t *root);
 bool spec_attached(struct spec *s, int iommu, uint32_t sid);
 uint64_t spec_domain_of(struct spec *s, int iommu, uint32_t sid);
+/* Find the attached stream that has an id of the bus, if stream ids have masks. */
+bool spec_owner(struct spec *s, int iommu, uint32_t id, uint32_t *sid);
 /*
  * Look up mappings of a domain: returns NULL if nothing in the range is mapped; else
  * its first mapping, and sets @all if the whole range is mapped contiguously.
