@@ -421,7 +421,7 @@ enum pkvm_iommu_op {
  *  - -EIO: the IOMMU refuses the stream, for instance because it overlaps one that is attached.
  *    The stream stays blocked; EL2 may keep the pages that it used for its record of the stream.
  *  - -ENOSPC: the hardware has nothing left for another stream, or for a stream in this domain
- *    (%PKVM_IOMMU_MANAGED_SOME).
+ *    (%PKVM_IOMMU_MANAGED_SOME); for a stream in the identity domain, only the former.
  *    The stream stays blocked; EL2 may keep the pages, as with -EIO. The same attach may succeed
  *    after a detach of another stream of this IOMMU, and to another domain at once.
  *  - -ENOMEM: the pool has too few pages.

@@ -43,8 +43,8 @@
 #define GFSR_UUT		BIT(8)
 #define GFSR_MULTI		BIT(31)
 #define GFSYNR0_WNR		BIT(1)
-#define MMU500_ACR_CACHE_LOCK	BIT(26)
-#define MMU500_ACR_TLBENS	(BIT(10) | BIT(8))	/* S2CRB_TLBEN, SMTNMB_TLBEN */
+/* CACHE_LOCK, S2CRB_TLBEN and SMTNMB_TLBEN */
+#define MMU500_ACR_UNWANTED	(BIT(26) | BIT(10) | BIT(8))
 #define MMU500_ACTLR_CPRE	BIT(1)
 
 #define ENTRIES_MAX		128
@@ -55,13 +55,13 @@
 
 /*
  * VTCR of a bank without a domain: 32 bits of addresses, whose root table has at most 128 entries,
- * at level 1 with pages of 4 KiB, else at level 2; output of any size; walks that do not cache.
+ * at level 1 with pages of 4 KiB, else at level 2; walks that do not snoop. A table beyond 32 bits
+ * faults, too.
  */
-#define VTCR_EMPTY		(ARM_SMMU_VTCR_RES1 | FIELD_PREP(ARM_SMMU_VTCR_PS, 5) |	\
+#define VTCR_EMPTY		(ARM_SMMU_VTCR_RES1 | FIELD_PREP(ARM_SMMU_VTCR_SL0, 1) |	\
+				 FIELD_PREP(ARM_SMMU_VTCR_T0SZ, 64 - 32) |		\
 				 FIELD_PREP(ARM_SMMU_VTCR_TG0,				\
-					    PAGE_SHIFT == 16 ? 1 : PAGE_SHIFT - 12) |	\
-				 FIELD_PREP(ARM_SMMU_VTCR_SL0, 1) |			\
-				 FIELD_PREP(ARM_SMMU_VTCR_T0SZ, 64 - 32))
+					    PAGE_SHIFT == 16 ? 1 : PAGE_SHIFT - 12))
 /*
  * Faults terminate the access (CFCFG=0), interrupt, and do not hold up others of the bank (HUPCF).
  * AFE and TRE have a meaning in stage 1 only; the stock driver sets them in both.
@@ -71,15 +71,16 @@
 /*
  * Transactions of unknown streams, and those that match two entries, fault (USFCFG, SMCFCFG); they
  * do not all bypass (CLIENTPD=0), and none stalls (GSE=0, STALLD). Broadcast TLB maintenance of
- * CPUs is ignored, and VMIDs are not shared with them (PTM, VMIDPNE). Accesses of EL2 to registers
- * are never aborted (GCFGFRE=0). GFIE, for interrupts of global faults, is set last.
+ * CPUs is ignored, and VMIDs are not shared with them (PTM, VMIDPNE). GFIE is set last.
  */
 #define CR0_ON			(ARM_SMMU_sCR0_USFCFG | CR0_SMCFCFG | CR0_STALLD |		\
 				 ARM_SMMU_sCR0_PTM | ARM_SMMU_sCR0_VMIDPNE |			\
-				 ARM_SMMU_sCR0_GFRE | ARM_SMMU_sCR0_GCFGFIE)
-/* Isolation depends on these. */
+				 ARM_SMMU_sCR0_GFRE | ARM_SMMU_sCR0_GCFGFRE |			\
+				 ARM_SMMU_sCR0_GCFGFIE)
+/* Isolation depends on these; and smmu_lost() on GFIE. */
 #define CR0_CHECKED		(ARM_SMMU_sCR0_USFCFG | ARM_SMMU_sCR0_CLIENTPD |		\
-				 ARM_SMMU_sCR0_VMID16EN | ARM_SMMU_sCR0_EXIDENABLE)
+				 ARM_SMMU_sCR0_VMID16EN | ARM_SMMU_sCR0_EXIDENABLE |		\
+				 ARM_SMMU_sCR0_GFIE)
 
 #define S2CR_FAULT		FIELD_PREP(ARM_SMMU_S2CR_TYPE, S2CR_TYPE_FAULT)
 
@@ -171,9 +172,9 @@ static bool smmu_set(struct pkvm_iommu *iommu, u32 val, u32 reg, u32 mask)
 }
 
 /*
- * Wait until the invalidations before this have completed, and with them the accesses that used
- * what they drop: all with sTLBGSYNC, those of a bank with its TLBSYNC. In both cases, the status
- * is in the register that follows.
+ * Wait until the invalidations before this have completed, and with them the accesses that used, or
+ * were about to use, what they drop: all with sTLBGSYNC, those of a bank with its TLBSYNC. In both
+ * cases, the status is in the register that follows.
  */
 static bool smmu_try_sync(struct pkvm_iommu *iommu, u32 sync)
 {
@@ -193,12 +194,25 @@ static void smmu_sync(struct pkvm_iommu *iommu, u32 sync)
 		pkvm_iommu_lost_command();
 }
 
+static void smmu_drop_domain(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain)
+{
+	smmu_write(iommu, domain->tag, ARM_SMMU_GR0_TLBIVMID);
+	smmu_sync(iommu, ARM_SMMU_GR0_sTLBGSYNC);
+}
+
+static bool smmu_drop_all(struct pkvm_iommu *iommu)
+{
+	smmu_write(iommu, 0, ARM_SMMU_GR0_TLBIALLH);
+	smmu_write(iommu, 0, ARM_SMMU_GR0_TLBIALLNSNH);
+	return smmu_try_sync(iommu, ARM_SMMU_GR0_sTLBGSYNC);
+}
+
 static int smmu_probe(struct pkvm_iommu *iommu, u64 *why)
 {
 	static const u8 sizes[] = { 32, 36, 40, 42, 44, 48 };
 	u32 quirks = FIELD_GET(PKVM_IOMMU_F_QUIRKS, iommu->flags);
 	struct hyp_smmu *smmu = to_smmu(iommu);
-	u32 idr0, idr1, idr2, id_size;
+	u32 idr0, idr1, idr2, sidb;
 
 	*why = PKVM_IOMMU_REFUSE_MMIO;
 	if (!IS_ALIGNED(iommu->base, PAGE_SIZE))
@@ -206,13 +220,16 @@ static int smmu_probe(struct pkvm_iommu *iommu, u64 *why)
 	idr0 = smmu_read(iommu, ARM_SMMU_GR0_ID0);
 	idr1 = smmu_read(iommu, ARM_SMMU_GR0_ID1);
 	idr2 = smmu_read(iommu, ARM_SMMU_GR0_ID2);
+	sidb = FIELD_GET(ARM_SMMU_ID0_NUMSIDB, idr0);
 	*smmu = (struct hyp_smmu) {
 		.shift		= idr1 & ARM_SMMU_ID1_PAGESIZE ? 16 : 12,
 		.nr_pages	= 2 << FIELD_GET(ARM_SMMU_ID1_NUMPAGENDXB, idr1),
 		.nr_banks	= FIELD_GET(ARM_SMMU_ID1_NUMCB, idr1),
-		.nr_entries	= FIELD_GET(ARM_SMMU_ID0_NUMSMRG, idr0),
+		.nr_entries	= idr0 & ARM_SMMU_ID0_SMS ? FIELD_GET(ARM_SMMU_ID0_NUMSMRG, idr0) :
+							    min_t(u32, BIT(sidb), ENTRIES_MAX),
 		.matching	= idr0 & ARM_SMMU_ID0_SMS,
 		.exids		= idr0 & ARM_SMMU_ID0_SMS && idr0 & ARM_SMMU_ID0_EXIDS,
+		.id_bits	= idr0 & ARM_SMMU_ID0_EXIDS ? U16_MAX : BIT(sidb) - 1,
 		.vmid16		= idr2 & ARM_SMMU_ID2_VMID16,
 		.mmu500		= quirks & PKVM_IOMMU_SMMU_V2_MMU500,
 		.mmu401		= quirks & PKVM_IOMMU_SMMU_V2_MMU401,
@@ -231,16 +248,12 @@ static int smmu_probe(struct pkvm_iommu *iommu, u64 *why)
 			   !(idr2 & ARM_SMMU_ID2_PTFS_4K << (PAGE_SHIFT - 12) / 2))
 		return -ENXIO;
 
-	id_size = smmu->exids ? 16 : FIELD_GET(ARM_SMMU_ID0_NUMSIDB, idr0);
-	smmu->id_bits = BIT(id_size) - 1;
-	/* Indices beyond the last entry are unknown streams. */
-	iommu->sid_bits = smmu->matching ? 16 + id_size : min_t(u32, id_size, ilog2(ENTRIES_MAX));
-	if (!smmu->matching)
-		smmu->nr_entries = BIT(iommu->sid_bits);
 	*why = PKVM_IOMMU_REFUSE_PRESET;
 	if (!smmu->nr_entries || smmu->nr_entries > ENTRIES_MAX)
 		return -ENXIO;
 
+	/* Indices beyond the last entry are unknown streams. */
+	iommu->sid_bits = smmu->matching ? 32 : ilog2(smmu->nr_entries);
 	iommu->oas = sizes[min3(FIELD_GET(ARM_SMMU_ID2_IAS, idr2),
 				FIELD_GET(ARM_SMMU_ID2_OAS, idr2), ARRAY_SIZE(sizes) - 1)];
 	iommu->fmts = BIT(ARM_64_LPAE_S2);
@@ -279,14 +292,11 @@ static bool smmu_set_bank(struct pkvm_iommu *iommu, unsigned int n)
 	u32 vtcr = domain ? arm_smmu_lpae_vtcr(domain->cfg) : VTCR_EMPTY;
 	/* No domain has VMID 0. */
 	u16 vmid = domain ? domain->tag : 0;
-	u32 cbar = FIELD_PREP(ARM_SMMU_CBAR_TYPE, CBAR_TYPE_S2_TRANS);
-	u32 cba2r = ARM_SMMU_CBA2R_VA64, actlr = cb(iommu, n, ARM_SMMU_CB_ACTLR);
+	u32 vmid16 = smmu->vmid16 ? FIELD_PREP(ARM_SMMU_CBA2R_VMID16, vmid) : 0;
+	/* TYPE is CBAR_TYPE_S2_TRANS, which is 0. */
+	u32 cbar = smmu->vmid16 ? 0 : FIELD_PREP(ARM_SMMU_CBAR_VMID, vmid);
+	u32 actlr = cb(iommu, n, ARM_SMMU_CB_ACTLR);
 	bool good = true;
-
-	if (smmu->vmid16)
-		cba2r |= FIELD_PREP(ARM_SMMU_CBA2R_VMID16, vmid);
-	else
-		cbar |= FIELD_PREP(ARM_SMMU_CBAR_VMID, vmid);
 
 	/*
 	 * Several errata of the MMU-500 (841119, 826419, 562869, 1047329) leave stale translations
@@ -296,7 +306,8 @@ static bool smmu_set_bank(struct pkvm_iommu *iommu, unsigned int n)
 		good = smmu_set(iommu, smmu_read(iommu, actlr) & ~MMU500_ACTLR_CPRE, actlr,
 				MMU500_ACTLR_CPRE);
 	/* These two give the other registers their format. */
-	good &= smmu_set(iommu, cba2r, gr1(iommu, ARM_SMMU_GR1_CBA2R(n)), ARM_SMMU_CBA2R_VA64);
+	good &= smmu_set(iommu, ARM_SMMU_CBA2R_VA64 | vmid16,
+			 gr1(iommu, ARM_SMMU_GR1_CBA2R(n)), ARM_SMMU_CBA2R_VA64);
 	good &= smmu_set(iommu, cbar, gr1(iommu, ARM_SMMU_GR1_CBAR(n)), ARM_SMMU_CBAR_TYPE);
 	smmu_write(iommu, vtcr, cb(iommu, n, ARM_SMMU_CB_TCR));
 	/* The page table before its address. */
@@ -367,7 +378,7 @@ static int smmu_init(struct pkvm_iommu *iommu, u64 *why)
 	struct hyp_smmu *smmu = to_smmu(iommu);
 	u32 cr0 = CR0_ON | (smmu->vmid16 ? ARM_SMMU_sCR0_VMID16EN : 0) |
 			   (smmu->exids ? ARM_SMMU_sCR0_EXIDENABLE : 0);
-	u32 smr = ARM_SMMU_GR0_SMR(0), acr;
+	u32 smr = ARM_SMMU_GR0_SMR(0);
 	bool good = true;
 	unsigned int n;
 
@@ -377,22 +388,21 @@ static int smmu_init(struct pkvm_iommu *iommu, u64 *why)
 	*why = PKVM_IOMMU_REFUSE_PRESET;
 	if (!smmu_block_all(iommu, cr0))
 		return -ETIMEDOUT;
-	/* Unlock ACTLR. TLBs need no entries for streams that bypass: there are none (TLBENS). */
-	acr = smmu_read(iommu, ARM_SMMU_GR0_sACR) & ~(MMU500_ACR_CACHE_LOCK | MMU500_ACR_TLBENS);
+	/* Unlock ACTLR. TLBs need no entries for streams that bypass (TLBEN): there are none. */
 	if (smmu->mmu500)
-		smmu_write(iommu, acr, ARM_SMMU_GR0_sACR);
+		smmu_write(iommu, smmu_read(iommu, ARM_SMMU_GR0_sACR) & ~MMU500_ACR_UNWANTED,
+			   ARM_SMMU_GR0_sACR);
 
 	/* A bank changes only when all accesses that have found it have completed. */
 	*why = PKVM_IOMMU_REFUSE_TIMEOUT;
 	for (n = 0; n < smmu->nr_banks; n++)
 		smmu_ack_bank(iommu, n, smmu_read(iommu, cb(iommu, n, ARM_SMMU_CB_FSR)));
-	if (!smmu_try_sync(iommu, ARM_SMMU_GR0_sTLBGSYNC))
+	if (!smmu_drop_all(iommu))
 		return -ETIMEDOUT;
 	for (n = 0; n < smmu->nr_banks; n++)
 		good &= smmu_set_bank(iommu, n);
-	smmu_write(iommu, 0, ARM_SMMU_GR0_TLBIALLH);
-	smmu_write(iommu, 0, ARM_SMMU_GR0_TLBIALLNSNH);
-	if (!smmu_try_sync(iommu, ARM_SMMU_GR0_sTLBGSYNC))
+	/* Once more, now that nothing is prefetched. */
+	if (!smmu_drop_all(iommu))
 		return -ETIMEDOUT;
 
 	/* During boot, all entries fault. After a power-off, they are again what they were. */
@@ -485,9 +495,9 @@ static int smmu_stream_set(struct pkvm_iommu *iommu, u32 sid,
 	}
 	entries[n] = (struct smmu_entry) { attach ? bank : NULL, sid };
 	good &= smmu_set_entry(iommu, n);
-	/* Accesses that have found the bank complete before it changes. */
+	/* Accesses that have found the bank complete before it changes. A SYNC is not enough. */
 	if (!attach)
-		smmu_sync(iommu, ARM_SMMU_GR0_sTLBGSYNC);
+		smmu_drop_domain(iommu, domain);
 	if (!attach && !--bank->streams) {
 		bank->domain = NULL;
 		good &= smmu_set_bank(iommu, b);
@@ -513,8 +523,7 @@ static u64 smmu_invalidate(struct pkvm_iommu *iommu, const struct pkvm_iommu_dom
 	/* After the page-table entries, which the core has cleaned from the caches if need be. */
 	wmb();
 	if (!size || size > INV_MAX * PAGE_SIZE || to_smmu(iommu)->mmu401) {
-		smmu_write(iommu, domain->tag, ARM_SMMU_GR0_TLBIVMID);
-		smmu_sync(iommu, ARM_SMMU_GR0_sTLBGSYNC);
+		smmu_drop_domain(iommu, domain);
 		return 0;
 	}
 
