@@ -672,7 +672,9 @@ static int act_resume(const struct act *a, const char *words)
 		spec.iommu[i].loss = false;
 		may_stop |= a->a[1];
 	}
+	smmu_resuming = true;
 	if (!env_resume()) {
+		smmu_resuming = false;
 		stopped(words);
 		if (!strcmp(env_bug_func, "BRK"))
 			fail("the host runs, to report a panic");
@@ -683,6 +685,7 @@ static int act_resume(const struct act *a, const char *words)
 		}
 		return STOPPED;
 	}
+	smmu_resuming = false;
 	note("%s", words);
 	if (a->a[0] & a->a[2] && a->a[1])
 		fail("the host runs, and an SMMU is not set up");

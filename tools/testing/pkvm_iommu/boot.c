@@ -206,7 +206,9 @@ static int boot_register(int id, u64 *res)
 		spec.new_oas = c->v2.ias && c->v2.ias < c->oas ? c->v2.ias : c->oas;
 		return boot(res, PKVM_IOMMU_BOOT_REGISTER, type_of(id), c->base,
 			    c->size, (c->coherent || config->lies ? PKVM_IOMMU_F_COHERENT : 0) |
-			    config->flags);
+			    config->flags |
+			    (c->v2.mmu500 ? (u64)PKVM_IOMMU_SMMU_V2_MMU500 << 32 : 0) |
+			    (c->v2.mmu401 ? (u64)PKVM_IOMMU_SMMU_V2_MMU401 << 32 : 0));
 	}
 	if (is_virtio(id)) {
 		v = &config->virtio[id - config->nr];
@@ -288,8 +290,10 @@ bool boot_all(void)
 	for (id = 0; id < config->nr; id++) {
 		const struct smmu_config *c = &config->smmu[id];
 
-		if (c->dead_gbpa || c->dead_cr0 || c->dead_irq || c->dead_sync)
+		if (c->dead_gbpa || c->dead_cr0 || c->dead_irq || c->dead_sync || c->v2.locked)
 			spec.timeouts |= 1ULL << id;
+		if (is_smmu_v2(id) && (c->dead_cr0 || c->v2.locked))
+			spec.stubborn |= 1ULL << id;
 	}
 	for (id = 0; id < config->nr_virtio; id++) {
 		if (config->virtio[id].lie == RESET_HANGS)
@@ -371,7 +375,7 @@ bool boot_all(void)
 	for (id = 0; id < spec.nr_iommus; id++) {
 		spec.iommu[id].sid_bits = is_permits(id) ? 0 : 12;
 		if (is_smmu(id))
-			spec.iommu[id].sid_bits = spec.iommu[id].dead ?
+			spec.iommu[id].sid_bits = spec.iommu[id].dead && !is_smmu_v2(id) ?
 				config->smmu[id].sid_bits : smmu_table_bits(id);
 		if (is_virtio(id)) {
 			/* PCI requester ids of 256 segments, not all of which exist. */

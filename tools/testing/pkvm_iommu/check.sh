@@ -101,7 +101,7 @@ walk_result() {
 # Mainly races, which switch CPUs before each access to memory: see access.c.
 races() {
 	printf '%s\n' two-level slow-queue noncoherent-s1 mixed-coherency lost-sync \
-		virtio-lost kinds smmu-v2 smmu-v2-lost >"$O/races"
+		virtio-lost kinds smmu-v2 smmu-v2-scarce smmu-v2-lost >"$O/races"
 	walk_all walk-race races- --races --steps $((STEPS / 6)) <"$O/races"
 }
 
@@ -133,7 +133,7 @@ other_sizes() {
 			"$O/$os_pages/walk-opt"
 		[ "$row_rc" -eq 0 ] || continue
 		printf '%s\n' two-level noncoherent-s1 reach40 reach48 virtio-smmu gib \
-			many-domains smmu-v2 >"$O/sizes"
+			many-domains smmu-v2 smmu-v2-scarce smmu-v2-401 >"$O/sizes"
 		walk_all "$os_pages/walk-opt" "pages-$os_pages-" --steps $((STEPS / 24)) <"$O/sizes"
 	done
 }

@@ -197,8 +197,7 @@ const struct config configs[] = {
 			.banks = 3, .smrs = 3, .mmu500 = 1, .vmid16 = true } } } },
 	{ .name = "smmu-v2-index", .ia = 36, .nr = 1, .smmu = { {
 		.base = 0x9050000, .size = 0x100000, .sid_bits = 7, .s2 = true, .coherent = true,
-		.oas = 44, .v2 = {
-			.banks = 5, .s2_banks = 5, .pages64 = true, .vmid16 = true } } } },
+		.oas = 44, .v2 = { .banks = 5, .s2_banks = 5, .pages64 = true, .vmid16 = true } } } },
 	{ .name = "smmu-v2-mixed", .ia = 40, .nr = 3, .nr_virtio = 1, .smmu = {
 		{ AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44,
 		  .ril = true },
@@ -213,8 +212,28 @@ const struct config configs[] = {
 	  .scenario = suspend_resume, .smmu = {
 		{ V2AT(0x9050000), .s1 = true, .coherent = true, .oas = 40, .latency = 2, .v2 = {
 			.banks = 8, .smrs = 16, .masks = 0x7fff, .mmu500 = 2 } },
+		{ .base = 0x9090000, .size = 0x20000, .sid_bits = 16, .s2 = true,
+		  .coherent = true, .oas = 40, .v2 = {
+			.banks = 6, .smrs = 16, .masks = 0xffff, .exids = true } } } },
+	{ .name = "smmu-v2-lied", .ia = 40, .nr = 1, .lies = true, .smmu = { {
+		V2AT(0x9050000), .oas = 36, .v2 = { .banks = 8, .smrs = 16, .ias = 40 } } } },
+	{ .name = "smmu-v2-dead", .ia = 36, .nr = 3, .expect = TIMEOUT, .smmu = {
+		{ V2AT(0x9050000), .coherent = true, .oas = 40, .dead_sync = true, .v2 = {
+			.banks = 8, .smrs = 32, .masks = 0x7fff } },
 		{ V2AT(0x9090000), .coherent = true, .oas = 40, .v2 = {
-			.banks = 6, .smrs = 16 } } } },
+			.banks = 8, .smrs = 32, .mmu500 = 2, .locked = true } },
+		{ V2AT(0x90d0000), .coherent = true, .oas = 40, .v2 = { .banks = 4, .smrs = 8 } } } },
+	{ .name = "smmu-v2-stuck", .ia = 36, .nr = 2, .expect = TIMEOUT, .smmu = {
+		{ V2AT(0x9050000), .coherent = true, .oas = 40, .dead_cr0 = true, .v2 = {
+			.banks = 8, .smrs = 32, .masks = 0x7fff } },
+		{ .base = 0x9090000, .size = 0x20000, .sid_bits = 16, .s2 = true,
+		  .coherent = true, .oas = 36, .v2 = {
+			.banks = 4, .smrs = 16, .masks = 0xf0f0, .exids = true, .ias = 32 } } } },
+	{ .name = "smmu-v2-401", .ia = 36, .nr = 1, .why = PKVM_IOMMU_REFUSE_GRANULE,
+	  .expect = ENV_PAGE_SHIFT == 16 ? RUN : REFUSE, .smmu = { {
+		V2AT(0x9050000), .coherent = true, .oas = 40, .v2 = {
+			.banks = 8, .s2_banks = 8, .smrs = 32, .masks = 0x7fff,
+			.mmu401 = true } } } },
 	{ .name = "no-reach", .ia = 31, .nr = 1, .expect = STAGES, .smmu = { {
 		AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 44 } } },
 	{ .name = "no-registers", .ia = 36, .nr = 1, .expect = REGISTERS, .smmu = { {
@@ -257,6 +276,16 @@ const struct config configs[] = {
 	  .why = PKVM_IOMMU_REFUSE_GRANULE, .smmu = { {
 		V2AT(0x9050000), .coherent = true, .oas = 40, .no_granule = true,
 		.v2 = { .banks = 4, .smrs = 8 } } } },
+	{ .name = "refuse-v2-short", .ia = 36, .nr = 1, .expect = REFUSE,
+	  .why = PKVM_IOMMU_REFUSE_MMIO, .smmu = { {
+		V2AT(0x9050000), .coherent = true, .oas = 40,
+		.v2 = { .banks = 4, .smrs = 8, .overlong = true } } } },
+	{ .name = "refuse-v2-banks", .ia = 36, .nr = 1, .expect = REFUSE,
+	  .why = PKVM_IOMMU_REFUSE_MMIO, .smmu = { {
+		V2AT(0x9050000), .coherent = true, .oas = 40, .v2 = { .banks = 17, .smrs = 8 } } } },
+	{ .name = "refuse-v2-entries", .ia = 36, .nr = 1, .expect = REFUSE,
+	  .why = PKVM_IOMMU_REFUSE_PRESET, .smmu = { {
+		V2AT(0x9050000), .coherent = true, .oas = 40, .v2 = { .banks = 4, .smrs = 129 } } } },
 	REFUSED("short", MMIO, .size = 0x10000, .cmdq_bits = 8, .s2 = true),
 };
 

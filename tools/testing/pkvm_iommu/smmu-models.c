@@ -14,6 +14,7 @@ bool (*smmu_lingers)(u64 domain, u64 iova, u64 size, const struct smmu_map *map)
 bool (*smmu_nested)(u64 domain, struct smmu_nested *nested);
 bool (*smmu_owner)(int iommu, u32 id, u32 *sid, u64 *domain);
 u64 smmu_attaching;
+bool smmu_resuming;
 int smmu_place;
 
 int smmu_add(const struct smmu_config *config)

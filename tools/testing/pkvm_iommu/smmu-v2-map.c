@@ -81,9 +81,11 @@ static struct entry get_entry(struct smmu *s, unsigned int n)
 	u32 s2cr = v->s2cr[n];
 
 	if (s->c.v2.smrs) {
-		e.valid = v->smr[n] & SMR_VALID;
-		e.id = v->smr[n] & 0x7fff;
-		e.mask = BITS(v->smr[n], 30, 16);
+		bool ex = v->cr0 & CR0_EXIDENABLE;
+
+		e.valid = ex ? s2cr & S2CR_EXIDVALID : v->smr[n] & SMR_VALID;
+		e.id = v->smr[n] & (ex ? 0xffff : 0x7fff);
+		e.mask = v->smr[n] >> 16 & (ex ? 0xffff : 0x7fff);
 	}
 	switch (BITS(s2cr, 17, 16)) {
 	case 0:
@@ -109,11 +111,13 @@ static struct entry get_entry(struct smmu *s, unsigned int n)
 /* Entries that are not valid name banks, but nothing uses these. */
 static void get_entries(struct smmu *s, struct entry *to)
 {
+	struct v2 *v = v2_of(s);
 	unsigned int n;
 
 	for (n = 0; n < v2_entries(s); n++) {
 		to[n] = (struct entry) { .valid = false };
-		if (!s->c.v2.smrs || v2_of(s)->smr[n] & SMR_VALID)
+		if (!s->c.v2.smrs || (v->cr0 & CR0_EXIDENABLE ? v->s2cr[n] & S2CR_EXIDVALID :
+							  v->smr[n] & SMR_VALID))
 			to[n] = get_entry(s, n);
 	}
 }
@@ -216,7 +220,7 @@ static bool is_sealed(struct smmu *s)
 	struct entry all[V2_ENTRIES];
 	unsigned int n, m;
 
-	if (v->cr0 & CR0_CLIENTPD || !(v->cr0 & CR0_USFCFG))
+	if (v->cr0 & CR0_CLIENTPD || !(v->cr0 & CR0_USFCFG) || v->cr2 & CR2_EXTENDED)
 		return false;
 	get_entries(s, all);
 	for (n = 0; n < v2_entries(s); n++) {
@@ -317,7 +321,20 @@ void v2_land(struct smmu *s, const struct v2_inv *inv)
 
 /* Judgement. */
 
-static void count_target(struct smmu *s, struct outcome *out, const struct v2_target *to)
+/* The domain of a stream that comes back from a power-off; else that of an ATTACH. */
+static u64 domain_of(struct smmu *s, u32 id)
+{
+	u64 domain = smmu_attaching;
+	u32 sid;
+
+	if (smmu_resuming)
+		smmu_owner(s->id, id, &sid, &domain);
+
+	return domain;
+}
+
+static void count_target(struct smmu *s, struct outcome *out, const struct v2_target *to,
+			 u64 domain)
 {
 	switch (to->kind) {
 	case V2_BLOCKED:
@@ -327,7 +344,7 @@ static void count_target(struct smmu *s, struct outcome *out, const struct v2_ta
 		out->bypass = true;
 		break;
 	case V2_WALK:
-		count_ctx(out, found_ctx(s, true, to->vmid, &to->root, smmu_attaching));
+		count_ctx(out, found_ctx(s, true, to->vmid, &to->root, domain));
 		break;
 	}
 }
@@ -350,10 +367,10 @@ struct outcome v2_judge(struct smmu *s, u32 sid)
 		return out;
 	}
 	to = v2_target(s, sid, &fault);
-	count_target(s, &out, &to);
+	count_target(s, &out, &to, domain_of(s, sid));
 	for (i = 0; i < v->nr_flights; i++) {
 		if (matches(sid, v->flight[i].id, v->flight[i].mask))
-			count_target(s, &out, &v->flight[i].to);
+			count_target(s, &out, &v->flight[i].to, smmu_attaching);
 	}
 
 	return out;
@@ -394,12 +411,12 @@ void v2_judge_all(struct smmu *s)
 	for (n = 0; n < v2_entries(s); n++) {
 		if (!all[n].valid)
 			continue;
-		count_target(s, &out, &all[n].to);
+		count_target(s, &out, &all[n].to, domain_of(s, all[n].id));
 		if (out.bypass)
 			fail("smmu %d: stream %#x may bypass", s->id, all[n].id);
 	}
 	for (i = 0; i < v->nr_flights; i++)
-		count_target(s, &out, &v->flight[i].to);
+		count_target(s, &out, &v->flight[i].to, smmu_attaching);
 	for (ctx = s->ctxs; ctx; ctx = ctx->next)
 		ctx->live = ctx->reached;
 }
@@ -477,7 +494,7 @@ bool v2_refused(struct smmu *s, u32 sid, enum smmu_result res, u64 addr, bool wr
 	return bank_fault(s, n, sid, fault, addr, write);
 }
 
-/* Of what a device can cause, only a fault of the access flag is like an event of the SMMUv3. */
+/* An event of the SMMUv3 that a device can cause here: a fault of the access flag. */
 bool v2_event(struct smmu *s, u32 sid, int what, u64 addr, bool write)
 {
 	u32 fault;
@@ -525,6 +542,8 @@ void v2_check_enabled(struct smmu *s)
 		fail("smmu %d: global faults are not told: sCR0 is %#x", s->id, v->cr0);
 	if (v->cr0 & (CR0_GSE | CR0_FB))
 		fail("smmu %d: stalls, or broadcasts: sCR0 is %#x", s->id, v->cr0);
+	if (!(v->cr0 & CR0_SMCFCFG))
+		fail("smmu %d: streams with two entries are not predictable", s->id);
 	if (!(v->cr0 & CR0_PTM))
 		fail("smmu %d: takes part in the CPUs' TLB broadcasts", s->id);
 	for (n = 0; n < v2_entries(s); n++) {

@@ -128,8 +128,11 @@ static void clear(void)
 	unsigned int n;
 
 	w(V2_GFSR, ~0U);
-	for (n = 0; n < config.v2.banks; n++)
+	for (n = 0; n < config.v2.banks; n++) {
+		if (r(bank(n) + V2_FSR) & FSR_SS)
+			w(bank(n) + V2_RESUME, 1);
 		w(bank(n) + V2_FSR, ~0U);
+	}
 }
 
 /* Block everything, in hardware that firmware or a reset left in any state. */
@@ -145,6 +148,7 @@ static void init_mapping(void)
 	for (n = 0; n < config.v2.banks; n++)
 		w(bank(n) + V2_SCTLR, 0);
 	clear();
+	w(V2_CR2, 0);
 	w(V2_CR0, CR0_USFCFG | CR0_GFIE | CR0_GFRE | CR0_GCFGFIE | CR0_GCFGFRE | CR0_PTM |
 		  CR0_VMIDPNE | CR0_SMCFCFG);
 }

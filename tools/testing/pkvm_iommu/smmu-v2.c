@@ -31,20 +31,23 @@ static u32 id_register(struct smmu *s, u32 reg)
 {
 	const struct smmu_v2_config *c = &s->c.v2;
 	u64 page = c->pages64 ? 0x10000 : 0x1000, pages = s->c.size / page / 2;
-	u32 formats = ENV_PAGE_SHIFT == 12 ? 1 : ENV_PAGE_SHIFT == 14 ? 2 : 4, n = 0;
+	u32 formats = ENV_PAGE_SHIFT == 12 ? 1 : ENV_PAGE_SHIFT == 14 ? 2 : 4, n = c->overlong;
 
 	switch (reg) {
 	case V2_ID0:
 		return (u32)s->c.s1 << 30 | (u32)s->c.s2 << 29 | (u32)(s->c.s1 && s->c.s2) << 28 |
 		       (u32)!!c->smrs << 27 | BIT(26) | BIT(24) | (c->irqs ?: c->banks) << 16 |
-		       (u32)s->c.coherent << 14 | s->c.sid_bits << 9 | c->smrs;
+		       (u32)s->c.coherent << 14 | (c->exids ? 15 : s->c.sid_bits) << 9 |
+		       (u32)c->exids << 8 | c->smrs;
 	case V2_ID0 + 4:
-		while (pages >> (n + 1))
+		while (pages >> (n + 1 - c->overlong))
 			n++;
 		return (u32)c->pages64 << 31 | (n - 1) << 28 | c->s2_banks << 16 | c->banks;
 	case V2_ID0 + 8:
 		if (s->c.no_granule)
 			formats = 7 & ~formats;
+		if (c->mmu401)
+			formats = 0;
 		return (u32)c->vmid16 << 15 | formats << 12 | size_code(s->c.oas) << 8 |
 		       size_code(s->c.oas) << 4 | size_code(c->ias ?: s->c.oas);
 	case V2_ID7:
@@ -141,6 +144,8 @@ static u64 space0_read(struct smmu *s, u32 reg)
 	switch (reg) {
 	case V2_CR0:
 		return v->cr0;
+	case V2_CR2:
+		return v->cr2;
 	case V2_ACR:
 		return v->acr;
 	case V2_GFAR:
@@ -168,7 +173,9 @@ static void write_cr0(struct smmu *s, u32 val)
 	if (v->stuck || s->c.dead_cr0)
 		return;
 	/* Without EXIDS and VMID16, these bits are reserved. */
-	val &= ~BIT(3) & ~BIT(30);
+	val &= ~BIT(30);
+	if (!s->c.v2.exids)
+		val &= ~CR0_EXIDENABLE;
 	if (!s->c.v2.vmid16)
 		val &= ~CR0_VMID16EN;
 	if (v->sealed && val & CR0_CLIENTPD)
@@ -183,7 +190,6 @@ static void write_cr0(struct smmu *s, u32 val)
 static void space0_write(struct smmu *s, u32 reg, u32 val)
 {
 	struct v2 *v = v2_of(s);
-	u32 ids = BIT(s->c.sid_bits) - 1;
 
 	if (reg >= V2_S2CR && reg < V2_S2CR + 4 * V2_ENTRIES) {
 		v2_change(s);
@@ -193,14 +199,20 @@ static void space0_write(struct smmu *s, u32 reg, u32 val)
 	}
 	if (reg >= V2_SMR && reg < V2_SMR + 4 * V2_ENTRIES) {
 		v2_change(s);
-		v->smr[entry_index(s, reg, V2_SMR)] = val & (SMR_VALID | ids |
-							     (s->c.v2.masks & ids) << 16);
+		v->smr[entry_index(s, reg, V2_SMR)] = val & v2_smr_bits(s, v->cr0);
 		v2_changed(s);
 		return;
 	}
 	switch (reg) {
 	case V2_CR0:
 		write_cr0(s, val);
+		return;
+	case V2_CR2:
+		if (v->sealed && val & CR2_EXTENDED)
+			fail("smmu %d: extended entries bypass it", s->id);
+		v2_change(s);
+		v->cr2 = val;
+		v2_changed(s);
 		return;
 	case V2_ACR:
 		/* The secure side can keep the lock (MMU-500, r2p0 and later). */
@@ -319,6 +331,8 @@ static void bank_invalidate(struct smmu *s, int n, u32 reg, u64 val, int size)
 	struct v2_inv inv = { .op = reg == V2_TLBIIPAS2L ? V2_IPA_LEAF : V2_IPA, .bank = n,
 			      .addr = val << 12 };
 
+	if (s->c.v2.mmu401)
+		fail("smmu %d: has no invalidation of stage 2 by address", s->id);
 	if (!s->c.s2 || BITS(b->cbar, 17, 16) || !(b->cba2r & 1))
 		fail("smmu %d: bank %d is not of stage 2, but invalidates it", s->id, n);
 	if (size != 8 || val >> 36)
@@ -339,7 +353,13 @@ static void bank_write(struct smmu *s, int n, u32 reg, u64 val, int size)
 			b->actlr = val & 3;
 		return;
 	case V2_FSR:
-		b->fsr &= ~(val & FSR_FAULT);
+		b->fsr &= ~(val & FSR_FAULT & ~FSR_SS);
+		return;
+	case V2_RESUME:
+		/* An access that firmware let stall ends, or is tried again (16.5.20). */
+		if (!(b->fsr & FSR_SS) || !(val & 1))
+			fail("smmu %d: bank %d resumes nothing, or tries it again", s->id, n);
+		b->fsr &= ~FSR_SS;
 		return;
 	case V2_FSRRESTORE:
 		b->fsr = val;
@@ -422,13 +442,12 @@ static u64 v2_mmio(struct smmu *s, u64 at, bool write, u64 val, int size)
 static void scramble(struct smmu *s)
 {
 	struct v2 *v = v2_of(s);
-	u32 ids = BIT(s->c.sid_bits) - 1;
 	unsigned int n;
 
 	for (n = 0; n < v2_entries(s); n++) {
-		v->smr[n] = s->c.v2.smrs ? smmu_random(1ULL << 32) &
-			    (SMR_VALID | ids | (s->c.v2.masks & ids) << 16) : 0;
-		v->s2cr[n] = smmu_random(1ULL << 32) & 0x3c030cff;
+		v->smr[n] = smmu_random(1ULL << 32) & v2_smr_bits(s, v->cr0);
+		v->s2cr[n] = smmu_random(1ULL << 32) &
+			     (0x3c0308ff | (s->c.v2.exids ? S2CR_EXIDVALID : 0));
 	}
 	for (n = 0; n < s->c.v2.banks; n++) {
 		v->bank[n] = (struct v2_bank) {
@@ -443,6 +462,8 @@ static void scramble(struct smmu *s)
 		};
 	}
 	v->gfsr = smmu_random(2) ? smmu_random(1ULL << 32) & GFSR_ALL : 0;
+	/* With an extension: entries in other registers, whose values are unknown (10.6.3). */
+	v->cr2 = smmu_random(1ULL << 32) & (CR2_EXTENDED | 0xffff);
 	v->acr = s->c.v2.mmu500 >= 2 ? ACR_CACHE_LOCK : 0;
 	v->nr_inv = s->nr_pending = v->nr_flights = 0;
 	v->sealed = v->sync.active = false;
@@ -456,10 +477,12 @@ static void v2_add(struct smmu *s)
 	struct v2 *v = v2_of(s);
 
 	memset(v, 0, sizeof(*v));
-	scramble(s);
-	v->cr0 = smmu_random(1ULL << 32) & 0x3fe03ff7;
+	v->cr0 = s->c.dead_cr0 ? CR0_CLIENTPD : smmu_random(1ULL << 32) & 0x3fe03ff7;
 	if (s->c.v2.vmid16 && smmu_random(2))
 		v->cr0 |= CR0_VMID16EN;
+	if (s->c.v2.exids && smmu_random(2))
+		v->cr0 |= CR0_EXIDENABLE;
+	scramble(s);
 }
 
 /* 10.6.1: of sCR0, only CLIENTPD is set. Nothing is said of the TLBs. */
@@ -467,8 +490,8 @@ static void v2_reset(struct smmu *s, enum smmu_dead dead)
 {
 	struct v2 *v = v2_of(s);
 
-	scramble(s);
 	v->cr0 = CR0_CLIENTPD;
+	scramble(s);
 	s->dying = 0;
 	v->stuck = dead == SMMU_DEAD_CR0 || dead == SMMU_DEAD_GBPA;
 	s->c.dead_sync = dead == SMMU_DEAD_SYNC || dead == SMMU_DEAD_IRQ;

@@ -22,6 +22,7 @@
 
 /* Space 0 (IHI 0062, 10), and space 1. */
 #define V2_CR0		0x000
+#define V2_CR2		0x008
 #define V2_ACR		0x010
 #define V2_ID0		0x020
 #define V2_ID7		0x03c
@@ -44,6 +45,7 @@
 /* A bank (IHI 0062, 16). */
 #define V2_SCTLR	0x000
 #define V2_ACTLR	0x004
+#define V2_RESUME	0x008
 #define V2_TCR2		0x010
 #define V2_TTBR0	0x020
 #define V2_TCR		0x030
@@ -61,6 +63,7 @@
 #define CR0_CLIENTPD	BIT(0)
 #define CR0_GFRE	BIT(1)
 #define CR0_GFIE	BIT(2)
+#define CR0_EXIDENABLE	BIT(3)
 #define CR0_GCFGFRE	BIT(4)
 #define CR0_GCFGFIE	BIT(5)
 #define CR0_STALLD	BIT(8)
@@ -71,12 +74,14 @@
 #define CR0_FB		BIT(13)
 #define CR0_SMCFCFG	BIT(21)
 #define CR0_VMID16EN	BIT(31)
+#define CR2_EXTENDED	(3ULL << 29)	/* EXSMRGENABLE and COMPINDEXENABLE */
 #define ACR_CACHE_LOCK	BIT(26)	/* MMU-500 */
 #define GFSR_ICF	BIT(0)
 #define GFSR_USF	BIT(1)
 #define GFSR_SMCF	BIT(2)
 #define GFSR_ALL	(0x1ffULL | BIT(31))
 #define SMR_VALID	BIT(31)
+#define S2CR_EXIDVALID	BIT(10)
 #define SCTLR_M		BIT(0)
 #define SCTLR_E		BIT(4)
 #define SCTLR_CFRE	BIT(5)
@@ -88,6 +93,7 @@
 #define FSR_PF		BIT(3)
 #define FSR_ASF		BIT(7)
 #define FSR_AARCH64	(2ULL << 9)
+#define FSR_SS		BIT(30)
 #define FSR_MULTI	BIT(31)
 #define FSR_FAULT	(0x1feULL | 3 * BIT(30))
 #define FSYNR0_WNR	BIT(4)
@@ -137,7 +143,7 @@ struct v2_inv {
 #define V2_FLIGHTS	512
 
 struct v2 {
-	u32 cr0, acr, gfsr, gfsynr0, gfsynr1;
+	u32 cr0, cr2, acr, gfsr, gfsynr0, gfsynr1;
 	u64 gfar;
 	u32 smr[V2_ENTRIES], s2cr[V2_ENTRIES];
 	struct v2_bank bank[V2_ENTRIES];
@@ -152,6 +158,19 @@ struct v2 {
 };
 
 extern struct v2 v2s[SMMU_MAX];
+
+/* Bits of SMRs that exist. With ids of 16 bits, the S2CR has the valid bit (2.3.2). */
+static inline u32 v2_smr_bits(struct smmu *s, u32 cr0)
+{
+	u32 ids = BIT(s->c.sid_bits) - 1;
+
+	if (!s->c.v2.smrs)
+		return 0;
+	if (!(cr0 & CR0_EXIDENABLE))
+		ids &= 0x7fff;
+
+	return (cr0 & CR0_EXIDENABLE ? 0 : SMR_VALID) | ids | (s->c.v2.masks & ids) << 16;
+}
 
 static inline struct v2 *v2_of(struct smmu *s)
 {

@@ -30,7 +30,7 @@
 /* Of an SMMUv2, see smmu-v2.h. */
 struct smmu_v2_config {
 	unsigned int banks;		/* 0: it is an SMMUv3 */
-	unsigned int s2_banks;		/* those at the start that have stage 2 only */
+	unsigned int s2_banks;		/* banks at the start that have stage 2 only */
 	unsigned int smrs;		/* 0: no stream matching, the id is the index of an S2CR */
 	uint32_t masks;			/* bits of a mask that exist */
 	unsigned int ias;		/* input bits of stage 2, if not the output bits */
@@ -39,6 +39,9 @@ struct smmu_v2_config {
 	bool vmid16;
 	unsigned int mmu500;		/* major revision, 1 or 2; 0: another implementation */
 	bool locked;			/* MMU-500: the secure side keeps CACHE_LOCK */
+	bool mmu401;			/* an SMMUv1 with tables of 64 KiB pages */
+	bool exids;			/* ids of 16 bits */
+	bool overlong;			/* more registers than are registered */
 };
 
 /* A kind of hardware, and how it misbehaves. */
@@ -163,6 +166,8 @@ void smmu_invalidating(int cpu, uint64_t domain, uint64_t addr, uint64_t size, b
 void smmu_invalidated(int cpu, bool done);
 /* Domain of the next ATTACH. */
 extern uint64_t smmu_attaching;
+/* EL2 sets SMMUs up after a power-off: streams are in the domains of before. */
+extern bool smmu_resuming;
 /* Set the exclusive end of the input addresses that are checked. */
 void smmu_set_limit(int id, uint64_t limit);
 

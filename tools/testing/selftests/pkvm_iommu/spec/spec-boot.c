@@ -80,6 +80,9 @@ static const char *boot_register(struct spec *s, const u64 *args, const u64 *res
 	bool ok, permits = type == PKVM_IOMMU_TYPE_TEST_PERMITS;
 	bool told = type == PKVM_IOMMU_TYPE_TEST_TOLD;
 	bool test = permits || told || type == PKVM_IOMMU_TYPE_TEST;
+	u64 quirks = test && !permits ? PKVM_IOMMU_TEST_QUIRKS | PKVM_IOMMU_TEST_WINDOWS :
+		     type == PKVM_IOMMU_TYPE_SMMU_V2 ? PKVM_IOMMU_SMMU_V2_MMU500 |
+						       PKVM_IOMMU_SMMU_V2_MMU401 : 0;
 	struct allowed a = {};
 	struct spec_iommu *new;
 	const char *wrong;
@@ -91,8 +94,7 @@ static const char *boot_register(struct spec *s, const u64 *args, const u64 *res
 	    (!size && !test) ||
 	    flags & ~(PKVM_IOMMU_F_COHERENT | PKVM_IOMMU_F_STAGE1 | PKVM_IOMMU_F_LINEAR |
 		      PKVM_IOMMU_F_REACH |
-		      (test && !permits ?
-		       (u64)(PKVM_IOMMU_TEST_QUIRKS | PKVM_IOMMU_TEST_WINDOWS) << 32 : 0)) ||
+		      quirks << 32) ||
 	    (reach && reach < 32)) {
 		if_so(&a, true, EINVAL);
 	} else {
@@ -118,7 +120,7 @@ static const char *boot_register(struct spec *s, const u64 *args, const u64 *res
 				     .geometry = -1,
 				     .oas = reach && reach < s->new_oas ? reach : s->new_oas,
 				     .isolates = !test, .permits = permits,
-				     .lacks_windows = flags >> 32 & PKVM_IOMMU_TEST_WINDOWS ?
+				     .lacks_windows = test && flags >> 32 & PKVM_IOMMU_TEST_WINDOWS ?
 						      PKVM_IOMMU_WINDOWS_MAX : 0,
 				     .contexts = test && !permits ? PKVM_IOMMU_TEST_CONTEXTS : 0,
 				     .no_tables = told || type == PKVM_IOMMU_TYPE_VIRTIO };
@@ -220,7 +222,9 @@ static const char *boot_seal(struct spec *s, const u64 *args, const u64 *res)
 		s->state = SPEC_SEALED;
 		for (i = 0; i < s->nr_iommus; i++)
 			s->iommu[i].dead = s->timeouts & (1ULL << i);
-		return res[1] != PKVM_IOMMU_REFUSE_TIMEOUT || !(s->timeouts & (1ULL << res[2])) ?
+		return !(s->timeouts & (1ULL << res[2])) ||
+		       res[1] != (s->stubborn & (1ULL << res[2]) ? PKVM_IOMMU_REFUSE_PRESET :
+								   PKVM_IOMMU_REFUSE_TIMEOUT) ?
 			"blames another" : NULL;
 	case ENODEV:
 		/* IOMMUs that do not isolate are in service for tests. */

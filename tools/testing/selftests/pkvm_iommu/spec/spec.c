@@ -295,11 +295,10 @@ static int translated(struct spec *s, int iommu)
 	return n;
 }
 
-/* Check if an IOMMU has a context for a stream in the domain. */
-static bool has_context(struct spec *s, const struct spec_iommu *i, u64 domain, bool *maybe)
+/* Check if an IOMMU has a context for a stream in the domain. One is for the identity domain. */
+static bool has_context(struct spec *s, const struct spec_iommu *i, u64 domain)
 {
 	int n, m, iommu = i - s->iommu, domains = 0, streams = 0;
-	bool identity = false;
 
 	for (n = 0; n < s->nr_streams; n++) {
 		const struct spec_stream *st = &s->stream[n];
@@ -307,7 +306,8 @@ static bool has_context(struct spec *s, const struct spec_iommu *i, u64 domain, 
 		if (st->iommu != iommu || !st->attached)
 			continue;
 		streams++;
-		identity |= st->domain == PKVM_IOMMU_DOMAIN_IDENTITY;
+		if (st->domain == PKVM_IOMMU_DOMAIN_IDENTITY)
+			continue;
 		for (m = 0; m < n && !(s->stream[m].iommu == iommu && s->stream[m].attached &&
 				       s->stream[m].domain == st->domain); m++)
 			;
@@ -315,12 +315,9 @@ static bool has_context(struct spec *s, const struct spec_iommu *i, u64 domain, 
 	}
 	if (i->matches && streams >= i->matches)
 		return false;
-	if (!i->banks || is_connected(s, iommu, domain))
-		return true;
-	/* It may keep one for the identity domain. */
-	*maybe = domain != PKVM_IOMMU_DOMAIN_IDENTITY && !identity && domains + 1 >= i->banks;
 
-	return domains < i->banks;
+	return !i->banks || domain == PKVM_IOMMU_DOMAIN_IDENTITY ||
+	       is_connected(s, iommu, domain) || domains < i->banks - 1;
 }
 
 /* Check if an IOMMU refuses the stream: there is none, or an attached one is the same. */
@@ -342,7 +339,7 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 {
 	struct allowed a = {};
 	struct spec_stream *st = stream_args(s, args, &a);
-	bool ok, refused = false, full = false, first, nested = false, odd = false, few = false;
+	bool ok, refused = false, full = false, first, nested = false, odd = false;
 	u64 mapped, lingers, root;
 	struct spec_iommu *i;
 	const char *wrong;
@@ -357,7 +354,7 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 		if_so(&a, !spec_fits(s, st->iommu, args[3]), EINVAL);
 		full = i->contexts && args[3] != PKVM_IOMMU_DOMAIN_IDENTITY &&
 		       translated(s, st->iommu) >= i->contexts;
-		full |= !has_context(s, i, args[3], &few);
+		full |= !has_context(s, i, args[3]);
 		if_so(&a, full, ENOSPC);
 		nested = spec_nested(s, args[3], &root);
 		if_so(&a, nested && i->nests == SPEC_NESTS_NOT, EOPNOTSUPP);
@@ -373,7 +370,6 @@ static const char *attach(struct spec *s, const u64 *args, const u64 *res)
 		}
 		may_be(&a, race_may_set(s, st->iommu, st->sid), EAGAIN);
 		may_be(&a, odd, EIO);
-		may_be(&a, few, ENOSPC);
 	}
 	wrong = judge(&a, res, &ok);
 	if (wrong)
@@ -530,12 +526,15 @@ void spec_fault(struct spec *s, int iommu, struct spec_fault fault, bool room)
 	i->fault[i->nr_faults++] = fault;
 }
 
-/* Check if the answer is this fault. Its stream is an id of the bus, or one that has this id. */
-static bool is_fault(const struct spec_iommu *i, const struct spec_fault *f, const u64 *res)
+/* Check if the answer is this fault, of an id of the bus: of the attached stream that has it. */
+static bool is_fault(struct spec *s, const struct spec_iommu *i, const struct spec_fault *f,
+		     const u64 *res)
 {
-	u32 sid = res[1] & PKVM_IOMMU_FAULT_SID;
+	u32 sid = f->sid;
 
-	if (sid != f->sid && !(i->ids && overlap(sid, f->sid)))
+	if (i->ids && f->reason != PKVM_IOMMU_FAULT_BLOCKED)
+		spec_owner(s, i - s->iommu, f->sid, &sid);
+	if ((res[1] & PKVM_IOMMU_FAULT_SID) != sid)
 		return false;
 
 	return (res[1] & PKVM_IOMMU_FAULT_REASON) / (PKVM_IOMMU_FAULT_SID + 1) == (u64)f->reason &&
@@ -575,10 +574,10 @@ static const char *fault(struct spec *s, const u64 *args, const u64 *res)
 	if (!i->nr_faults)
 		return "a fault that never was";
 	last = i->unordered ? i->nr_faults - 1 : 0;
-	for (n = 0; n < last && !is_fault(i, &i->fault[n], res); n++)
+	for (n = 0; n < last && !is_fault(s, i, &i->fault[n], res); n++)
 		;
 	f = &i->fault[n];
-	if (!is_fault(i, f, res))
+	if (!is_fault(s, i, f, res))
 		return "another fault than the oldest";
 	if (i->unordered && !(res[1] & PKVM_IOMMU_FAULT_LOST) == f->hides)
 		return "says that records were lost, or does not";
@@ -708,7 +707,8 @@ static const char *info(struct spec *s, const u64 *args, const u64 *res)
 		break;
 	case PKVM_IOMMU_INFO_MANAGED:
 		if (res[1] != (i->permits ? PKVM_IOMMU_MANAGED_NONE :
-			       i->contexts || i->banks ? PKVM_IOMMU_MANAGED_SOME : PKVM_IOMMU_MANAGED_ALL))
+			       i->contexts || i->banks ? PKVM_IOMMU_MANAGED_SOME :
+							 PKVM_IOMMU_MANAGED_ALL))
 			return "an IOMMU without managed domains, or with some that cannot be";
 		break;
 	case PKVM_IOMMU_INFO_NESTED:

@@ -151,6 +151,7 @@ struct spec {
 	/* Properties of the hardware, which the walk sets before a call. */
 	bool refuses;			/* REGISTER, SEAL: it cannot be isolated */
 	uint64_t timeouts;		/* SEAL: mask of IOMMUs that do not respond */
+	uint64_t stubborn;		/* of these, IOMMUs that respond, but keep their settings */
 	bool audit_fails;		/* SEAL */
 	bool no_room;			/* REGISTER: mapping the registers at EL2 fails */
 	bool cannot_take;		/* SEAL: taking the registers from the host fails */
