@@ -56,14 +56,15 @@
  *	IOMMU in x3. -ENOENT: there is no such IOMMU or register.
  * @PKVM_IOMMU_TEST_SELFTEST: bring a page to the &enum pkvm_iommu_selftest_state in x3, take the
  *	&enum pkvm_iommu_selftest_step in x4, compare the outcome with EL2's table, and undo all of
- *	it. The page is the second one of the block of 2 MiB whose first pfn is in x5. From the pfn
- *	in x6 on, which is aligned to them, %PKVM_IOMMU_SELFTEST_VM_PAGES pages serve as tables of
- *	a VM. The domain in x7 is not used otherwise. An IOMMU of the test type must have a stream
- *	in the identity domain and one in that domain. x2: 0 if the outcome is as it should be, or
- *	the &enum pkvm_iommu_selftest_failure; x3: the value found instead. -ENOENT: there is no
- *	such state or step, or the table has nothing for the two. -EINVAL: x5 or x6 is not an
- *	aligned range of memory. -ENODEV: the layer is not in service. -EPERM: the page is not the
- *	host's alone.
+ *	it. The page is the second one of the block whose first pfn is in x5; with pages of 64 KiB,
+ *	of 1 GiB, because a block is longer than a run of pages. From the pfn in x6 on, which is
+ *	aligned to them, %PKVM_IOMMU_SELFTEST_VM_PAGES pages serve as tables of a VM. The domain in
+ *	x7 is not used otherwise. An IOMMU of the test type must have a stream in the identity
+ *	domain and one in that domain. x2: 0 if the outcome is as it should be, or the
+ *	&enum pkvm_iommu_selftest_failure; x3: the value found instead. -ENOENT: there is no such
+ *	state or step, or the table has nothing for the two. -EINVAL: x5 or x6 is not an aligned
+ *	range of memory. -ENODEV: the layer is not in service. -EPERM: the page is not the host's
+ *	alone.
  * @PKVM_IOMMU_TEST_RESUME: set up the IOMMUs that have lost their registers, as EL2 does when a
  *	CPU comes back from power-off. Does not return if one of them does not respond.
  * @PKVM_IOMMU_TEST_PERMITTED: read in x2 whether the IOMMU in x3, which must be of

@@ -30,6 +30,9 @@
 #define IOVA_PAGE	SZ_1G
 #define IOVA_AGAIN	(SZ_1G + SZ_16M)
 #define IOVA_BLOCK	(2UL * SZ_1G)
+/* A run that is mapped by blocks: one of them, or 1 GiB if that is longer than a run of pages. */
+#define RUN_HAS_BLOCK	(PTRS_PER_PTE <= PKVM_IOMMU_RUN_PAGES)
+#define RUN_SIZE	(RUN_HAS_BLOCK ? PMD_SIZE : SZ_1G)
 #define GFN		0x100
 /* The last VMID that the host allocates for its VMs. */
 #define VMID		255
@@ -198,7 +201,7 @@ static int unmap(u64 iova, u64 size, u64 flags)
 
 static int do_step(unsigned int step)
 {
-	u64 phys = hyp_pfn_to_phys(page_pfn), block = ALIGN_DOWN(phys, PMD_SIZE);
+	u64 phys = hyp_pfn_to_phys(page_pfn), block = ALIGN_DOWN(phys, RUN_SIZE);
 	void *virt = hyp_phys_to_virt(phys);
 	int ret;
 
@@ -237,13 +240,13 @@ static int do_step(unsigned int step)
 	case PKVM_IOMMU_STEP_MAP_AGAIN:
 		return map(IOVA_AGAIN, phys, 1);
 	case PKVM_IOMMU_STEP_MAP_BLOCK:
-		return map(IOVA_BLOCK, block, PTRS_PER_PTE);
+		return map(IOVA_BLOCK, block, RUN_HAS_BLOCK ? PTRS_PER_PTE : 0);
 	case PKVM_IOMMU_STEP_UNMAP:
 		return unmap(IOVA_PAGE, PAGE_SIZE, 0);
 	case PKVM_IOMMU_STEP_UNMAP_LAZY:
 		return unmap(IOVA_PAGE, PAGE_SIZE, PKVM_IOMMU_UNMAP_LAZY);
 	case PKVM_IOMMU_STEP_UNMAP_BLOCK:
-		return unmap(IOVA_BLOCK, PMD_SIZE, 0);
+		return unmap(IOVA_BLOCK, RUN_SIZE, 0);
 	case PKVM_IOMMU_STEP_UNMAP_PART:
 		return unmap(IOVA_BLOCK, PAGE_SIZE, 0);
 	case PKVM_IOMMU_STEP_FLUSH:
@@ -261,7 +264,7 @@ static void undo(const struct state *state)
 
 	unmap(IOVA_PAGE, PAGE_SIZE, 0);
 	unmap(IOVA_AGAIN, PAGE_SIZE, 0);
-	unmap(IOVA_BLOCK, PMD_SIZE, 0);
+	unmap(IOVA_BLOCK, RUN_SIZE, 0);
 	do_step(PKVM_IOMMU_STEP_FLUSH);
 	for (; page_held; page_held--)
 		hyp_unpin_shared_mem(virt, virt + PAGE_SIZE);
@@ -381,7 +384,8 @@ int pkvm_iommu_selftest(const u64 *args, u64 *res, u64 *res2)
 		return -ENODEV;
 	if (state >= ARRAY_SIZE(states) || step >= NR_STEPS || states[state].then[step] == X)
 		return -ENOENT;
-	if (!is_block(args[3], PTRS_PER_PTE) || !is_block(args[4], PKVM_IOMMU_SELFTEST_VM_PAGES))
+	if (!is_block(args[3], RUN_SIZE >> PAGE_SHIFT) ||
+	    !is_block(args[4], PKVM_IOMMU_SELFTEST_VM_PAGES))
 		return -EINVAL;
 
 	hyp_spin_lock(&selftest_lock);
