@@ -32,8 +32,8 @@
 #define EDU_CMD_TO_RAM		BIT(1)
 #define EDU_BUFFER		0x40000
 
-#define IOVA			0x12345000UL
-#define OTHER_IOVA		0x98765000UL
+#define IOVA			0x12340000UL
+#define OTHER_IOVA		0x98760000UL
 #define LENGTH			64
 #define PROT			(IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE)
 
@@ -516,8 +516,8 @@ static void translation_cache(struct kunit *test)
 	}
 
 	/* Too high for a slot. */
-	cache_add(&paging, BIT_ULL(48), phys, 0);
-	cache_add(&paging, PAGE_SIZE, BIT_ULL(48), 0);
+	cache_add(&paging, (FIELD_MAX(CACHE_TAG) + 1) * all, phys, 0);
+	cache_add(&paging, PAGE_SIZE, (CACHE_PFN + 1) << PAGE_SHIFT, 0);
 	KUNIT_EXPECT_EQ(test, cache_lookup(&paging, 0), 0);
 	KUNIT_EXPECT_EQ(test, cache_lookup(&paging, PAGE_SIZE), 0);
 
