@@ -97,15 +97,17 @@ static enum outcome use_taken_root(struct vm *vm, struct spare *spare)
 {
 	volatile uint64_t *root = stage1_entry(probe_tables, 0, 0);
 	uint64_t *taken = (uint64_t *)(vm->mem + TABLE * PAGE), word, first = home;
-	size_t i, used = aim_at(own_phys) >> (STAGE1_BITS - 9);
+	size_t i, used = stage1_index(aim_at(own_phys), 0);
 	enum outcome outcome;
 	struct td_res res;
 
 	(void)spare;
 	for (i = 0; i < WORDS; i++)
 		taken[i] = root[i];
-	res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED, vm_phys(vm, TABLE),
-		      iommu);
+	do {
+		res = td_call(PKVM_IOMMU_DOMAIN_ALLOC, PKVM_IOMMU_DOMAIN_NESTED,
+			      vm_phys(vm, TABLE), iommu);
+	} while (res.err == -ENOMEM && give_pages(res.x2));
 	if (res.x0 || res.err)
 		return expect_errno(res, 0);
 	if (!move(res.x2) || !control())

@@ -60,8 +60,7 @@ static int all_streams(uint64_t op)
 	return n;
 }
 
-#define BLOCK		(512 * PAGE)
-#define GIB		(512 * BLOCK)
+#define GIB		0x40000000UL
 
 /* 0 on failure. */
 static uint64_t domain_alloc(void)

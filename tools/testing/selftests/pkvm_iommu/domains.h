@@ -14,8 +14,9 @@
 
 #define BIT(n)		(1ULL << (n))
 #define ALL_ONES	(~0ULL)
-#define BLOCK		0x200000UL
 #define GIB		0x40000000UL
+/* A run can be a block; otherwise only a run of 1 GiB has blocks. */
+#define RUN_HAS_BLOCK	(BLOCK / PAGE <= PKVM_IOMMU_RUN_PAGES)
 #define IDENTITY	PKVM_IOMMU_DOMAIN_IDENTITY
 #define READ		PKVM_IOMMU_PROT_READ
 #define WRITE		PKVM_IOMMU_PROT_WRITE
@@ -23,7 +24,7 @@
 
 /* I/O virtual addresses at which the test machines have no memory. */
 #define WINDOW		0x10000000UL
-#define X		0x12345000UL
+#define X		0x12340000UL
 #define Y		0x20000000UL	/* aligned to a block */
 #define Z		0x800000000UL	/* aligned to a block; a page table is never made there */
 

@@ -159,12 +159,14 @@ static void huge_pages(const char *nr)
 
 uint8_t *huge_alloc(void)
 {
-	void *p;
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE | MAP_LOCKED;
+	void *p = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE, flags, -1, 0);
 
-	huge_pages("1\n");
-	p = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE |
-		 MAP_LOCKED, -1, 0);
+	/* Without one from the boot. */
+	if (p == MAP_FAILED) {
+		huge_pages("1\n");
+		p = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE, flags, -1, 0);
+	}
 	if (p == MAP_FAILED)
 		return NULL;
 	memset(p, 0, BLOCK);

@@ -240,8 +240,8 @@ void test_room_for_blocks(uint8_t *huge)
 	uint64_t phys, free_before, free_after, mapped;
 	volatile uint32_t *last;
 
-	if (!huge) {
-		tap_skip("no huge page", "room for blocks");
+	if (!huge || !RUN_HAS_BLOCK) {
+		tap_skip(huge ? "a run has no blocks" : "no huge page", "room for blocks");
 		return;
 	}
 	phys = phys_of(huge);

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /*
- * QEMU's "edu" PCI device as a DMA engine driven by host root. Its buffer of one page
+ * QEMU's "edu" PCI device as a DMA engine driven by host root. Its buffer of 4 KiB
  * can be read and written only by DMA. A transfer takes 100 ms. The device reports no
  * errors: a refused read leaves zeros in the buffer; a refused write has no effect.
  */

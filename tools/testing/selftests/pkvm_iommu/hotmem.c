@@ -70,21 +70,21 @@ static bool is_new(uint64_t phys)
 	return false;
 }
 
-/* One test: the device copies a page to another. */
+/* One test: the device copies 4 KiB of a page to another. */
 static void copies(uint64_t from, volatile uint32_t *source, uint64_t to,
 		   volatile uint32_t *target, const char *name)
 {
 	size_t i, wrong = 0;
 
-	for (i = 0; i < PAGE / 4; i++) {
+	for (i = 0; i < EDU_MAX / 4; i++) {
 		source[i] = marker();
 		target[i] = 0;
 	}
-	if (edu_fetch(&edu, from, PAGE) || edu_store(&edu, to, PAGE))
+	if (edu_fetch(&edu, from, EDU_MAX) || edu_store(&edu, to, EDU_MAX))
 		tap_bail("the device does not answer");
-	for (i = 0; i < PAGE / 4; i++)
+	for (i = 0; i < EDU_MAX / 4; i++)
 		wrong += target[i] != source[i];
-	tap_ok(!wrong, "%s: the device copies a page, %zu words are wrong", name, wrong);
+	tap_ok(!wrong, "%s: the device copies 4 KiB, %zu words are wrong", name, wrong);
 }
 
 static void test_identity(void)

@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "phys.h"
 #include "tap.h"
 #include "testdev.h"
 
-#define PAGE		4096ULL
 #define MAPPERS		2
 #define IOVA		0x40000000ULL
 #define POOL_MAX	512

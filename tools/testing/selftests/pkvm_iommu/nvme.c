@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "nvme.h"
+#include "phys.h"
 
 /* NVM Express base specification 2.0, 3.1.3 */
 #define CAP		0x00
@@ -128,19 +129,34 @@ static int nvme_enable(struct nvme *nvme)
 	return ret;
 }
 
+/* Address of a BAR within its page: it is aligned to its size, which may be less than a page. */
+static uint64_t nvme_bar_offset(struct nvme *nvme, int bar)
+{
+	unsigned long long start = 0;
+	int fd = nvme_file(nvme, "resource", O_RDONLY);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+
+	while (f && bar-- >= 0 && fscanf(f, "%llx %*x %*x", &start) == 1)
+		;
+	if (f)
+		fclose(f);
+	return start % PAGE;
+}
+
 static volatile uint8_t *nvme_bar(struct nvme *nvme, int bar, size_t size)
 {
+	uint64_t offset = nvme_bar_offset(nvme, bar);
 	char name[16];
-	void *p;
+	uint8_t *p;
 	int fd;
 
 	snprintf(name, sizeof(name), "resource%d", bar);
 	fd = nvme_file(nvme, name, O_RDWR | O_SYNC);
 	if (fd < 0)
 		return NULL;
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	p = mmap(NULL, offset + size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
-	return p == MAP_FAILED ? NULL : p;
+	return p == MAP_FAILED ? NULL : p + offset;
 }
 
 int nvme_open(struct nvme *nvme, unsigned int index)

@@ -11,6 +11,17 @@
 #define PAGEMAP_PRESENT	(1ULL << 63)
 #define PAGEMAP_PFN	((1ULL << 55) - 1)
 
+#define GIB		(1UL << 30)
+
+uint64_t phys_page;
+unsigned int phys_shift;
+
+static void __attribute__((constructor)) phys_init(void)
+{
+	phys_page = sysconf(_SC_PAGESIZE);
+	phys_shift = __builtin_ctzl(phys_page);
+}
+
 void *phys_alloc(size_t pages)
 {
 	void *p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
@@ -44,6 +55,46 @@ uint64_t phys_of(const void *p)
 	if (!(entry & PAGEMAP_PRESENT) || !(entry & PAGEMAP_PFN))
 		return 0;
 	return (entry & PAGEMAP_PFN) * PAGE + (uintptr_t)p % PAGE;
+}
+
+static size_t gib_part(void)
+{
+	return PAGE_SHIFT == 16 ? BLOCK : GIB;
+}
+
+bool phys_gib_alloc(struct phys_gib *gib)
+{
+	const size_t size = gib_part();
+	void *low, *high, *new;
+	size_t i, n;
+
+	*gib = (struct phys_gib){ 0 };
+	for (n = 0; n < PHYS_GIB_PAGES; n++) {
+		new = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
+			   MAP_HUGETLB | __builtin_ctzl(size) << MAP_HUGE_SHIFT, -1, 0);
+		if (new == MAP_FAILED)
+			return false;
+		*(volatile uint8_t *)new = 0;
+		gib->mem[n] = new;
+		for (i = 0; i <= n; i++) {
+			low = phys_of(gib->mem[i]) < phys_of(new) ? gib->mem[i] : new;
+			high = low == new ? gib->mem[i] : new;
+			gib->first = low;
+			gib->last = (uint8_t *)high + size - PAGE;
+			if (!(phys_of(low) % GIB) &&
+			    phys_of(gib->last) == phys_of(low) + GIB - PAGE)
+				return true;
+		}
+	}
+	return false;
+}
+
+void phys_gib_free(struct phys_gib *gib)
+{
+	size_t n;
+
+	for (n = 0; n < PHYS_GIB_PAGES && gib->mem[n]; n++)
+		munmap(gib->mem[n], gib_part());
 }
 
 void *phys_map(uint64_t phys)

@@ -337,16 +337,18 @@ enum outcome dma_read(uint64_t phys, const void *secret, void *got)
 
 uint64_t dma_find(uint64_t phys)
 {
-	uint64_t chunk;
+	uint64_t part, chunk;
 	int64_t asked;
 
-	memset(own, 0, PAGE);
-	if (transfer(edu_fetch, phys, PAGE, &asked) ||
-	    edu_store(&edu, aim_at(own_phys), PAGE))
-		return 0;
-	for (chunk = 0; chunk < PAGE; chunk += ATTACK_LEN)
-		if (!all_zero(own + chunk, ATTACK_LEN))
-			return phys + chunk;
+	for (part = phys; part < phys + PAGE; part += EDU_MAX) {
+		memset(own, 0, EDU_MAX);
+		if (transfer(edu_fetch, part, EDU_MAX, &asked) ||
+		    edu_store(&edu, aim_at(own_phys), EDU_MAX))
+			return 0;
+		for (chunk = 0; chunk < EDU_MAX; chunk += ATTACK_LEN)
+			if (!all_zero(own + chunk, ATTACK_LEN))
+				return part + chunk;
+	}
 	return 0;
 }
 

@@ -27,7 +27,7 @@ static int cycles = 100;
 #define WARM_UP		10
 
 /* Less than a leak of one page per cycle takes from each batch. */
-#define NOISE_KIB	(cycles * 4 - 1)
+#define NOISE_KIB	(cycles * (long)(PAGE / 1024) - 1)
 #define BATCHES		3
 
 static bool check(struct vm *vm, bool good, const char *what)

@@ -96,10 +96,10 @@ static bool reads_el2(uint64_t to)
 	volatile uint8_t *seen = (volatile uint8_t *)window;
 	int i;
 
-	memset((void *)window, 0xff, PAGE);
-	if (edu_fetch(&edu, foreign, PAGE) || edu_store(&edu, to, PAGE))
+	memset((void *)window, 0xff, EDU_MAX);
+	if (edu_fetch(&edu, foreign, EDU_MAX) || edu_store(&edu, to, EDU_MAX))
 		tap_bail("the device does not answer");
-	for (i = 0; i < (int)PAGE; i++)
+	for (i = 0; i < EDU_MAX; i++)
 		if (seen[i])
 			return true;
 	return false;

@@ -16,7 +16,6 @@
 #include "tap.h"
 #include "testdev.h"
 
-#define BLOCK		0x200000UL
 #define SID_SHADOW	1
 #define SID_DOMAIN	2
 
@@ -44,22 +43,34 @@ static const char *const failures[] = {
 
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* Two blocks, never returned to the kernel, because EL2 may keep pages. */
-static uint8_t *blocks(void)
+/*
+ * Memory that is mapped by blocks as one run, and other memory for tables. It is never returned to
+ * the kernel, because EL2 may keep pages. Sets the physical addresses.
+ */
+static bool blocks(uint64_t *phys, uint64_t *vm)
 {
-	FILE *f = fopen("/proc/sys/vm/nr_hugepages", "w");
+	static struct phys_gib gib;
+	FILE *f;
 	void *p;
 
-	if (f) {
-		fputs("2\n", f);
-		fclose(f);
+	/* A block of 512 MiB is longer than a run; 1 GiB is one, too. */
+	if (PAGE_SHIFT < 16) {
+		f = fopen("/proc/sys/vm/nr_hugepages", "w");
+		if (f) {
+			fputs("2\n", f);
+			fclose(f);
+		}
+	} else if (!phys_gib_alloc(&gib)) {
+		return false;
 	}
 	p = mmap(NULL, 2 * BLOCK, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE | MAP_LOCKED, -1, 0);
 	if (p == MAP_FAILED)
-		return NULL;
+		return false;
 	memset(p, 0, 2 * BLOCK);
-	return p;
+	*phys = phys_of(gib.first ? gib.first : p);
+	*vm = phys_of((uint8_t *)p + BLOCK);
+	return true;
 }
 
 /* Find the IOMMU of the test type: only it has a count of invalidations. */
@@ -117,16 +128,14 @@ static void arguments(int fd, uint64_t phys, uint64_t vm, uint64_t domain)
 
 int main(void)
 {
-	uint64_t state, step, iommu, domain, res[2];
+	uint64_t state, step, iommu, domain, phys, vm, res[2];
 	int err, fd, rows = 0;
-	uint8_t *mem;
 
 	fd = open("/dev/pkvm_iommu_test", O_RDWR | O_CLOEXEC);
 	if (fd < 0 || td_open())
 		tap_bail("no /dev/pkvm_iommu_test");
-	mem = blocks();
-	if (!mem)
-		tap_bail("no memory in blocks of 2 MiB");
+	if (!blocks(&phys, &vm))
+		tap_bail("no memory in blocks");
 	if (!find_iommu(&iommu))
 		tap_bail("no IOMMU of the test type: pkvm_iommu_test=software");
 	td_topup(64);
@@ -135,11 +144,10 @@ int main(void)
 	    td_call(PKVM_IOMMU_ATTACH, iommu, SID_DOMAIN, domain).err)
 		tap_bail("the test's streams cannot be attached");
 
-	arguments(fd, phys_of(mem), phys_of(mem + BLOCK), domain);
+	arguments(fd, phys, vm, domain);
 	for (state = 0; state < COUNT(states); state++) {
 		for (step = 0; step < COUNT(steps); step++) {
-			err = run(fd, state, step, phys_of(mem), phys_of(mem + BLOCK), domain,
-				  res);
+			err = run(fd, state, step, phys, vm, domain, res);
 			/* The table has no such row. */
 			if (err == -ENOENT)
 				continue;

@@ -60,13 +60,24 @@ static int table_next(struct stage1 *s1, volatile uint64_t *entry)
 	return i;
 }
 
+/* Size of what an entry of @level leads to, as a shift. */
+static unsigned int stage1_shift(int level)
+{
+	return PAGE_SHIFT + (PAGE_SHIFT - 3) * (STAGE1_LEAF - level);
+}
+
+unsigned int stage1_index(uint64_t iova, int level)
+{
+	return iova >> stage1_shift(level) & (PAGE / 8 - 1);
+}
+
 volatile uint64_t *stage1_entry(struct stage1 *s1, uint64_t iova, int level)
 {
 	volatile uint64_t *entry;
 	int i, at = 0;
 
 	for (i = 0;; i++) {
-		entry = &s1->table[at].entries[iova >> (12 + 9 * (STAGE1_LEAF - i)) & 511];
+		entry = &s1->table[at].entries[stage1_index(iova, i)];
 		if (i == level)
 			return entry;
 		at = table_next(s1, entry);
@@ -77,16 +88,19 @@ volatile uint64_t *stage1_entry(struct stage1 *s1, uint64_t iova, int level)
 
 bool stage1_init_identity(struct stage1 *s1, unsigned int gib)
 {
+	/* Only pages of 4 KiB have blocks at two levels, the larger ones of 1 GiB. */
+	const int level = STAGE1_LEAF - (PAGE_SHIFT == 12 ? 2 : 1);
+	const uint64_t size = 1ULL << stage1_shift(level);
 	volatile uint64_t *entry;
-	uint64_t i;
+	uint64_t at;
 
 	if (!stage1_init(s1))
 		return false;
-	for (i = 0; i < gib; i++) {
-		entry = stage1_entry(s1, i << 30, 1);
+	for (at = 0; at < (uint64_t)gib << 30; at += size) {
+		entry = stage1_entry(s1, at, level);
 		if (!entry)
 			return false;
-		*entry = i << 30 | STAGE1_BLOCK;
+		*entry = at | STAGE1_BLOCK;
 	}
 	return true;
 }

@@ -66,7 +66,7 @@ static struct work work(int disk, double seconds)
 	if (buf == MAP_FAILED)
 		tap_bail("no memory");
 	do {
-		if (pread(disk, buf, PAGE, w.reads % 1024 * PAGE) != PAGE)
+		if (pread(disk, buf, PAGE, w.reads % 1024 * PAGE) != (ssize_t)PAGE)
 			tap_bail("the disk cannot be read: %s", strerror(errno));
 		w.reads++;
 		t = now();

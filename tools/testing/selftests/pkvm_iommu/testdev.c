@@ -60,7 +60,7 @@ struct td_res td_map_runs(uint64_t domain, uint64_t iova, uint64_t prot,
 
 struct td_res td_map(uint64_t domain, uint64_t iova, uint64_t phys, uint64_t size, uint64_t prot)
 {
-	const uint64_t most = 0xe00 * PAGE;	/* seven blocks */
+	const uint64_t most = 0xe00 * PAGE;	/* seven blocks of pages of 4 KiB */
 	uint64_t n, runs[PKVM_IOMMU_RUNS] = { 0 };
 	unsigned int i;
 
@@ -79,7 +79,7 @@ volatile uint64_t *td_list(void)
 
 	if (!list)
 		list = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, td_fd, 0);
-	return list == MAP_FAILED ? NULL : list;
+	return list == MAP_FAILED ? NULL : (uint64_t *)list + PAGE / 8 - TD_LIST;
 }
 
 struct td_res td_map_list(uint64_t domain, uint64_t iova, uint64_t prot, uint64_t at, uint64_t nr)

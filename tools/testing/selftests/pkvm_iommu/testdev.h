@@ -32,8 +32,8 @@ struct td_res td_map_runs(uint64_t domain, uint64_t iova, uint64_t prot,
 			  const uint64_t runs[PKVM_IOMMU_RUNS]);
 struct td_res td_map(uint64_t domain, uint64_t iova, uint64_t phys, uint64_t size, uint64_t prot);
 /*
- * PKVM_IOMMU_MAP_LIST of @nr runs from index @at of td_list(), a page of TD_LIST runs
- * that is shared with EL2. td_list() is NULL if there is no such page.
+ * PKVM_IOMMU_MAP_LIST of @nr runs from index @at of td_list(), the last TD_LIST runs of
+ * a page that is shared with EL2. td_list() is NULL if there is no such page.
  */
 #define TD_LIST		512
 volatile uint64_t *td_list(void);

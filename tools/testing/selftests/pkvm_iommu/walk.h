@@ -22,8 +22,9 @@
  *	walk_nested.c	the same in a nested domain
  *	walk_shared.c	objects that all threads use at the same time
  */
-#define BLOCK		0x200000UL
-#define BLOCK_PAGES	(BLOCK / PAGE)
+#define SPAN_PAGES	512
+/* The longest run of a thread's first block: a block, if a run can be as long. */
+#define WHOLE_PAGES	(BLOCK / PAGE < 4096 ? BLOCK / PAGE : SPAN_PAGES)
 #define ARGS		17
 #define TRACE		32
 #define THREADS		16
@@ -36,9 +37,9 @@ struct walk_call {
 };
 
 /*
- * A thread's memory is two blocks of 2 MiB. The first is mapped as a whole. The second
- * has, from its start, the pages that are mapped and change their owner, the completion
- * queue, and in the upper half the pages for EL2's pool.
+ * A thread's memory is two blocks. The first is mapped as a whole, if a run can be as long. The
+ * second has, from its start, the pages that are mapped and change their owner, the completion
+ * queue, and from the middle of the span on the pages for EL2's pool.
  */
 struct walker {
 	unsigned int nr;		/* index of the thread */
@@ -78,7 +79,7 @@ struct machine {
 extern struct machine machine;
 
 #define CQ_PAGE		64	/* in the second block */
-#define POOL_PAGES	256	/* from there to its end */
+#define POOL_PAGES	256	/* from there to the end of the span */
 #define WINDOW		(11ULL << 30)	/* I/O virtual address of the device's queue */
 
 /* walk_call.c */
@@ -111,7 +112,7 @@ void attach(struct walker *w, uint64_t sid);
 void replay(struct walker *w, uint64_t iommu, uint64_t domain);
 
 /* walk_setup.c */
-/* Blocks of 2 MiB, which are never given back to the kernel: EL2 may keep some. */
+/* Blocks, which are never given back to the kernel: EL2 may keep some. */
 uint8_t *setup_memory(unsigned int nr);
 bool setup_machine(void);
 /* Block the stream of the @nth device that nothing else uses. Returns it, or 0. */

@@ -145,7 +145,7 @@ bool setup_machine(void)
 	/* The memory that an IOMMU without page tables can map does not limit the pool. */
 	machine.reach = limit;
 	while (machine.reach < 52 &&
-	       td_call(PKVM_IOMMU_TOPUP, 1ULL << machine.reach >> 12, 1, 0).err == -EPERM)
+	       td_call(PKVM_IOMMU_TOPUP, 1ULL << machine.reach >> PAGE_SHIFT, 1, 0).err == -EPERM)
 		machine.reach++;
 	while (machine.sid_bits < 32 &&
 	       td_call(PKVM_IOMMU_DETACH, 0, 1ULL << machine.sid_bits, id).err == -ENOTCONN)

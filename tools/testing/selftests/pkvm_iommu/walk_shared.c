@@ -227,7 +227,7 @@ void pool_open(struct walker *w)
 {
 	unsigned int i;
 
-	for (i = POOL_PAGES; i < BLOCK_PAGES; i++) {
+	for (i = POOL_PAGES; i < SPAN_PAGES; i++) {
 		pool[pool_nr].phys = page_of(w, 1, i);
 		pool[pool_nr++].mem = memory_at(w, page_of(w, 1, i));
 	}

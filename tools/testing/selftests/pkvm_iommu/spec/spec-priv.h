@@ -15,9 +15,10 @@
 typedef uint64_t u64;
 typedef uint32_t u32;
 
-/* The page size of EL2; the build-machine runner is built for each. */
+/* The page size of EL2. The build-machine runner is built for each; a guest has one, see phys.h. */
 #ifndef SPEC_PAGE_SHIFT
-#define SPEC_PAGE_SHIFT	12
+extern unsigned int phys_shift;
+#define SPEC_PAGE_SHIFT	phys_shift
 #endif
 #define PAGE	(1ULL << SPEC_PAGE_SHIFT)
 /* A piece is mapped, unmapped and looked up at once; a block of the smallest size; the next. */
