@@ -9,7 +9,8 @@
 # kernel, so that only the differences are compiled. VARIANT=nightly adds CONFIG_FTRACE, with
 # which EL2 has trace events, CONFIG_HOTPLUG_CPU, so that CPUs come back from power-off,
 # CONFIG_SUSPEND, with a clock that wakes the system up, or CONFIG_PM_DEBUG with ACPI, where QEMU
-# describes no such clock, and CONFIG_CRASH_DUMP; almost all objects differ.
+# describes no such clock, and CONFIG_CRASH_DUMP; almost all objects differ. VARIANT=16k and
+# VARIANT=64k have pages of that size; all objects differ.
 
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -31,13 +32,21 @@ variant() {
 				CONFIG_SUSPEND=y CONFIG_RTC_CLASS=y CONFIG_RTC_INTF_SYSFS=y
 				CONFIG_RTC_DRV_PL031=y CONFIG_PM_DEBUG=y CONFIG_KEXEC_FILE=y
 				CONFIG_CRASH_DUMP=y CONFIG_PROC_VMCORE=y" ;;
+	16k | 64k)	options=CONFIG_ARM64_${VARIANT%k}K_PAGES=y
+			mkdir -p "$OBJ-$VARIANT" ;;
 	*)		die "no kernel variant is named $VARIANT" ;;
 	esac
 	[ -d "$OBJ-$VARIANT" ] || cp -a "$OBJ" "$OBJ-$VARIANT"
 	OBJ=$OBJ-$VARIANT
 	FRAGMENT=$OBJ/fragment
-	# Of two lines for one option, the second counts.
-	{ cat "$TOOLS/kernel.config"; echo "$options" | tr -s ' \t\n' '\n'; } >"$FRAGMENT"
+	# Of two lines for one option, the second counts. Of page sizes, there is one line.
+	{
+		case $options in
+		*K_PAGES=y)	grep -v 'K_PAGES=y' "$TOOLS/kernel.config" ;;
+		*)		cat "$TOOLS/kernel.config" ;;
+		esac
+		echo "$options" | tr -s ' \t\n' '\n'
+	} >"$FRAGMENT"
 }
 
 kmake() {

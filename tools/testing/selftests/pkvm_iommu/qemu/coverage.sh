@@ -30,7 +30,7 @@ OBJDUMP=${CROSS_COMPILE}objdump
 default_configs() {
 	awk -F '|' '/^(#|[ \t]*$)/ { next }
 		{ name = $1; gsub(/[ \t]/, "", name) }
-		name ~ /race|devices|smp4|walk-4|el2-debug|kunit|vfio|storm|stress/ { next }
+		name ~ /race|devices|smp4|walk-4|el2-debug|kunit|vfio|storm|stress|^pages/ { next }
 		{ print name }' "$TOOLS/configs"
 	echo demo
 }

@@ -146,7 +146,8 @@ link_off() {
 	fi
 }
 
-# other_pages SIZE: kernels with pages of that size compile, and EL2 passes its walks.
+# other_pages SIZE: kernels with pages of that size compile, EL2 passes its walks, and the
+# configurations pages16 or pages64 boot such a kernel.
 other_pages() {
 	sed "s/^CONFIG_ARM64_4K_PAGES=/CONFIG_ARM64_$1_PAGES=/" "$TOOLS/kernel.config" \
 		>"$NIGHTLY/pages-$1.config"
@@ -160,6 +161,8 @@ other_pages() {
 		return 1
 	}
 	tail -n 1 "$LOGS/nightly-pages-$1"
+	# shellcheck disable=SC2046
+	"$TOOLS/run.sh" test $(config_lines | sed -n "s/^\(pages${1%K}[^ |]*\).*/\1/p")
 }
 
 our_htmldocs() {
@@ -235,7 +238,7 @@ nightly_rows() {
 	fi
 	for nr_size in 16K 64K; do
 		nightly_row "pages-$nr_size" \
-			"pages of ${nr_size}iB: our files compile, and make check passes" \
+			"pages of ${nr_size}iB: our files compile, make check passes, a kernel boots and is attacked" \
 			other_pages "$nr_size" || :
 	done
 	if command -v sparse >/dev/null; then

@@ -578,8 +578,11 @@ one_config() (
 				EDU= ;;
 		at-once)	devices="-global virtio-mmio.ioeventfd=off $devices" ;;
 		image=*)	IMAGE=$ROOT/build/Image-${o#*=}
+				# Once in a run.
+				[ ! -e "$LOGS/built.$$.${o#*=}" ] || continue
 				loud_row "$name: its kernel builds" \
-					env VARIANT="${o#*=}" "$TOOLS/build.sh" || continue ;;
+					env VARIANT="${o#*=}" "$TOOLS/build.sh" || continue
+				touch "$LOGS/built.$$.${o#*=}" ;;
 		nightly)	;;
 		minutes)	programs=$programs:$SOAK_MINUTES
 				longer=$((SOAK_MINUTES * 90))
@@ -666,6 +669,7 @@ test_rows() {
 		wait $second
 		cat "$LOGS/static.rows"
 	fi
+	rm -f "$LOGS/built.$$."*
 	config_lines >"$LOGS/configs"
 	case " ${*:-demo} " in
 	*" demo "*)	attack_rows demo attack "" "${DEMO_TIMEOUT:-240}" "" attack ;;
