@@ -54,7 +54,7 @@ static const char * __init smmu_v2_obstacle(struct device_node *node)
 
 static int __init smmu_v2_irqs(struct platform_device *platform, struct pkvm_iommu_dev *pdev)
 {
-	int i, irq, nr = platform_irq_count(platform);
+	int i, j, irq, nr = platform_irq_count(platform);
 	int *irqs;
 
 	if (nr <= 0)
@@ -62,12 +62,17 @@ static int __init smmu_v2_irqs(struct platform_device *platform, struct pkvm_iom
 	irqs = devm_kcalloc(&platform->dev, nr, sizeof(*irqs), GFP_KERNEL);
 	if (!irqs)
 		return -ENOMEM;
-	/* Interrupts of global faults come first, then one for each bank. All are alike here. */
+	/*
+	 * Interrupts of global faults come first, then one for each bank. All are alike here, and
+	 * several may be the same.
+	 */
 	for (i = 0; i < nr; i++) {
 		irq = platform_get_irq(platform, i);
 		if (irq == -EPROBE_DEFER)
 			return irq;
-		if (irq > 0)
+		for (j = 0; j < pdev->nr_irqs && irqs[j] != irq; j++)
+			;
+		if (irq > 0 && j == pdev->nr_irqs)
 			irqs[pdev->nr_irqs++] = irq;
 	}
 	pdev->irqs = irqs;

@@ -273,7 +273,8 @@ static u8 common_bits(const struct pkvm_iommu *iommu)
 /*
  * Find the geometry that fits an IOMMU best, or add it. IOMMUs share one only if it is best for
  * all of them: what is less than best costs bounce buffers (@bits), the cleaning of each entry
- * (@coherent), nested domains (@fmt), or lazy unmapping and parallel MAPs (@walks).
+ * (@coherent), nested domains (@fmt), or lazy unmapping and parallel MAPs (@walks). The number of
+ * tags is not among them: the IOMMU that has fewest decides how many domains there can be.
  */
 static struct pkvm_iommu_geometry *find_geometry(const struct pkvm_iommu *iommu)
 {

@@ -5,7 +5,7 @@
  *
  * Each IOMMU has a radix tree of pool pages. A leaf of it is the slot of a stream: its
  * domain; NULL while the stream is blocked; or STREAM_BUSY. The pages of the tree are not
- * freed: there are at most as many as the hardware's own stream table has.
+ * freed: what the host spends on streams that are never attached is its own loss.
  *
  * An attached stream counts in pkvm_iommu_domain::attached, so that its domain is not
  * freed. pkvm_iommu::lock guards the tree, and pkvm_iommu_domain::streams of that IOMMU.

@@ -62,6 +62,7 @@
 				 FIELD_PREP(ARM_SMMU_VTCR_T0SZ, 64 - 32) |		\
 				 FIELD_PREP(ARM_SMMU_VTCR_TG0,				\
 					    PAGE_SHIFT == 16 ? 1 : PAGE_SHIFT - 12))
+#define VTCR_CHECKED		(ARM_SMMU_VTCR_SL0 | ARM_SMMU_VTCR_T0SZ | ARM_SMMU_VTCR_TG0)
 /*
  * Faults terminate the access (CFCFG=0), interrupt, and do not hold up others of the bank (HUPCF).
  * AFE and TRE have a meaning in stage 1 only; the stock driver sets them in both.
@@ -116,8 +117,9 @@ struct smmu_entry {
  * @vmid16: IDR2.VMID16S: VMIDs have 16 bits
  * @mmu500: the errata of the MMU-500
  * @mmu401: an extension of SMMUv1, which invalidates stage 2 by VMID only
- * @id_bits: bits of ids that SMRs have; init makes them fewer
- * @mask_bits: bits of ids that SMRs can mask; set by init
+ * @id_bits: bits of ids that SMRs have; init makes them fewer during boot
+ * @mask_bits: bits of ids that SMRs can mask; set by init during boot
+ * @sized: @id_bits and @mask_bits are final
  * @next_fault: bank whose fault is taken next; @nr_banks for global faults
  * @tables: a page, the state of the registers, from which init restores them
  * @empty: the page without entries
@@ -125,7 +127,7 @@ struct smmu_entry {
 struct hyp_smmu {
 	u8	shift, nr_banks, nr_entries, next_fault;
 	u16	nr_pages, id_bits, mask_bits;
-	bool	matching, exids, vmid16, mmu500, mmu401;
+	bool	matching, exids, vmid16, mmu500, mmu401, sized;
 	struct {
 		struct smmu_bank	banks[ENTRIES_MAX];
 		struct smmu_entry	entries[ENTRIES_MAX];
@@ -174,12 +176,14 @@ static bool smmu_set(struct pkvm_iommu *iommu, u32 val, u32 reg, u32 mask)
 /*
  * Wait until the invalidations before this have completed, and with them the accesses that used, or
  * were about to use, what they drop: all with sTLBGSYNC, those of a bank with its TLBSYNC. In both
- * cases, the status is in the register that follows.
+ * cases, the status is in the register that follows. A status of 0 counts only from an SMMU that
+ * answers: where nothing does, for want of a clock for instance, a read may give 0, too.
  */
-static bool smmu_try_sync(struct pkvm_iommu *iommu, u32 sync)
+static bool smmu_sync(struct pkvm_iommu *iommu, u32 sync)
 {
 	smmu_write(iommu, 0, sync);
-	if (!pkvm_iommu_wait(!(smmu_read(iommu, sync + 4) & ARM_SMMU_sTLBGSTATUS_GSACTIVE)))
+	if (!pkvm_iommu_wait(!(smmu_read(iommu, sync + 4) & ARM_SMMU_sTLBGSTATUS_GSACTIVE)) ||
+	    !(smmu_read(iommu, ARM_SMMU_GR0_sCR0) & ARM_SMMU_sCR0_USFCFG))
 		return false;
 
 	/* Accesses after this must not start before. */
@@ -188,23 +192,18 @@ static bool smmu_try_sync(struct pkvm_iommu *iommu, u32 sync)
 	return true;
 }
 
-static void smmu_sync(struct pkvm_iommu *iommu, u32 sync)
-{
-	if (!smmu_try_sync(iommu, sync))
-		pkvm_iommu_lost_command();
-}
-
 static void smmu_drop_domain(struct pkvm_iommu *iommu, const struct pkvm_iommu_domain *domain)
 {
 	smmu_write(iommu, domain->tag, ARM_SMMU_GR0_TLBIVMID);
-	smmu_sync(iommu, ARM_SMMU_GR0_sTLBGSYNC);
+	if (!smmu_sync(iommu, ARM_SMMU_GR0_sTLBGSYNC))
+		pkvm_iommu_lost_command();
 }
 
 static bool smmu_drop_all(struct pkvm_iommu *iommu)
 {
 	smmu_write(iommu, 0, ARM_SMMU_GR0_TLBIALLH);
 	smmu_write(iommu, 0, ARM_SMMU_GR0_TLBIALLNSNH);
-	return smmu_try_sync(iommu, ARM_SMMU_GR0_sTLBGSYNC);
+	return smmu_sync(iommu, ARM_SMMU_GR0_sTLBGSYNC);
 }
 
 static int smmu_probe(struct pkvm_iommu *iommu, u64 *why)
@@ -306,10 +305,11 @@ static bool smmu_set_bank(struct pkvm_iommu *iommu, unsigned int n)
 		good = smmu_set(iommu, smmu_read(iommu, actlr) & ~MMU500_ACTLR_CPRE, actlr,
 				MMU500_ACTLR_CPRE);
 	/* These two give the other registers their format. */
-	good &= smmu_set(iommu, ARM_SMMU_CBA2R_VA64 | vmid16,
-			 gr1(iommu, ARM_SMMU_GR1_CBA2R(n)), ARM_SMMU_CBA2R_VA64);
-	good &= smmu_set(iommu, cbar, gr1(iommu, ARM_SMMU_GR1_CBAR(n)), ARM_SMMU_CBAR_TYPE);
-	smmu_write(iommu, vtcr, cb(iommu, n, ARM_SMMU_CB_TCR));
+	good &= smmu_set(iommu, ARM_SMMU_CBA2R_VA64 | vmid16, gr1(iommu, ARM_SMMU_GR1_CBA2R(n)),
+			 ARM_SMMU_CBA2R_VA64 | ARM_SMMU_CBA2R_VMID16);
+	good &= smmu_set(iommu, cbar, gr1(iommu, ARM_SMMU_GR1_CBAR(n)),
+			 ARM_SMMU_CBAR_TYPE | ARM_SMMU_CBAR_VMID);
+	good &= smmu_set(iommu, vtcr, cb(iommu, n, ARM_SMMU_CB_TCR), VTCR_CHECKED);
 	/* The page table before its address. */
 	wmb();
 	writeq_relaxed(vttbr, iommu->mmio + cb(iommu, n, ARM_SMMU_CB_TTBR0));
@@ -321,7 +321,8 @@ static bool smmu_set_bank(struct pkvm_iommu *iommu, unsigned int n)
 /*
  * Have an entry name its bank, or fault. The SMR comes first and goes last: meanwhile, the
  * transactions of the stream match nothing, or an entry that faults. Returns false if the entry
- * does not keep its settings. They have arrived when they have been read.
+ * does not keep its settings, other than bits of the id that are masked. They have arrived when
+ * they have been read.
  */
 static bool smmu_set_entry(struct pkvm_iommu *iommu, unsigned int n)
 {
@@ -334,8 +335,9 @@ static bool smmu_set_entry(struct pkvm_iommu *iommu, unsigned int n)
 		       FIELD_PREP(ARM_SMMU_S2CR_CBNDX, entry->bank - smmu->tables->banks) |
 		       (smmu->exids ? ARM_SMMU_S2CR_EXIDVALID : 0);
 	/* An SMR has the fields of a stream id: ID and MASK. */
-	if (entry->bank && smmu->matching)
-		smmu_write(iommu, entry->sid | valid, ARM_SMMU_GR0_SMR(n));
+	if (entry->bank && smmu->matching &&
+	    !smmu_set(iommu, entry->sid | valid, ARM_SMMU_GR0_SMR(n), ~(entry->sid >> 16)))
+		return false;
 	if (!smmu_set(iommu, s2cr, ARM_SMMU_GR0_S2CR(n),
 		      ARM_SMMU_S2CR_TYPE | ARM_SMMU_S2CR_EXIDVALID))
 		return false;
@@ -345,18 +347,26 @@ static bool smmu_set_entry(struct pkvm_iommu *iommu, unsigned int n)
 
 /*
  * Block every stream. Before, the SMMU may let some streams pass and translate others. Each step
- * only makes more of them fault: first those that match nothing, because an S2CR of EXIDVALID=0
- * matches nothing; then those that match; then, without CLIENTPD, all. Bits of CR2 can make the
- * hardware use more entries than are known here.
+ * only makes more of them fault: first those that match nothing or two entries; then those that
+ * match, for which an entry keeps what it matches; then, without CLIENTPD, all. Entries match
+ * nothing from then on: a reset leaves SMRs unknown. Bits of CR2 can make the hardware use more
+ * entries than are known here.
  */
 static bool smmu_block_all(struct pkvm_iommu *iommu, u32 cr0)
 {
+	struct hyp_smmu *smmu = to_smmu(iommu);
 	unsigned int n;
 
-	smmu_write(iommu, smmu_read(iommu, ARM_SMMU_GR0_sCR0) | ARM_SMMU_sCR0_USFCFG,
+	smmu_write(iommu, smmu_read(iommu, ARM_SMMU_GR0_sCR0) | ARM_SMMU_sCR0_USFCFG | CR0_SMCFCFG,
 		   ARM_SMMU_GR0_sCR0);
-	for (n = 0; n < to_smmu(iommu)->nr_entries; n++)
+	for (n = 0; n < smmu->nr_entries; n++)
+		smmu_write(iommu, S2CR_FAULT | (smmu_read(iommu, ARM_SMMU_GR0_S2CR(n)) &
+						ARM_SMMU_S2CR_EXIDVALID), ARM_SMMU_GR0_S2CR(n));
+	for (n = 0; n < smmu->nr_entries; n++) {
 		smmu_write(iommu, S2CR_FAULT, ARM_SMMU_GR0_S2CR(n));
+		if (smmu->matching)
+			smmu_write(iommu, 0, ARM_SMMU_GR0_SMR(n));
+	}
 
 	return smmu_set(iommu, cr0, ARM_SMMU_GR0_sCR0, CR0_CHECKED) &&
 	       smmu_set(iommu, 0, SMMU_CR2, ~0);
@@ -378,7 +388,6 @@ static int smmu_init(struct pkvm_iommu *iommu, u64 *why)
 	struct hyp_smmu *smmu = to_smmu(iommu);
 	u32 cr0 = CR0_ON | (smmu->vmid16 ? ARM_SMMU_sCR0_VMID16EN : 0) |
 			   (smmu->exids ? ARM_SMMU_sCR0_EXIDENABLE : 0);
-	u32 smr = ARM_SMMU_GR0_SMR(0);
 	bool good = true;
 	unsigned int n;
 
@@ -407,12 +416,13 @@ static int smmu_init(struct pkvm_iommu *iommu, u64 *why)
 
 	/* During boot, all entries fault. After a power-off, they are again what they were. */
 	*why = PKVM_IOMMU_REFUSE_PRESET;
-	if (smmu->matching) {
+	if (smmu->matching && !smmu->sized) {
 		/* Find the bits that SMRs have. Those of an id that are masked may not be kept. */
-		smmu_write(iommu, FIELD_PREP(ARM_SMMU_SMR_ID, smmu->id_bits), smr);
-		smmu->id_bits &= FIELD_GET(ARM_SMMU_SMR_ID, smmu_read(iommu, smr));
-		smmu_write(iommu, FIELD_PREP(ARM_SMMU_SMR_MASK, smmu->id_bits), smr);
-		smmu->mask_bits = FIELD_GET(ARM_SMMU_SMR_MASK, smmu_read(iommu, smr));
+		smmu_write(iommu, FIELD_PREP(ARM_SMMU_SMR_ID, smmu->id_bits), ARM_SMMU_GR0_SMR(0));
+		smmu->id_bits &= FIELD_GET(ARM_SMMU_SMR_ID, smmu_read(iommu, ARM_SMMU_GR0_SMR(0)));
+		smmu_write(iommu, FIELD_PREP(ARM_SMMU_SMR_MASK, smmu->id_bits), ARM_SMMU_GR0_SMR(0));
+		smmu->mask_bits = FIELD_GET(ARM_SMMU_SMR_MASK, smmu_read(iommu, ARM_SMMU_GR0_SMR(0)));
+		smmu->sized = true;
 	}
 	for (n = 0; n < smmu->nr_entries; n++)
 		good &= smmu_set_entry(iommu, n);
@@ -464,7 +474,7 @@ static int smmu_find_entry(struct pkvm_iommu *iommu, u32 sid, bool new)
 
 	if (!smmu->matching)
 		return sid;
-	if ((u16)sid & ~smmu->id_bits || sid >> 16 & ~smmu->mask_bits)
+	if (new && ((u16)sid & ~smmu->id_bits || sid >> 16 & ~smmu->mask_bits))
 		return -EIO;
 	for (n = 0; n < smmu->nr_entries; n++) {
 		if (!entries[n].bank)
@@ -531,7 +541,8 @@ static u64 smmu_invalidate(struct pkvm_iommu *iommu, const struct pkvm_iommu_dom
 	bank = smmu_find_bank(iommu, domain);
 	for (; addr < end; addr += PAGE_SIZE)
 		writeq_relaxed(addr >> 12, iommu->mmio + cb(iommu, bank, reg));
-	smmu_sync(iommu, cb(iommu, bank, ARM_SMMU_CB_TLBSYNC));
+	if (!smmu_sync(iommu, cb(iommu, bank, ARM_SMMU_CB_TLBSYNC)))
+		pkvm_iommu_lost_command();
 
 	return 0;
 }
