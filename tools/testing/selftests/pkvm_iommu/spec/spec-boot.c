@@ -80,6 +80,7 @@ static const char *boot_register(struct spec *s, const u64 *args, const u64 *res
 	bool ok, permits = type == PKVM_IOMMU_TYPE_TEST_PERMITS;
 	bool told = type == PKVM_IOMMU_TYPE_TEST_TOLD;
 	bool test = permits || told || type == PKVM_IOMMU_TYPE_TEST;
+	int windows = test && flags >> 32 & PKVM_IOMMU_TEST_WINDOWS ? PKVM_IOMMU_WINDOWS_MAX : 0;
 	u64 quirks = test && !permits ? PKVM_IOMMU_TEST_QUIRKS | PKVM_IOMMU_TEST_WINDOWS :
 		     type == PKVM_IOMMU_TYPE_SMMU_V2 ? PKVM_IOMMU_SMMU_V2_MMU500 |
 						       PKVM_IOMMU_SMMU_V2_MMU401 : 0;
@@ -120,8 +121,7 @@ static const char *boot_register(struct spec *s, const u64 *args, const u64 *res
 				     .geometry = -1,
 				     .oas = reach && reach < s->new_oas ? reach : s->new_oas,
 				     .isolates = !test, .permits = permits,
-				     .lacks_windows = test && flags >> 32 & PKVM_IOMMU_TEST_WINDOWS ?
-						      PKVM_IOMMU_WINDOWS_MAX : 0,
+				     .lacks_windows = windows,
 				     .contexts = test && !permits ? PKVM_IOMMU_TEST_CONTEXTS : 0,
 				     .no_tables = told || type == PKVM_IOMMU_TYPE_VIRTIO };
 
