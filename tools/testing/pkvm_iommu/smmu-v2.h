@@ -18,7 +18,7 @@
 
 #include "smmu-priv.h"
 
-#define V2_ENTRIES	128	/* SMRs, S2CRs and banks that there can be */
+#define V2_ENTRIES	256	/* SMRs, S2CRs and banks that the fields of ID0 and ID1 can name */
 
 /* Space 0 (IHI 0062, 10), and space 1. */
 #define V2_CR0		0x000
