@@ -299,6 +299,7 @@ builtin_misc_device(test_device);
  * pkvm_iommu_test=, a comma-separated list of:
  *
  *   software		register a software IOMMU that walks page tables
+ *   told		register one that is told of mappings
  *   permits		register one that only permits and denies
  *   stage1		use stage 1 even if the hardware has stage 2
  *   linear		use a one-level stream table
@@ -310,7 +311,8 @@ builtin_misc_device(test_device);
  *
  * Early parameters are parsed before the first boot hypercall.
  */
-static bool software_iommu __ro_after_init, software_permits __ro_after_init;
+static bool software_iommu __ro_after_init, software_told __ro_after_init;
+static bool software_permits __ro_after_init;
 static bool trusting __ro_after_init;
 static u64 set_flags __ro_after_init, clear_flags __ro_after_init;
 static unsigned int fail_at __ro_after_init;
@@ -324,6 +326,8 @@ static int __init test_param(char *arg)
 	while ((word = strsep(&arg, ","))) {
 		if (!strcmp(word, "software"))
 			software_iommu = true;
+		else if (!strcmp(word, "told"))
+			software_told = true;
 		else if (!strcmp(word, "permits"))
 			software_permits = true;
 		else if (!strcmp(word, "trusting"))
@@ -448,6 +452,8 @@ static int __init software_iommu_init(void)
 		return 0;
 	if (software_iommu)
 		ret = register_software(PKVM_IOMMU_TYPE_TEST);
+	if (!ret && software_told)
+		ret = register_software(PKVM_IOMMU_TYPE_TEST_TOLD);
 	if (!ret && software_permits)
 		ret = register_software(PKVM_IOMMU_TYPE_TEST_PERMITS);
 

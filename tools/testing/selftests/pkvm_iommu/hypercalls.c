@@ -533,6 +533,46 @@ static void test_no_space(uint64_t id, uint64_t domain)
 		td_call(PKVM_IOMMU_DETACH, id, sid, domain);
 }
 
+/* A software IOMMU that is told of mappings: no identity domain, and a replay after ATTACH. */
+static void test_told(void)
+{
+	uint64_t id, domain, before, phys = td_alloc();
+	struct td_res res;
+
+	for (id = 0; id < PKVM_IOMMU_MAX; id++) {
+		res = td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_IDENTITY, id, 0);
+		if (!td_call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_STREAM, id, 0).err && !res.x2)
+			break;
+	}
+	if (id == PKVM_IOMMU_MAX)
+		return;
+	td_topup(32);
+	domain = td_call(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, id).x2;
+	REFUSE(ATTACH, id, 0, IDENTITY, -EOPNOTSUPP);
+	REFUSE(ATTACH, 0, 0, domain, -EINVAL);
+	{
+		const uint64_t map[17] = { PKVM_IOMMU_MAP, domain, PAGE, 3,
+					   PKVM_IOMMU_RUN(phys, 1) };
+
+		res = td_raw(PKVM_IOMMU_TEST_FN_CALL, map);
+		tap_ok(!res.err && res.x2 == PAGE, "MAP a page for IOMMU %llu, which is told: %lld",
+		       (ull)id, (long long)res.err);
+	}
+	res = td_call(PKVM_IOMMU_ATTACH, id, 0, domain);
+	tap_ok(!res.err && res.x2 == 1, "ATTACH asks for a replay");
+	do {
+		res = td_call(PKVM_IOMMU_REPLAY, id, domain, 0);
+	} while (!res.err && res.x2);
+	tap_ok(!res.err, "REPLAY of the page: %lld", (long long)res.err);
+	before = td_call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_INVALIDATIONS, id, 0).x2;
+	res = td_call(PKVM_IOMMU_UNMAP, domain, PAGE, PAGE);
+	tap_ok(!res.err && res.x3 == PAGE &&
+	       td_call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_INVALIDATIONS, id, 0).x2 > before,
+	       "it is told of the UNMAP");
+	tap_ok(!td_call(PKVM_IOMMU_DETACH, id, 0, domain).err, "DETACH of it");
+	tap_ok(!td_call(PKVM_IOMMU_DOMAIN_FREE, domain, 0, 0).err, "its domain is free again");
+}
+
 /* An IOMMU that only permits and denies: one stream, no managed domains; it follows ownership. */
 static void test_permits(void)
 {
@@ -710,6 +750,7 @@ int main(int argc, char **argv)
 	test_pool();
 	test_fault();
 	test_info();
+	test_told();
 	test_permits();
 	test_windows();
 	test_test_ops();
