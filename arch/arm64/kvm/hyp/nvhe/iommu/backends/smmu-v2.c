@@ -417,11 +417,14 @@ static int smmu_init(struct pkvm_iommu *iommu, u64 *why)
 	/* During boot, all entries fault. After a power-off, they are again what they were. */
 	*why = PKVM_IOMMU_REFUSE_PRESET;
 	if (smmu->matching && !smmu->sized) {
-		/* Find the bits that SMRs have. Those of an id that are masked may not be kept. */
-		smmu_write(iommu, FIELD_PREP(ARM_SMMU_SMR_ID, smmu->id_bits), ARM_SMMU_GR0_SMR(0));
-		smmu->id_bits &= FIELD_GET(ARM_SMMU_SMR_ID, smmu_read(iommu, ARM_SMMU_GR0_SMR(0)));
-		smmu_write(iommu, FIELD_PREP(ARM_SMMU_SMR_MASK, smmu->id_bits), ARM_SMMU_GR0_SMR(0));
-		smmu->mask_bits = FIELD_GET(ARM_SMMU_SMR_MASK, smmu_read(iommu, ARM_SMMU_GR0_SMR(0)));
+		/*
+		 * Find the bits that SMRs have: ID in the lower half, MASK in the upper one. Bits
+		 * of an id that are masked may not be kept.
+		 */
+		smmu_write(iommu, smmu->id_bits, ARM_SMMU_GR0_SMR(0));
+		smmu->id_bits &= (u16)smmu_read(iommu, ARM_SMMU_GR0_SMR(0));
+		smmu_write(iommu, (u32)smmu->id_bits << 16, ARM_SMMU_GR0_SMR(0));
+		smmu->mask_bits = smmu_read(iommu, ARM_SMMU_GR0_SMR(0)) >> 16;
 		smmu->sized = true;
 	}
 	for (n = 0; n < smmu->nr_entries; n++)
