@@ -176,7 +176,7 @@ static const char * __init refusal_name(u64 why)
 		[PKVM_IOMMU_REFUSE_PRESET]	= "preset tables or registers, unsuitable queues",
 		[PKVM_IOMMU_REFUSE_TIMEOUT]	= "does not respond",
 		[PKVM_IOMMU_REFUSE_MEMORY]	= "no memory for its stream table",
-		[PKVM_IOMMU_REFUSE_MMIO]	= "registers too small, or not the host's",
+		[PKVM_IOMMU_REFUSE_MMIO]	= "registers too small, missing, or not the host's",
 		[PKVM_IOMMU_REFUSE_AUDIT]	= "EL2 maps something that the host can reach",
 	};
 
@@ -224,7 +224,10 @@ static struct page * __init donate_new(u64 target, unsigned int order, int *ret)
 	}
 }
 
-/* It stays registered without them: PKVM_IOMMU_BOOT_SEAL will fail and name it. */
+/*
+ * Without a window that EL2 needs, PKVM_IOMMU_BOOT_SEAL will fail. One that EL2 does not take for
+ * another reason stays the host's, who could program the IOMMU by it: a hole.
+ */
 static void __init name_windows(const struct pkvm_iommu_dev *pdev)
 {
 	const struct resource *window;
@@ -238,8 +241,8 @@ static void __init name_windows(const struct pkvm_iommu_dev *pdev)
 
 		ret = boot_hvc(&hvc);
 		if (ret)
-			dev_err(pdev->dev, "pkvm_iommu: registers %pR not accepted (%d)\n",
-				window, ret);
+			pkvm_iommu_hole("%s: registers %pR are not the hypervisor's (%d)",
+					dev_name(pdev->dev), window, ret);
 	}
 }
 

@@ -240,8 +240,8 @@ void env_no_locks(void)
 /*
  * Locks with which a CPU may wait for hardware. A revocation has those of mem_protect.c, so that
  * the page does not get its new owner. An IOMMU that comes from power-off is waited for by all
- * CPUs. And an IOMMU without page tables has its lock and that of the domain, which is for such
- * IOMMUs only.
+ * CPUs, and one without pkvm_iommu_ops::wait with its lock held. And for an IOMMU without page
+ * tables, that of the domain is held, too, which is for such IOMMUs only.
  */
 static bool is_told(void)
 {

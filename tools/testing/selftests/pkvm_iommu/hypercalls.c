@@ -515,6 +515,23 @@ static uint64_t permitted(uint64_t id, uint64_t phys)
 	return res.err ? ALL_ONES : res.x2;
 }
 
+/* Check if the command line asks for a software IOMMU: pkvm_iommu_test=@word. */
+static bool asked_for(const char *word)
+{
+	char line[2048] = "", *words;
+	FILE *f = fopen("/proc/cmdline", "r");
+
+	if (!f || !fgets(line, sizeof(line), f))
+		tap_bail("cannot read the command line");
+	fclose(f);
+	words = strstr(line, "pkvm_iommu_test=");
+	if (!words)
+		return false;
+	words[strcspn(words, " ")] = '\0';
+
+	return strstr(words, word);
+}
+
 /* The contexts of a software IOMMU that translates run out. */
 static void test_no_space(uint64_t id, uint64_t domain)
 {
@@ -536,7 +553,7 @@ static void test_no_space(uint64_t id, uint64_t domain)
 /* A software IOMMU that is told of mappings: no identity domain, and a replay after ATTACH. */
 static void test_told(void)
 {
-	uint64_t id, domain, before, phys = td_alloc();
+	uint64_t id, domain, before, map[17] = { PKVM_IOMMU_MAP };
 	struct td_res res;
 
 	for (id = 0; id < PKVM_IOMMU_MAX; id++) {
@@ -544,20 +561,22 @@ static void test_told(void)
 		if (!td_call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_STREAM, id, 0).err && !res.x2)
 			break;
 	}
-	if (id == PKVM_IOMMU_MAX)
+	if (id == PKVM_IOMMU_MAX) {
+		if (asked_for("told"))
+			tap_ok(false, "an IOMMU that is told of mappings");
 		return;
+	}
 	td_topup(32);
 	domain = td_call(PKVM_IOMMU_DOMAIN_ALLOC, 0, 0, id).x2;
 	REFUSE(ATTACH, id, 0, IDENTITY, -EOPNOTSUPP);
 	REFUSE(ATTACH, 0, 0, domain, -EINVAL);
-	{
-		const uint64_t map[17] = { PKVM_IOMMU_MAP, domain, PAGE, 3,
-					   PKVM_IOMMU_RUN(phys, 1) };
-
-		res = td_raw(PKVM_IOMMU_TEST_FN_CALL, map);
-		tap_ok(!res.err && res.x2 == PAGE, "MAP a page for IOMMU %llu, which is told: %lld",
-		       (ull)id, (long long)res.err);
-	}
+	map[1] = domain;
+	map[2] = PAGE;
+	map[3] = 3;
+	map[4] = PKVM_IOMMU_RUN(td_alloc(), 1);
+	res = td_raw(PKVM_IOMMU_TEST_FN_CALL, map);
+	tap_ok(!res.err && res.x2 == PAGE, "MAP a page for IOMMU %llu, which is told: %lld",
+	       (ull)id, (long long)res.err);
 	res = td_call(PKVM_IOMMU_ATTACH, id, 0, domain);
 	tap_ok(!res.err && res.x2 == 1, "ATTACH asks for a replay");
 	do {
@@ -582,8 +601,11 @@ static void test_permits(void)
 
 	for (id = 0; permitted(id, phys) == ALL_ONES && id < PKVM_IOMMU_MAX; id++)
 		;
-	if (id == PKVM_IOMMU_MAX)
+	if (id == PKVM_IOMMU_MAX) {
+		if (asked_for("permits"))
+			tap_ok(false, "an IOMMU that only permits and denies");
 		return;
+	}
 	res = td_call(PKVM_IOMMU_INFO, PKVM_IOMMU_INFO_MANAGED, id, 0);
 	tap_ok(!res.err && res.x2 == PKVM_IOMMU_MANAGED_NONE, "IOMMU %llu: no managed domains",
 	       (ull)id);
@@ -622,12 +644,13 @@ static void test_permits(void)
 static void test_windows(void)
 {
 	struct pkvm_iommu_test_range r;
+	unsigned int i, nr = 0;
 	struct td_res res;
-	unsigned int i;
 
 	for (i = 0; td_range(PKVM_IOMMU_TEST_RANGE_WINDOW, i, &r); i++) {
 		if (!r.size)
 			continue;
+		nr++;
 		tap_ok(!shadow(r.address) && !shadow(r.address + r.size - 1),
 		       "the shadow does not map the window at %#llx", (ull)r.address);
 		reaches(r.address, 0, "the first page of the window");
@@ -635,6 +658,8 @@ static void test_windows(void)
 		res = td_call(PKVM_IOMMU_TOPUP, r.address / PAGE, 1, 0);
 		tap_ok(error_is(res, -EPERM), "TOPUP of its page: EPERM");
 	}
+	if (asked_for("software"))
+		tap_ok(nr == PKVM_IOMMU_WINDOWS_MAX, "%u windows", nr);
 }
 
 static void test_test_ops(void)
