@@ -152,6 +152,7 @@ void gib_blocks(void);
 void far_apart(void);
 void donate_ranges(void);
 void suspend_resume(void);
+void lost_clock(void);
 void lost_detach(void);
 void resume_after_loss(void);
 void resume_fails(void);

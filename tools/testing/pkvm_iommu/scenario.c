@@ -955,6 +955,19 @@ void resume_after_loss(void)
 	     "and calls end as before");
 }
 
+/* The host stops the clock of an SMMU, and then takes a page from devices. */
+void lost_clock(void)
+{
+	struct act clock = { .kind = ACT_SYNC, .a = { SMMU_GATED } };
+	struct act give = { .kind = ACT_PAGE,
+			    .a = { ENV_DONATE_GUEST, SCENARIO_PAGES / ENV_PAGE } };
+	u64 res[3];
+
+	attach_to(0, 1, PKVM_IOMMU_DOMAIN_IDENTITY);
+	act(&clock, res);
+	must(act(&give, res) == STOPPED, "the page stays the host's");
+}
+
 /*
  * A DETACH sends the invalidation of the stream's entry and CMD_SYNC, then that of translations
  * and CMD_SYNC. The SMMU is lost within the second pair.

@@ -37,6 +37,9 @@ void smmu_set_limit(int id, u64 limit)
 void smmu_break_sync(int id, u64 how)
 {
 	smmus[id].c.dead_sync = false;
+	smmus[id].gated = how == SMMU_GATED;
+	if (smmus[id].gated)
+		return;
 	smmus[id].dying = how == 1 ? 1 + smmu_random(8) : how ? how - 1 : 0;
 }
 

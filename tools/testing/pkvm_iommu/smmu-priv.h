@@ -174,6 +174,7 @@ struct smmu {
 	u64 identity[2];	/* stage 2 of the identity domain in an entry: words 2 and 3 */
 	bool boot_config, boot_tlb, boot_el2;	/* stale since before boot */
 	bool cmd_error;
+	bool gated;			/* see SMMU_GATED */
 	int dying;			/* commands that it still takes, plus 1; 0: it lives */
 	bool strtab;		/* the table is set up and watched */
 };

@@ -413,6 +413,8 @@ static u64 v2_mmio(struct smmu *s, u64 at, bool write, u64 val, int size)
 	u64 page_size = s->c.v2.pages64 ? 0x10000 : 0x1000, pages = s->c.size / page_size / 2;
 	u64 page = at / page_size, reg = at % page_size;
 
+	if (s->gated)
+		return 0;
 	if (at % size || reg >= 0x1000 ||
 	    (size != 4 && (size != 8 || !is_wide(s, page, pages, reg))))
 		fail("smmu %d: access of %d bytes to register %#llx", s->id, size,

@@ -73,6 +73,8 @@ enum smmu_result {
 int smmu_add(const struct smmu_config *config);
 /* 0: it works again; 1: takes effect at once, or a little later; else after so many commands - 2 */
 void smmu_break_sync(int id, uint64_t how);
+/* Of an SMMUv2, instead: it has no clock, and the bus answers 0 in its place. */
+#define SMMU_GATED	(~0ULL)
 /* Requests that the hardware does not acknowledge after a reset. */
 enum smmu_dead { SMMU_LIVES, SMMU_DEAD_GBPA, SMMU_DEAD_CR0, SMMU_DEAD_IRQ, SMMU_DEAD_SYNC };
 void smmu_reset(int id, enum smmu_dead dead);	/* and what is cached, stays so */
