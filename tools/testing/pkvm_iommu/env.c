@@ -857,7 +857,7 @@ bool env_permitted(unsigned int id, uint64_t pa, bool *attached)
 	return permitted;
 }
 
-int pkvm_iommu_test_unmap_dev(void)
+int host_stage2_unmap_dev_all(void)
 {
 	return 0;
 }

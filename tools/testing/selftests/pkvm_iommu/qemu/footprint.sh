@@ -7,7 +7,7 @@
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-LIMIT=160
+LIMIT=140
 
 set -- "$ROOT/patches/$SERIES"/*.patch
 [ -e "$1" ] || die "no patches in patches/$SERIES"

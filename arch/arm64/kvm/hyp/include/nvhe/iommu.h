@@ -33,7 +33,6 @@ void handle___pkvm_iommu_call(struct kvm_cpu_context *host_ctxt);
 
 /* Defined in mem_protect.c for the layer */
 int __pkvm_host_donate_hyp_mmio(phys_addr_t phys, u64 size);
-int pkvm_iommu_test_unmap_dev(void);
 
 #else /* !CONFIG_PKVM_IOMMU */
 
@@ -66,4 +65,8 @@ static inline void pkvm_iommu_resume(void)
 }
 
 #endif /* CONFIG_PKVM_IOMMU */
+
+/* Defined in mem_protect.c, for test-calls.c; with host_mmu.lock held */
+int host_stage2_unmap_dev_all(void);
+
 #endif /* __ARM64_KVM_NVHE_IOMMU_H__ */

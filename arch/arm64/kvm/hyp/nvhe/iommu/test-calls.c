@@ -27,6 +27,18 @@ static int test_donate(u64 pfn, u64 count)
 	return ret;
 }
 
+/* EL2 does this when it has no more pages for the host's stage-2. */
+static int test_unmap_dev(void)
+{
+	int ret;
+
+	hyp_spin_lock(&host_mmu.lock);
+	ret = host_stage2_unmap_dev_all();
+	hyp_spin_unlock(&host_mmu.lock);
+
+	return ret;
+}
+
 static int test_guest_pgd(u64 handle, u64 *phys)
 {
 	struct pkvm_hyp_vm *vm = get_pkvm_hyp_vm(handle);
@@ -73,7 +85,7 @@ int pkvm_iommu_test(const u64 *args, u64 *res, u64 *res2)
 	case PKVM_IOMMU_TEST_PERMITTED:
 		return pkvm_iommu_test_permitted(args[1], args[2], res);
 	case PKVM_IOMMU_TEST_UNMAP_DEV:
-		return pkvm_iommu_test_unmap_dev();
+		return test_unmap_dev();
 	case PKVM_IOMMU_TEST_DONATE:
 		return test_donate(args[1], args[2]);
 	case PKVM_IOMMU_TEST_WRITE_REG:
