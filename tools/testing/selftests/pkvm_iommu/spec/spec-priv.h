@@ -29,15 +29,17 @@ extern unsigned int phys_shift;
 
 /* The allowed answers: errors whose condition holds, or success. */
 struct allowed {
-	int err[10];
-	int nr;
+	u64 err[3];		/* a bit for each errno: they are below 192 */
+	int nr;			/* of reasons for an error */
 	bool maybe;		/* success is allowed too */
 };
 
 static inline void if_so(struct allowed *a, bool condition, int err)
 {
-	if (condition)
-		a->err[a->nr++] = err;
+	if (condition) {
+		a->err[err / 64] |= 1ULL << err % 64;
+		a->nr++;
+	}
 }
 
 /* The same, but success stays allowed. */
