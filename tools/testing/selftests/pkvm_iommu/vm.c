@@ -40,8 +40,11 @@ static int vm_create(struct vm *vm, bool protected)
 	if (vm->kvm < 0)
 		return -errno;
 	vm->step = "KVM_CREATE_VM";
-	vm->fd = ioctl(vm->kvm, KVM_CREATE_VM,
-		       protected ? KVM_VM_TYPE_ARM_PROTECTED : 0UL);
+	/* A suspend of the system interrupts this call. */
+	do {
+		vm->fd = ioctl(vm->kvm, KVM_CREATE_VM,
+			       protected ? KVM_VM_TYPE_ARM_PROTECTED : 0UL);
+	} while (vm->fd < 0 && errno == EINTR);
 	if (vm->fd < 0)
 		return -errno;
 	vm->step = "KVM_SET_USER_MEMORY_REGION";
