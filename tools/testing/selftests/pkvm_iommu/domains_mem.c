@@ -312,7 +312,8 @@ void test_gib(void)
 	first = gib.first;
 	last = gib.last;
 	phys = phys_of(gib.first);
-	is(call(PKVM_IOMMU_MAP, a, at, RW, PKVM_IOMMU_RUN_GIB(phys), 0), 0, part, 0, "MAP of 1 GiB");
+	is(call(PKVM_IOMMU_MAP, a, at, RW, PKVM_IOMMU_RUN_GIB(phys), 0), 0, part, 0,
+	   "MAP of 1 GiB");
 	if (part < GIB)
 		map_ok(a, at + part, phys + part, GIB - part, RW, "of the rest of it");
 	is(LOOKUP(a, at + 8), 0, phys + 8, block - 8, "LOOKUP finds one block");
