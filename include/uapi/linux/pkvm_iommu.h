@@ -48,8 +48,8 @@
  *
  * A call "waits for an IOMMU" if EL2 sends it commands and spins until they are
  * complete. Other calls go on meanwhile, but for these: calls for the same IOMMU, if it has no
- * page tables or is an SMMUv2; calls for the same domain, if it is for IOMMUs without page tables;
- * and all changes of the host's stage 2, if memory changes its owner. If a command of
+ * page tables or no queue of commands; calls for the same domain, if it is for IOMMUs without page
+ * tables; and all changes of the host's stage 2, if memory changes its owner. If a command of
  * ``__pkvm_iommu_call`` is not complete within a second, the call does not return: EL2 panics,
  * because a device could still reach memory that was taken from it. Every later call panics as
  * well. A call that finds the queue of the IOMMU full has a second for the commands in it first,

@@ -47,7 +47,8 @@
  *
  *  - A revocation, and a MAP that flushes before it refuses a page, hold host_mmu.lock.
  *  - The CPU that sets an SMMU up after a power-off holds its lock; all others need that SMMU.
- *  - Who waits for an IOMMU that has page tables but no pkvm_iommu_ops::wait has its lock.
+ *  - A CPU that waits for an IOMMU that has page tables, but no pkvm_iommu_ops::wait, holds the
+ *    lock of the IOMMU.
  *  - An IOMMU that does not translate is told of each change of ownership under host_mmu.lock,
  *    and with its own lock held.
  *  - An IOMMU without page tables has to have what the page table has. In a domain for such
