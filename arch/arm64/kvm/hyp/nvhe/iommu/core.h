@@ -385,7 +385,6 @@ int pkvm_iommu_shadow_init(void);
 int pkvm_iommu_shadow_build(void);
 bool pkvm_iommu_host_reaches(u64 phys);
 bool pkvm_iommu_shadow_lend(struct pkvm_iommu_geometry *geometry, void *page, bool lend);
-u64 pkvm_iommu_shadow_maps(u64 addr);
 
 /* stream.c */
 int pkvm_iommu_attach(u64 id, u64 sid, u64 domain_id, bool *replay, u64 *need);
@@ -462,5 +461,6 @@ int pkvm_iommu_selftest(const u64 *args, u64 *res, u64 *res2);
 int pkvm_iommu_test_stream(u64 id, u64 sid, u64 *attached);
 int pkvm_iommu_test_invalidations(u64 id, u64 *nr);
 int pkvm_iommu_test_permitted(u64 id, u64 phys, u64 *permitted);
+u64 pkvm_iommu_test_shadow(u64 addr);
 
 #endif /* __PKVM_IOMMU_CORE_H__ */

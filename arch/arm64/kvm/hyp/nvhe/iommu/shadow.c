@@ -354,33 +354,3 @@ bool pkvm_iommu_shadow_lend(struct pkvm_iommu_geometry *geometry, void *page, bo
 
 	return true;
 }
-
-#ifdef CONFIG_PKVM_IOMMU_TEST
-/**
- * pkvm_iommu_shadow_maps() - check whether the shadows map an address to itself
- * @addr: physical address
- *
- * Context: takes host_mmu.lock.
- * Return: 1 or 0; 2 if some of those that reach the address do, and others do not.
- */
-u64 pkvm_iommu_shadow_maps(u64 addr)
-{
-	struct pkvm_iommu_geometry *geometry;
-	bool maps = false, lacks = false;
-	struct pkvm_iommu_run run;
-
-	hyp_spin_lock(&host_mmu.lock);
-	for_each_pkvm_iommu_geometry(geometry) {
-		if (!geometry->walks || addr >= min(pkvm_iommu_built, geometry->end))
-			continue;
-		if (pkvm_iommu_pgtable_read(geometry->shadow.ops, addr, PAGE_SIZE, &run, 1) &&
-		    run.phys == addr)
-			maps = true;
-		else
-			lacks = true;
-	}
-	hyp_spin_unlock(&host_mmu.lock);
-
-	return maps + (maps && lacks);
-}
-#endif

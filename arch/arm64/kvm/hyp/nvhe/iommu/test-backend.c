@@ -6,7 +6,11 @@
  * They record for the tests which streams are attached, how many invalidations there were, and
  * which pages are permitted. They never count as isolation. They are also the skeletons for a
  * new backend.
+ *
+ * At the end are the functions that read these records, and the shadows, for the tests.
  */
+#include <nvhe/mem_protect.h>
+
 #include "core.h"
 
 #include <uapi/linux/pkvm_iommu_test.h>
@@ -184,4 +188,32 @@ int pkvm_iommu_test_permitted(u64 id, u64 phys, u64 *permitted)
 		     test_bit(phys >> PAGE_SHIFT, pkvm_iommus[id].mem);
 
 	return 0;
+}
+
+/**
+ * pkvm_iommu_test_shadow() - check whether the shadows map an address to itself
+ * @addr: any value; physical address
+ *
+ * Context: takes host_mmu.lock.
+ * Return: 1 or 0; 2 if some of those that reach the address do, and others do not.
+ */
+u64 pkvm_iommu_test_shadow(u64 addr)
+{
+	struct pkvm_iommu_geometry *geometry;
+	bool maps = false, lacks = false;
+	struct pkvm_iommu_run run;
+
+	hyp_spin_lock(&host_mmu.lock);
+	for_each_pkvm_iommu_geometry(geometry) {
+		if (!geometry->walks || addr >= geometry->built)
+			continue;
+		if (pkvm_iommu_pgtable_read(geometry->shadow.ops, addr, PAGE_SIZE, &run, 1) &&
+		    run.phys == addr)
+			maps = true;
+		else
+			lacks = true;
+	}
+	hyp_spin_unlock(&host_mmu.lock);
+
+	return maps + (maps && lacks);
 }

@@ -74,7 +74,7 @@ int pkvm_iommu_test(const u64 *args, u64 *res, u64 *res2)
 {
 	switch (args[0]) {
 	case PKVM_IOMMU_TEST_SHADOW:
-		*res = pkvm_iommu_shadow_maps(args[1]);
+		*res = pkvm_iommu_test_shadow(args[1]);
 		return 0;
 	case PKVM_IOMMU_TEST_GUEST_PGD:
 		return test_guest_pgd(args[1], res);

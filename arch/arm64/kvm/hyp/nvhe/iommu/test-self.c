@@ -308,7 +308,7 @@ static int compare(const struct outcome *want, u64 before, u64 *got)
 {
 	u64 phys = hyp_pfn_to_phys(page_pfn), after = invalidations();
 
-	*got = pkvm_iommu_shadow_maps(phys);
+	*got = pkvm_iommu_test_shadow(phys);
 	if (*got != want->shadow)
 		return PKVM_IOMMU_SELFTEST_SHADOW;
 	*got = !want->shadow;
