@@ -387,7 +387,10 @@ bool pkvm_iommu_host_reaches(u64 phys);
 bool pkvm_iommu_shadow_lend(struct pkvm_iommu_geometry *geometry, void *page, bool lend);
 
 /* stream.c */
-int pkvm_iommu_attach(u64 id, u64 sid, u64 domain_id, bool *replay, u64 *need);
+/* Pages that ATTACH asks for: the levels of the tree of streams at most, a table of the backend. */
+#define PKVM_IOMMU_ATTACH_PAGES		(PKVM_IOMMU_RADIX_LEVELS(32) + 1)
+
+int pkvm_iommu_attach(u64 id, u64 sid, u64 domain_id, bool *replay);
 int pkvm_iommu_detach(u64 id, u64 sid, u64 domain_id);
 int pkvm_iommu_take_fault(u64 id, struct pkvm_iommu_fault *fault);
 int pkvm_iommu_find_region(u64 id, u64 sid, u64 index, struct pkvm_iommu_region *region);

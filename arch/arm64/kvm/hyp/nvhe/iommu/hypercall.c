@@ -69,10 +69,9 @@ static int call_attach(struct kvm_cpu_context *ctxt, struct call_result *result)
 	DECLARE_REG(u64, sid, ctxt, 3);
 	DECLARE_REG(u64, domain_id, ctxt, 4);
 	bool replay = false;
-	u64 need = 0;
-	int ret = pkvm_iommu_attach(id, sid, domain_id, &replay, &need);
+	int ret = pkvm_iommu_attach(id, sid, domain_id, &replay);
 
-	result->x2 = ret == -ENOMEM ? need : replay;
+	result->x2 = ret == -ENOMEM ? PKVM_IOMMU_ATTACH_PAGES : replay;
 
 	return ret;
 }

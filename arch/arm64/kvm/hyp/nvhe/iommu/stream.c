@@ -34,7 +34,6 @@
 
 #include "core.h"
 
-#define STREAM_LEVELS		PKVM_IOMMU_RADIX_LEVELS(32)
 /* Slot of a stream for which an ATTACH or DETACH waits. */
 #define STREAM_BUSY		((struct pkvm_iommu_domain *)1)
 
@@ -149,13 +148,12 @@ static int stream_attach(struct pkvm_iommu *iommu, u32 sid, struct pkvm_iommu_do
  * @sid: any value; stream id
  * @domain_id: any value; domain
  * @replay: set if PKVM_IOMMU_REPLAY has to follow
- * @need: set to the pages that the pool lacks, with -ENOMEM
  *
  * Context: takes the lock of the IOMMU; rarely, by itself, that of the domain table. Waits for
  * the IOMMU, without a lock if that has pkvm_iommu_ops::wait.
  * Return: 0, or an errno as <uapi/linux/pkvm_iommu.h> says.
  */
-int pkvm_iommu_attach(u64 id, u64 sid, u64 domain_id, bool *replay, u64 *need)
+int pkvm_iommu_attach(u64 id, u64 sid, u64 domain_id, bool *replay)
 {
 	struct pkvm_iommu_domain *domain;
 	struct pkvm_iommu *iommu;
@@ -181,8 +179,6 @@ int pkvm_iommu_attach(u64 id, u64 sid, u64 domain_id, bool *replay, u64 *need)
 	}
 
 	pkvm_iommu_domain_put(domain);
-	/* At most the levels of the tree, and a table of the backend. */
-	*need = STREAM_LEVELS + 1;
 
 	return ret;
 }
