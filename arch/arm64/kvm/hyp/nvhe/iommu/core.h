@@ -239,8 +239,8 @@ struct pkvm_iommu_run {
 /* Check if the address of a cleared entry of a domain must not be used yet. */
 typedef bool (*pkvm_iommu_stale_fn)(const struct pkvm_iommu_domain *domain, u64 value);
 
-struct io_pgtable_ops *pkvm_iommu_pgtable_alloc(enum io_pgtable_fmt fmt,
-						const struct io_pgtable_cfg *cfg);
+struct io_pgtable_ops *pkvm_iommu_pgtable_alloc(const struct pkvm_iommu_geometry *geometry,
+						enum io_pgtable_fmt fmt, unsigned int ias);
 void pkvm_iommu_pgtable_free(struct io_pgtable_ops *ops);
 int pkvm_iommu_pgtable_map(struct pkvm_iommu_domain *domain,
 			   const struct pkvm_iommu_mapping *maps, int nr, bool mark,

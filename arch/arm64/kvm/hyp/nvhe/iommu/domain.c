@@ -65,20 +65,6 @@ static void init_hw(struct pkvm_iommu_domain *domain)
 	}
 }
 
-/* Make an empty page table of a geometry, but for @fmt and @ias. */
-static struct io_pgtable_ops *table_alloc(const struct pkvm_iommu_geometry *geometry,
-					  enum io_pgtable_fmt fmt, unsigned int ias)
-{
-	const struct io_pgtable_cfg cfg = {
-		.ias		= ias,
-		.oas		= pkvm_iommu_arch_bits(geometry),
-		.pgsize_bitmap	= PAGE_SIZE | PMD_SIZE | SZ_1G,
-		.coherent_walk	= geometry->coherent,
-	};
-
-	return pkvm_iommu_pgtable_alloc(fmt, &cfg);
-}
-
 /**
  * pkvm_iommu_domain_init() - give a domain an empty page table
  * @domain: the domain, zeroed but for @hw
@@ -91,7 +77,7 @@ static struct io_pgtable_ops *table_alloc(const struct pkvm_iommu_geometry *geom
 int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, struct pkvm_iommu_geometry *geometry,
 			   u16 tag)
 {
-	domain->ops = table_alloc(geometry, geometry->fmt, geometry->bits);
+	domain->ops = pkvm_iommu_pgtable_alloc(geometry, geometry->fmt, geometry->bits);
 	if (!domain->ops)
 		return -ENOMEM;
 
@@ -114,8 +100,9 @@ int pkvm_iommu_domain_init(struct pkvm_iommu_domain *domain, struct pkvm_iommu_g
 static int nested_init(struct domain_page *page, struct pkvm_iommu_geometry *geometry, u16 tag,
 		       u64 root)
 {
-	struct io_pgtable_ops *ops = table_alloc(geometry, ARM_64_LPAE_S1, PKVM_IOMMU_NESTED_BITS);
+	struct io_pgtable_ops *ops;
 
+	ops = pkvm_iommu_pgtable_alloc(geometry, ARM_64_LPAE_S1, PKVM_IOMMU_NESTED_BITS);
 	if (!ops)
 		return -ENOMEM;
 	page->cfg = io_pgtable_ops_to_pgtable(ops)->cfg;

@@ -91,33 +91,38 @@ static void pgtable_free(void *cookie, void *pages, size_t size)
 
 /**
  * pkvm_iommu_pgtable_alloc() - make an empty page table
+ * @geometry: geometry of the IOMMUs that walk it
  * @fmt: ARM_64_LPAE_S1 or ARM_64_LPAE_S2
- * @cfg: its ias, oas, pgsize_bitmap and coherent_walk are used
+ * @ias: size of its input addresses, in bits
  *
  * Context: any lock but the pool's may be held.
- * Return: its operations, or NULL if the pool is empty or the library rejects @cfg.
+ * Return: its operations, or NULL if the pool is empty or the library rejects the sizes.
  */
-struct io_pgtable_ops *pkvm_iommu_pgtable_alloc(enum io_pgtable_fmt fmt,
-						const struct io_pgtable_cfg *cfg)
+struct io_pgtable_ops *pkvm_iommu_pgtable_alloc(const struct pkvm_iommu_geometry *geometry,
+						enum io_pgtable_fmt fmt, unsigned int ias)
 {
-	struct io_pgtable_cfg new = *cfg;
+	struct io_pgtable_cfg cfg = {
+		.quirks		= IO_PGTABLE_QUIRK_NO_WARN,
+		.pgsize_bitmap	= PAGE_SIZE | PMD_SIZE | SZ_1G,
+		.ias		= ias,
+		.oas		= pkvm_iommu_arch_bits(geometry),
+		.coherent_walk	= geometry->coherent,
+		.alloc		= pgtable_alloc,
+		.free		= pgtable_free,
+	};
 	struct io_pgtable *iop;
 
-	new.quirks = IO_PGTABLE_QUIRK_NO_WARN;
-	new.alloc = pgtable_alloc;
-	new.free = pgtable_free;
-
 	if (fmt == ARM_64_LPAE_S1)
-		iop = arm_64_lpae_alloc_pgtable_s1(&new, NULL);
+		iop = arm_64_lpae_alloc_pgtable_s1(&cfg, NULL);
 	else
-		iop = arm_64_lpae_alloc_pgtable_s2(&new, NULL);
+		iop = arm_64_lpae_alloc_pgtable_s2(&cfg, NULL);
 	if (!iop)
 		return NULL;
 
 	/* As alloc_io_pgtable_ops() does, which is not part of the library. */
 	iop->fmt = fmt;
 	iop->cookie = NULL;
-	iop->cfg = new;
+	iop->cfg = cfg;
 
 	return &iop->ops;
 }
