@@ -186,7 +186,7 @@ static inline bool pkvm_iommu_coherent(const struct pkvm_iommu *iommu)
  * @phys: physical address
  * @size: bytes, within naturally aligned 512 pages of I/O virtual addresses; or a block, aligned
  * @prot: IOMMU_READ and so on, see <linux/iommu.h>
- * @is_memory: memory of the boot; false for the rest of what the host reaches
+ * @is_memory: memory of the boot; false for the rest of what the host reaches; not for backends
  * @shift: log2 of the bytes that one page-table entry maps; not for backends
  */
 struct pkvm_iommu_mapping {

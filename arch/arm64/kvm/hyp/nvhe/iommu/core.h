@@ -218,13 +218,11 @@ static __always_inline bool pkvm_iommu_radix_find(void **root, u64 index, int le
  * @phys: physical address of the memory
  * @len: bytes
  * @shift: log2 of the bytes that each entry maps
- * @is_memory: memory of the boot, see pkvm_iommu_memory_range()
  */
 struct pkvm_iommu_run {
 	u64	phys;
 	u64	len;
 	u8	shift;
-	bool	is_memory;
 };
 
 /*

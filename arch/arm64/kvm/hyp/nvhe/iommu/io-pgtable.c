@@ -520,7 +520,6 @@ int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,
 
 	run->phys = (pte & ARM_LPAE_PTE_ADDR_MASK) + (iova & (size - 1));
 	run->len = size - (iova & (size - 1));
-	run->is_memory = pte & PTE_MEMORY;
 	for (; i < n; i++, pte = next) {
 		next = READ_ONCE(ptep[i]);
 		if (next == (pte & ~PTE_START) + size) {
@@ -534,7 +533,6 @@ int pkvm_iommu_pgtable_read(struct io_pgtable_ops *ops, u64 iova, u64 max,
 		run->phys = next & ARM_LPAE_PTE_ADDR_MASK;
 		run->len = size;
 		run->shift = shift;
-		run->is_memory = next & PTE_MEMORY;
 	}
 
 	return found;

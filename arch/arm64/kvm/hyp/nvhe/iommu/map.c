@@ -668,7 +668,6 @@ static int domain_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *dom
 			maps[i].phys = runs[i].phys;
 			maps[i].size = runs[i].len;
 			maps[i].prot = pkvm_iommu_pgtable_prot(domain->ops, iova);
-			maps[i].is_memory = runs[i].is_memory;
 			iova += runs[i].len;
 		}
 		ret = pkvm_iommu_backend_replay(iommu, domain, maps + first, found - first,
