@@ -299,7 +299,7 @@ static struct pkvm_iommu_geometry *find_geometry(const struct pkvm_iommu *iommu)
 	new->next = pkvm_iommu_geometry_list;
 	pkvm_iommu_geometry_list = new;
 	pkvm_iommu_nr_geometries++;
-	pkvm_iommu_bits = max(pkvm_iommu_bits, new->bits);
+	pkvm_iommu_limit = max(pkvm_iommu_limit, new->end);
 
 	return new;
 }

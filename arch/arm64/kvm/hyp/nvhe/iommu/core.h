@@ -67,7 +67,7 @@
  * struct pkvm_iommu_geometry - properties that some IOMMUs and their domains have in common
  * @fmt: page-table format, ARM_64_LPAE_S1 or ARM_64_LPAE_S2
  * @bits: size of I/O virtual and physical addresses that devices can use, in bits
- * @end: exclusive end of these addresses
+ * @end: exclusive end of these addresses, and so of those of each domain
  * @coherent: table walks snoop the CPU caches; true without @walks
  * @walks: the IOMMUs walk page tables
  * @permits: the IOMMUs do not translate, and have pkvm_iommu_ops::permit. With neither, they
@@ -102,7 +102,7 @@ extern unsigned int pkvm_iommu_oas;
 extern struct pkvm_iommu_geometry pkvm_iommu_geometries[PKVM_IOMMU_MAX];
 extern unsigned int pkvm_iommu_nr_geometries;
 extern struct pkvm_iommu_geometry *pkvm_iommu_geometry_list;
-extern unsigned int pkvm_iommu_bits;
+extern u64 pkvm_iommu_limit;
 
 /**
  * struct pkvm_iommu_mmio - registers that are EL2's
@@ -136,19 +136,7 @@ struct pkvm_iommu *pkvm_iommu_get(u64 id);
 bool pkvm_iommu_memory_range(u64 addr, u64 *start, u64 *end);
 bool pkvm_iommu_is_host_mmio(u64 phys, u64 size);
 
-/* Exclusive end of the addresses that any device can use. */
-static inline u64 pkvm_iommu_limit(void)
-{
-	return BIT(pkvm_iommu_bits);
-}
-
-/* Exclusive end of the addresses of a domain, I/O virtual and physical. */
-static inline u64 pkvm_iommu_domain_end(const struct pkvm_iommu_domain *domain)
-{
-	return domain->geometry->end;
-}
-
-/* The same size as the architecture names it; 39 bits are a part of 40. */
+/* Size of addresses as the architecture names it; 39 bits are a part of 40. */
 static inline unsigned int pkvm_iommu_arch_bits(const struct pkvm_iommu_geometry *geometry)
 {
 	return geometry->bits == 39 ? 40 : geometry->bits;

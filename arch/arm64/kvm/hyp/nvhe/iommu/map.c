@@ -121,7 +121,7 @@ static struct pkvm_iommu_domain *range_args(u64 id, u64 iova, u64 size, int *ret
 	if (!domain)
 		return NULL;
 
-	limit = pkvm_iommu_domain_end(domain);
+	limit = domain->geometry->end;
 	if (!size || !PAGE_ALIGNED(iova | size))
 		*ret = -EINVAL;
 	else if (!*ret && (iova >= limit || size > limit - iova))
@@ -404,7 +404,7 @@ int pkvm_iommu_map(u64 domain_id, u64 iova, u64 flags, const u64 *runs, u64 nr,
 	if (!domain)
 		return ret;
 
-	limit = pkvm_iommu_domain_end(domain);
+	limit = domain->geometry->end;
 	do {
 		n = min(nr, MAP_MAX);
 		ret = runs_read(runs, n, limit, copy, &size);
@@ -451,7 +451,7 @@ static bool range_is_whole(struct pkvm_iommu_domain *domain, u64 iova, u64 size)
 {
 	hyp_assert_lock_held(&domain->lock);
 	return pkvm_iommu_pgtable_starts(domain->ops, iova) &&
-	       (iova + size == pkvm_iommu_domain_end(domain) ||
+	       (iova + size == domain->geometry->end ||
 		pkvm_iommu_pgtable_starts(domain->ops, iova + size));
 }
 
@@ -647,7 +647,7 @@ static int domain_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *dom
 {
 	struct pkvm_iommu_mapping maps[MAP_MAX] __uninitialized;
 	struct pkvm_iommu_run runs[MAP_MAX] __uninitialized;
-	u64 iova, from, end = pkvm_iommu_domain_end(domain);
+	u64 iova, from, end = domain->geometry->end;
 	int i, first, found, steps, calls = 0, ret = 0;
 
 	hyp_spin_lock(&domain->lock);

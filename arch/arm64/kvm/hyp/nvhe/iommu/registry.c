@@ -22,8 +22,8 @@ struct pkvm_iommu_geometry pkvm_iommu_geometries[PKVM_IOMMU_MAX];
 unsigned int pkvm_iommu_nr_geometries;
 /* The same as a list, for loops that have to be short. */
 struct pkvm_iommu_geometry *pkvm_iommu_geometry_list;
-/* Largest size of addresses among them: what is beyond has no counts, see pin.c. */
-unsigned int pkvm_iommu_bits;
+/* Exclusive end of the addresses that any device can use; beyond it are no counts, see pin.c. */
+u64 pkvm_iommu_limit;
 
 /*
  * Registers of each IOMMU; and those withheld, of devices that are behind no IOMMU and that
@@ -73,7 +73,7 @@ bool pkvm_iommu_next_mmio(u64 addr, u64 *start, u64 *end)
  * pkvm_iommu_memory_range() - find the range of memory, or of none, that an address is in
  * @addr: physical address
  * @start: set to the first address of the range
- * @end: set to its exclusive end, at most pkvm_iommu_limit()
+ * @end: set to its exclusive end, at most pkvm_iommu_limit
  *
  * A range is memory, or everything between two ranges of memory. Pages that are only
  * partly memory count as not memory, because they can never be donated. So does memory
@@ -87,7 +87,7 @@ bool pkvm_iommu_memory_range(u64 addr, u64 *start, u64 *end)
 	int i;
 
 	*start = 0;
-	*end = pkvm_iommu_limit();
+	*end = pkvm_iommu_limit;
 	for (i = 0; i < hyp_memblock_nr; i++) {
 		base = PAGE_ALIGN(hyp_memory[i].base);
 		stop = ALIGN_DOWN(hyp_memory[i].base + hyp_memory[i].size, PAGE_SIZE);

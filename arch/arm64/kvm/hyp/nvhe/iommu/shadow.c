@@ -19,7 +19,7 @@
  * Entries have the memory attributes of the host's stage 2, for memory and MMIO alike: normal
  * and cacheable, so that the attributes of stage 1, or else of the device's access, count.
  *
- *	0           pkvm_iommu_built                      pkvm_iommu_limit()
+ *	0           pkvm_iommu_built                      pkvm_iommu_limit
  *	|== built, live ==|-- not yet built ------------|   out of reach of devices
  *
  * All shadows are built together. One of them may be ahead of pkvm_iommu_built, up to its
@@ -228,7 +228,7 @@ int pkvm_iommu_shadow_build(void)
 	int ret = 0;
 
 	hyp_spin_lock(&host_mmu.lock);
-	while (pkvm_iommu_built < pkvm_iommu_limit()) {
+	while (pkvm_iommu_built < pkvm_iommu_limit) {
 		if (!budget) {
 			ret = -EAGAIN;
 			break;

@@ -135,7 +135,7 @@ static int stream_attach(struct pkvm_iommu *iommu, u32 sid, struct pkvm_iommu_do
 		return ret;
 	}
 
-	*replay = iommu->ops->map && domain->replayed[iommu->id] < pkvm_iommu_domain_end(domain);
+	*replay = iommu->ops->map && domain->replayed[iommu->id] < domain->geometry->end;
 	*slot = domain;
 	atomic_inc(&domain->attached);
 
