@@ -296,8 +296,6 @@ static struct pkvm_iommu_geometry *find_geometry(const struct pkvm_iommu *iommu)
 			return geometry;
 	}
 	new->end = BIT(new->bits);
-	new->next = pkvm_iommu_geometry_list;
-	pkvm_iommu_geometry_list = new;
 	pkvm_iommu_nr_geometries++;
 	pkvm_iommu_limit = max(pkvm_iommu_limit, new->end);
 

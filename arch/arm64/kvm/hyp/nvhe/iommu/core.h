@@ -72,7 +72,6 @@
  * @walks: the IOMMUs walk page tables
  * @permits: the IOMMUs do not translate, and have pkvm_iommu_ops::permit. With neither, they
  *	have pkvm_iommu_ops::map
- * @next: in the list of all geometries
  * @shadow: the identity domain. Its page table is used with @walks only; without a page table,
  *	it stands for the streams that @permits
  * @built: with @walks, exclusive end of what @shadow maps, see shadow.c; host_mmu.lock guards
@@ -90,7 +89,6 @@ struct pkvm_iommu_geometry {
 	bool				walks;
 	bool				permits;
 	u64				end;
-	struct pkvm_iommu_geometry	*next;
 	struct pkvm_iommu_domain	shadow;
 	u64				built;
 	unsigned int			lent;
@@ -101,7 +99,6 @@ extern unsigned int pkvm_iommu_nr;
 extern unsigned int pkvm_iommu_oas;
 extern struct pkvm_iommu_geometry pkvm_iommu_geometries[PKVM_IOMMU_MAX];
 extern unsigned int pkvm_iommu_nr_geometries;
-extern struct pkvm_iommu_geometry *pkvm_iommu_geometry_list;
 extern u64 pkvm_iommu_limit;
 
 /**
@@ -127,7 +124,8 @@ extern unsigned int pkvm_iommu_nr_mmios;
 	for (iommu = pkvm_iommus; iommu < pkvm_iommus + pkvm_iommu_nr; iommu++)
 
 #define for_each_pkvm_iommu_geometry(geometry)					\
-	for (geometry = pkvm_iommu_geometry_list; geometry; geometry = geometry->next)
+	for (geometry = pkvm_iommu_geometries;					\
+	     geometry < pkvm_iommu_geometries + pkvm_iommu_nr_geometries; geometry++)
 
 #define for_each_pkvm_iommu_mmio(mmio)						\
 	for (mmio = pkvm_iommu_mmios; mmio < pkvm_iommu_mmios + pkvm_iommu_nr_mmios; mmio++)

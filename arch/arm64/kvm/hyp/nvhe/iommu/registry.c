@@ -20,8 +20,6 @@ unsigned int pkvm_iommu_nr;
 unsigned int pkvm_iommu_oas = 64;
 struct pkvm_iommu_geometry pkvm_iommu_geometries[PKVM_IOMMU_MAX];
 unsigned int pkvm_iommu_nr_geometries;
-/* The same as a list, for loops that have to be short. */
-struct pkvm_iommu_geometry *pkvm_iommu_geometry_list;
 /* Exclusive end of the addresses that any device can use; beyond it are no counts, see pin.c. */
 u64 pkvm_iommu_limit;
 
