@@ -30,11 +30,6 @@ u64 pkvm_iommu_shadow_pages;
 #define REGISTER_FLAGS	(PKVM_IOMMU_F_COHERENT | PKVM_IOMMU_F_STAGE1 | PKVM_IOMMU_F_LINEAR | \
 			 PKVM_IOMMU_F_REACH)
 
-static bool accepts_memory(void)
-{
-	return iommu_state <= IOMMU_SEALING;
-}
-
 /* It reads page tables, which the pool has. */
 static bool walks(const struct pkvm_iommu *iommu)
 {
@@ -226,7 +221,7 @@ int pkvm_iommu_donate(u64 target, u64 pfn, u64 nr_pages)
 	struct pkvm_iommu *iommu;
 	int ret;
 
-	if (!accepts_memory())
+	if (iommu_state > IOMMU_SEALING)
 		return -EBUSY;
 	if (!pkvm_iommu_nr)
 		return -ENOENT;
@@ -309,19 +304,16 @@ static int seal_geometry(struct pkvm_iommu_boot_result *result)
 
 	for_each_pkvm_iommu(iommu) {
 		result->id = iommu->id;
-		if (iommu->mem_size && !iommu->mem) {
-			result->why = PKVM_IOMMU_REFUSE_MEMORY;
-			return -ENXIO;
-		}
-		if (iommu->nr_windows && !iommu->windows[iommu->nr_windows - 1]) {
-			result->why = PKVM_IOMMU_REFUSE_MMIO;
-			return -ENXIO;
-		}
 		iommu->geometry = find_geometry(iommu);
-		if (!iommu->geometry) {
+		if (iommu->mem_size && !iommu->mem)
+			result->why = PKVM_IOMMU_REFUSE_MEMORY;
+		else if (iommu->nr_windows && !iommu->windows[iommu->nr_windows - 1])
+			result->why = PKVM_IOMMU_REFUSE_MMIO;
+		else if (!iommu->geometry)
 			result->why = PKVM_IOMMU_REFUSE_STAGE;
-			return -ENXIO;
-		}
+		else
+			continue;
+		return -ENXIO;
 	}
 	result->id = 0;
 
@@ -430,7 +422,7 @@ int pkvm_iommu_seal(u64 flags, struct pkvm_iommu_boot_result *result)
 {
 	int ret;
 
-	if (!accepts_memory())
+	if (iommu_state > IOMMU_SEALING)
 		return -EBUSY;
 	if (flags & ~(PKVM_IOMMU_F_OFF | PKVM_IOMMU_F_REFUSE_VMS))
 		return -EINVAL;
