@@ -31,8 +31,6 @@
 #define MAP_MAX			16
 /* Tables that one UNMAP or REPLAY looks at. */
 #define TABLE_STEPS		64
-/* Calls of pkvm_iommu_ops::map that one REPLAY makes, with MAP_MAX mappings each. */
-#define REPLAY_CALLS		1
 /* Runs of contiguous memory that one UNMAP removes. */
 #define UNMAP_RUNS		256
 
@@ -648,17 +646,16 @@ static int domain_replay(struct pkvm_iommu *iommu, struct pkvm_iommu_domain *dom
 	struct pkvm_iommu_mapping maps[MAP_MAX] __uninitialized;
 	struct pkvm_iommu_run runs[MAP_MAX] __uninitialized;
 	u64 iova, from, end = domain->geometry->end;
-	int i, first, found, steps, calls = 0, ret = 0;
+	int i, first, found = 0, steps, ret = 0;
 
 	hyp_spin_lock(&domain->lock);
 	/* Changed with this lock held only, or by the first attach, which restarts it. */
 	from = READ_ONCE(domain->replayed[iommu->id]);
 	iova = from;
-	for (steps = 0; steps < TABLE_STEPS && !ret && iova < end; steps++) {
+	/* One call of pkvm_iommu_ops::map at most, with MAP_MAX mappings. */
+	for (steps = 0; steps < TABLE_STEPS && !ret && !found && iova < end; steps++) {
 		found = pkvm_iommu_pgtable_read(domain->ops, iova, PKVM_IOMMU_PIECE_SIZE, runs,
 						MAP_MAX);
-		if (found && calls++ == REPLAY_CALLS)
-			break;
 		/* A mapping that starts before @iova was passed when it was made. */
 		first = found && !pkvm_iommu_pgtable_starts(domain->ops, iova);
 		if (!found || first)
