@@ -91,8 +91,31 @@ static bool give(struct walker *w)
 	return !call(w, res, PKVM_IOMMU_TOPUP, phys / PAGE, 1, 0, 0);
 }
 
+/* Give the pool @nr pages in one piece, aligned to its size: a power of two. */
+static bool give_piece(struct walker *w, uint64_t nr)
+{
+	uint64_t res[3], phys, i, first;
+
+	for (first = POOL_PAGES; first + nr <= SPAN_PAGES; first += nr) {
+		phys = page_of(w, 1, first);
+		for (i = 0; i < nr && memory_at(w, phys + i * PAGE) &&
+		     !spec_pinned(&w->spec, phys / PAGE + i); i++)
+			;
+		if (i == nr)
+			return !call(w, res, PKVM_IOMMU_TOPUP, phys / PAGE, nr, 0, 0);
+	}
+	return false;
+}
+
+/* As -ENOMEM asks for it: a root table may have several pages. */
 bool feed(struct walker *w, uint64_t nr)
 {
+	uint64_t piece = 1;
+
+	while (piece <= nr / 2)
+		piece *= 2;
+	if (piece > 1 && !machine.weak && give_piece(w, piece))
+		nr -= piece;
 	while (nr && give(w))
 		nr--;
 	return !nr;
