@@ -208,6 +208,9 @@ const struct config configs[] = {
 	{ .name = "smmu-v2-lost", .ia = 36, .nr = 1, .expect = LOST, .smmu = { {
 		V2AT(0x9050000), .coherent = true, .oas = 40, .v2 = {
 			.banks = 8, .smrs = 32, .masks = 0x7fff } } } },
+	{ .name = "smmu-v2-frozen", .ia = 36, .nr = 1, .expect = LOST, .smmu = { {
+		V2AT(0x9050000), .coherent = true, .oas = 40, .v2 = {
+			.banks = 8, .smrs = 32, .masks = 0x7fff, .freezes = true } } } },
 	{ .name = "smmu-v2-gated", .ia = 36, .nr = 1, .scenario = lost_clock, .smmu = { {
 		V2AT(0x9050000), .coherent = true, .oas = 40, .v2 = {
 			.banks = 8, .smrs = 32, .masks = 0x7fff } } } },

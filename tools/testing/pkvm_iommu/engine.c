@@ -202,6 +202,8 @@ void engine_walk(u64 nr_steps, bool up)
 		breaks = below(nr_steps / 2);
 		if (!is_smmu(0))
 			sync.a[0] = some_lie();
+		else if (config->smmu[0].v2.freezes)
+			sync.a[0] = SMMU_FROZEN;
 	}
 	for (step = 0; step < nr_steps && !(fuzzed && !engine_nr_choices); step++) {
 		if (!up) {

@@ -38,7 +38,8 @@ void smmu_break_sync(int id, u64 how)
 {
 	smmus[id].c.dead_sync = false;
 	smmus[id].gated = how == SMMU_GATED;
-	if (smmus[id].gated)
+	smmus[id].frozen = how == SMMU_FROZEN ? SMMU_ENTRIES + smmu_random(2) : 0;
+	if (smmus[id].gated || smmus[id].frozen)
 		return;
 	smmus[id].dying = how == 1 ? 1 + smmu_random(8) : how ? how - 1 : 0;
 }

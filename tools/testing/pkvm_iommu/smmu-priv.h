@@ -175,6 +175,7 @@ struct smmu {
 	bool boot_config, boot_tlb, boot_el2;	/* stale since before boot */
 	bool cmd_error;
 	bool gated;			/* see SMMU_GATED */
+	enum { SMMU_ENTRIES = 1, SMMU_BANKS } frozen;	/* see SMMU_FROZEN */
 	int dying;			/* commands that it still takes, plus 1; 0: it lives */
 	bool strtab;		/* the table is set up and watched */
 };

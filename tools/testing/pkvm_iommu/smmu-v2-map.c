@@ -210,6 +210,20 @@ void v2_change(struct smmu *s)
 		get_entries(s, before);
 }
 
+/* Some stream id matches entry @n and another one: not predictable, or a fault. */
+static bool conflict(struct smmu *s, const struct entry *all, unsigned int n)
+{
+	unsigned int m;
+
+	for (m = 0; m < v2_entries(s); m++) {
+		if (m != n && all[m].valid &&
+		    matches(all[m].id, all[n].id, all[m].mask | all[n].mask))
+			return true;
+	}
+
+	return false;
+}
+
 /*
  * EL2 has taken it over once nothing bypasses: an entry blocks, or leads to a table of EL2's. From
  * then on this has to stay so.
@@ -218,7 +232,7 @@ static bool is_sealed(struct smmu *s)
 {
 	struct v2 *v = v2_of(s);
 	struct entry all[V2_ENTRIES];
-	unsigned int n, m;
+	unsigned int n;
 
 	if (v->cr0 & CR0_CLIENTPD || !(v->cr0 & CR0_USFCFG) || v->cr2 & CR2_EXTENDED)
 		return false;
@@ -226,12 +240,9 @@ static bool is_sealed(struct smmu *s)
 	for (n = 0; n < v2_entries(s); n++) {
 		if (!all[n].valid || all[n].to.kind == V2_BLOCKED)
 			continue;
-		if (all[n].to.kind == V2_BYPASS || !env_el2_owns(all[n].to.root.pa / ENV_PAGE))
+		if (all[n].to.kind == V2_BYPASS || conflict(s, all, n) ||
+		    !env_el2_owns(all[n].to.root.pa / ENV_PAGE))
 			return false;
-		for (m = 0; m < n; m++) {
-			if (all[m].valid && matches(all[m].id, all[n].id, all[m].mask | all[n].mask))
-				return false;
-		}
 	}
 
 	return true;
@@ -260,8 +271,11 @@ void v2_changed(struct smmu *s)
 			continue;
 		if (old->valid && old->to.kind == V2_WALK)
 			add_flight(s, old->id, old->mask, &old->to);
-		if (new->valid && new->to.kind == V2_WALK)
+		if (new->valid && new->to.kind == V2_WALK) {
+			if (conflict(s, after, n))
+				fail("smmu %d: entry %u matches what another does", s->id, n);
 			add_flight(s, new->id, new->mask, &none);
+		}
 	}
 	/* They have found their bank, and read its registers now. */
 	for (i = 0, nr = v->nr_flights; i < nr; i++) {

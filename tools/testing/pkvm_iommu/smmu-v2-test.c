@@ -283,7 +283,7 @@ static void test_streams(void)
 	ok(seen(0x14, 5 * ENV_PAGE, true) == SEEN(BLOCKED) && seen(0, 0, true) == SEEN(BLOCKED),
 	   "and no others");
 	clear();
-	attach(0, 0x12, 0, 1);
+	attach(0, 0x12, 0, 2 << 16);
 	ok(seen(0x12, 5 * ENV_PAGE, true) == SEEN(BLOCKED) && r(V2_GFSR) & GFSR_SMCF &&
 	   seen(0x11, 5 * ENV_PAGE, true) == SEEN(OK), "a conflict is a fault");
 	start();
@@ -311,8 +311,8 @@ static void test_errors(void)
 	finds("may bypass", w(V2_S2CR + 8, 1 << 16));
 	finds("accesses bypass it", w(V2_CR0, CR0_CLIENTPD));
 	finds("streams without an entry bypass it", w(V2_CR0, 0));
-	finds("has two entries", { w(V2_CR0, r(V2_CR0) & ~CR0_SMCFCFG); attach(0, 0x11, 0, 1);
-				   seen(0x11, 0, true); });
+	finds("has two entries", { w(V2_CR0, r(V2_CR0) & ~CR0_SMCFCFG);
+				   attach(0, 0x11, 0, 2 << 16); seen(0x11, 0, true); });
 	finds("have VMID 7 and different tables", { program(0, 7, 8); attach(0, 0x80, 0, 0); });
 	finds("does not exist", attach(0, 0x80, 0, 77));
 	finds("of a reserved type", attach(0, 0x80, 0, 3 << 16));
@@ -324,6 +324,7 @@ static void test_errors(void)
 	finds("size and level do not fit", w(bank(1) + V2_TCR, TCR & ~63));
 	finds("but accesses by it may be under way", {
 		w(V2_S2CR + 8, 2 << 16); gsync(); w(bank(1) + V2_SCTLR, 0); });
+	finds("entry 0 matches what another does", attach(0, 0x12, 0, 1));
 	finds("there is no such entry", w(V2_SMR + 4 * config.v2.smrs, 0));
 	finds("there is no such bank", r(page(1) + 4 * config.v2.banks));
 	finds("there is no such page", r(bank(config.v2.banks)));
@@ -346,6 +347,7 @@ static void test_kinds(void)
 {
 	struct smmu_config was = config;
 	u64 addr = 5 * ENV_PAGE;
+	u32 s2cr, tcr;
 
 	config.latency = 20;
 	start();
@@ -355,6 +357,14 @@ static void test_kinds(void)
 		w(V2_TLBIVMID, 7);
 	ok(gsync() == 100, "or never ends");
 	config = was;
+	start();
+	smmu_break_sync(0, SMMU_FROZEN);
+	s2cr = r(V2_S2CR + 4);
+	tcr = r(bank(1) + V2_TCR);
+	w(V2_S2CR + 4, ~s2cr);
+	w(bank(1) + V2_TCR, ~tcr);
+	ok((r(V2_S2CR + 4) == s2cr) != (r(bank(1) + V2_TCR) == tcr),
+	   "entries, or else banks, can stop to keep what is written");
 	config.v2.mmu500 = 2;
 	start();
 	w(bank(1) + V2_ACTLR, 0);

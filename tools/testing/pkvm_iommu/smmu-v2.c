@@ -191,6 +191,8 @@ static void space0_write(struct smmu *s, u32 reg, u32 val)
 {
 	struct v2 *v = v2_of(s);
 
+	if (s->frozen == SMMU_ENTRIES && reg >= V2_SMR && reg < V2_S2CR + 4 * V2_ENTRIES)
+		return;
 	if (reg >= V2_S2CR && reg < V2_S2CR + 4 * V2_ENTRIES) {
 		v2_change(s);
 		v->s2cr[entry_index(s, reg, V2_S2CR)] = val;
@@ -278,6 +280,8 @@ static void space1_write(struct smmu *s, u32 reg, u32 val)
 		val &= ~(0xffU << 24) & ~(n < s->c.v2.s2_banks ? 3U << 16 : 0);
 	else
 		val &= s->c.v2.vmid16 ? 0xffff0003 : 3;
+	if (s->frozen == SMMU_BANKS)
+		return;
 	v2_change(s);
 	*to = val;
 	v2_changed(s);
@@ -375,6 +379,8 @@ static void bank_write(struct smmu *s, int n, u32 reg, u64 val, int size)
 		start_sync(s, &b->sync);
 		return;
 	}
+	if (s->frozen == SMMU_BANKS)
+		return;
 	v2_change(s);
 	switch (reg) {
 	case V2_SCTLR:
@@ -494,7 +500,7 @@ static void v2_reset(struct smmu *s, enum smmu_dead dead)
 
 	v->cr0 = CR0_CLIENTPD;
 	scramble(s);
-	s->dying = 0;
+	s->dying = s->frozen = 0;
 	v->stuck = dead == SMMU_DEAD_CR0 || dead == SMMU_DEAD_GBPA;
 	s->c.dead_sync = dead == SMMU_DEAD_SYNC || dead == SMMU_DEAD_IRQ;
 }

@@ -42,6 +42,7 @@ struct smmu_v2_config {
 	bool mmu401;			/* an SMMUv1 with tables of 64 KiB pages */
 	bool exids;			/* ids of 16 bits */
 	bool overlong;			/* more registers than are registered */
+	bool freezes;			/* it breaks as SMMU_FROZEN, not by lost commands */
 };
 
 /* A kind of hardware, and how it misbehaves. */
@@ -75,6 +76,8 @@ int smmu_add(const struct smmu_config *config);
 void smmu_break_sync(int id, uint64_t how);
 /* Of an SMMUv2, instead: it has no clock, and the bus answers 0 in its place. */
 #define SMMU_GATED	(~0ULL)
+/* Likewise: its entries, or its banks, do not keep what is written. */
+#define SMMU_FROZEN	(~1ULL)
 /* Requests that the hardware does not acknowledge after a reset. */
 enum smmu_dead { SMMU_LIVES, SMMU_DEAD_GBPA, SMMU_DEAD_CR0, SMMU_DEAD_IRQ, SMMU_DEAD_SYNC };
 void smmu_reset(int id, enum smmu_dead dead);	/* and what is cached, stays so */

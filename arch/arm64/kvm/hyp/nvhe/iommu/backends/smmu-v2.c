@@ -346,11 +346,11 @@ static bool smmu_set_entry(struct pkvm_iommu *iommu, unsigned int n)
 }
 
 /*
- * Block every stream. Before, the SMMU may let some streams pass and translate others. Each step
- * only makes more of them fault: first those that match nothing or two entries; then those that
- * match, for which an entry keeps what it matches; then, without CLIENTPD, all. Entries match
- * nothing from then on: a reset leaves SMRs unknown. Bits of CR2 can make the hardware use more
- * entries than are known here.
+ * Block every stream. Before, the SMMU may let some streams pass and translate others. First those
+ * that match nothing or two entries fault, then those that match one, then, without CLIENTPD, all.
+ * With firmware's ids of 16 bits, a stream of two entries may pass by the second one until that
+ * is written, too. Entries match nothing from then on: a reset leaves SMRs unknown. Bits of CR2
+ * can make the hardware use more entries than are known here.
  */
 static bool smmu_block_all(struct pkvm_iommu *iommu, u32 cr0)
 {
@@ -360,13 +360,9 @@ static bool smmu_block_all(struct pkvm_iommu *iommu, u32 cr0)
 	smmu_write(iommu, smmu_read(iommu, ARM_SMMU_GR0_sCR0) | ARM_SMMU_sCR0_USFCFG | CR0_SMCFCFG,
 		   ARM_SMMU_GR0_sCR0);
 	for (n = 0; n < smmu->nr_entries; n++)
-		smmu_write(iommu, S2CR_FAULT | (smmu_read(iommu, ARM_SMMU_GR0_S2CR(n)) &
-						ARM_SMMU_S2CR_EXIDVALID), ARM_SMMU_GR0_S2CR(n));
-	for (n = 0; n < smmu->nr_entries; n++) {
 		smmu_write(iommu, S2CR_FAULT, ARM_SMMU_GR0_S2CR(n));
-		if (smmu->matching)
-			smmu_write(iommu, 0, ARM_SMMU_GR0_SMR(n));
-	}
+	for (n = 0; smmu->matching && n < smmu->nr_entries; n++)
+		smmu_write(iommu, 0, ARM_SMMU_GR0_SMR(n));
 
 	return smmu_set(iommu, cr0, ARM_SMMU_GR0_sCR0, CR0_CHECKED) &&
 	       smmu_set(iommu, 0, SMMU_CR2, ~0);
@@ -428,7 +424,7 @@ static int smmu_init(struct pkvm_iommu *iommu, u64 *why)
 		smmu->sized = true;
 	}
 	for (n = 0; n < smmu->nr_entries; n++)
-		good &= smmu_set_entry(iommu, n);
+		good = good && smmu_set_entry(iommu, n);
 	smmu_write(iommu, smmu_read(iommu, ARM_SMMU_GR0_sGFSR), ARM_SMMU_GR0_sGFSR);
 	if (!good || !smmu_set(iommu, cr0 | ARM_SMMU_sCR0_GFIE, ARM_SMMU_GR0_sCR0, CR0_CHECKED))
 		return -ETIMEDOUT;
@@ -507,7 +503,8 @@ static int smmu_stream_set(struct pkvm_iommu *iommu, u32 sid,
 		good = smmu_set_bank(iommu, b);
 	}
 	entries[n] = (struct smmu_entry) { attach ? bank : NULL, sid };
-	good &= smmu_set_entry(iommu, n);
+	/* No entry names a bank that has not its settings. */
+	good = good && smmu_set_entry(iommu, n);
 	/* Accesses that have found the bank complete before it changes. A SYNC is not enough. */
 	if (!attach)
 		smmu_drop_domain(iommu, domain);
