@@ -101,11 +101,11 @@
  * call that follows.
  *
  * A page table of stage 2 can have a root of up to 16 pages, contiguous and aligned to its size:
- * with pages of 4 KiB, 2 for 40 bits of addresses and 8 for 42; with pages of 16 KiB, 2 for 48.
- * EL2 takes such a root from pages that one call has given together, also contiguous and
- * aligned. So for %PKVM_IOMMU_BOOT_SEAL and %PKVM_IOMMU_DOMAIN_ALLOC, the caller gives the
- * largest power of two of the number that -ENOMEM reports in one call, aligned to its size; the
- * others may be single pages. All of them come back one by one.
+ * with pages of 4 KiB, 2 for 40 bits of addresses and 8 for 42; with pages of 16 KiB, 8 for 39,
+ * 16 for 40 and 2 for 48. EL2 takes such a root from pages that one call has given together, also
+ * contiguous and aligned. So for %PKVM_IOMMU_BOOT_SEAL and %PKVM_IOMMU_DOMAIN_ALLOC, the caller
+ * gives the largest power of two of the number that -ENOMEM reports in one call, aligned to its
+ * size; the others may be single pages. All of them come back one by one.
  *
  * The pool is common to all CPUs. Another call can use up the pages first, and
  * %PKVM_IOMMU_RECLAIM can return them to the host. The caller then gets -ENOMEM again
