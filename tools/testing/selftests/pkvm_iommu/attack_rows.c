@@ -410,18 +410,23 @@ static enum outcome registers_unmap_dev(const struct row *row)
 /* Root of the guest's stage 2, which EL2 took from the host. */
 static enum outcome guest_pgd(uint64_t *phys)
 {
-	struct td_res res = { 0 };
+	struct td_res one, res = { .err = -ENOENT };
 	uint64_t handle;
+	int vms = 0;
 
 	if (!guest_ready(DATA))
 		return FAIL;
 	/* HANDLE_OFFSET of hyp/nvhe/pkvm.c; there are few VMs. */
 	for (handle = 0x1000; handle < 0x1010; handle++) {
-		res = td_call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_GUEST_PGD,
-			      handle, 0);
-		if (res.err != -ENOENT)
-			break;
+		one = td_call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_GUEST_PGD, handle, 0);
+		if (one.err == -ENOENT)
+			continue;
+		res = one;
+		vms++;
 	}
+	/* If that of somebody else ends, its table is the host's. */
+	if (vms > 1)
+		return broken("more than one VM runs");
 	*phys = res.x2;
 	return res.x0 || res.err ? expect_errno(res, 0) : REACHED;
 }
