@@ -254,8 +254,14 @@ static enum outcome overwrite(uint64_t cd, uint64_t root)
 
 	if (!cd)
 		return broken("no descriptor");
-	if (!read_descriptor(cd, before) || (before[1] & CD_TTB0) != root)
-		return broken("the device does not read the descriptor");
+	if (!read_descriptor(cd, before))
+		return FAIL;
+	if ((before[1] & CD_TTB0) != root) {
+		say("the device reads %#llx at %#llx, and not a descriptor of %#llx",
+		    (unsigned long long)before[1], (unsigned long long)cd,
+		    (unsigned long long)root);
+		return FAIL;
+	}
 	if (!move(home) || !dma_write(cd, NULL, ATTACK_LEN))
 		return broken("could not try");
 	changed = !read_descriptor(cd, after) || memcmp(before, after, ATTACK_LEN);
