@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 export KERNEL_SRC DEBIAN_MIRROR
 export MACHINE CPU SMP MEM APPEND QEMU JOBS NIGHTLY_MINUTES SOAK_MINUTES PAGES
 
-.PHONY: help setup image run test check mutants coverage nightly series shell bench install footprint clean distclean
+.PHONY: help setup image run test check mutants coverage nightly series shell bench distro install footprint clean distclean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -54,6 +54,9 @@ nightly: ## what is too long for make test; resumes (STEPS="name ...")
 
 bench: image ## what the protection costs (TABLES=scale: two CPUs only)
 	@$T/run.sh bench $(TABLES)
+
+distro: ## Debian's kernel and user space with the layer, at work and attacked (an hour)
+	@$T/run.sh distro
 
 install: ## put the overlay and the patches into your 7.3 tree, KERNEL=dir
 	@$T/tree.sh install "$(KERNEL)"

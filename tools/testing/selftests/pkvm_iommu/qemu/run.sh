@@ -9,6 +9,7 @@
 #   run.sh nightly [step...]	see nightly.sh
 #   run.sh shell		interactive
 #   run.sh bench		see bench.sh
+#   run.sh distro		see distro.sh
 #
 # Environment: MACHINE CPU SMP MEM APPEND QEMU IMAGE SOAK_MINUTES COVERAGE (see coverage.sh).
 
@@ -77,7 +78,7 @@ boot() {
 	# Above the addresses of programs and firmware, below the kernel.
 	[ -z "${COVERAGE:-}" ] || b_log="-d in_asm -D $COVERAGE/$1.asm
 		-dfilter 0x1000000000..0xfffffffffffff"
-	guest "$4" "file:$LOGS/$1.console" "-device virtio-serial-pci
+	guest "$4" "${SERIAL:-file:$LOGS/$1.console}" "-device virtio-serial-pci
 		-chardev file,id=res,path=$LOGS/$1.raw
 		-device virtconsole,chardev=res $b_log $(clock "$2") $2" "$3${COVERAGE:+ nokaslr}" \
 		</dev/null >"$LOGS/$1.qemu" 2>&1 || b_rc=$?
@@ -730,7 +731,13 @@ bench)
 	. "$TOOLS/bench.sh"
 	bench "$@"
 	;;
+distro)
+	# shellcheck source=distro.sh
+	. "$TOOLS/distro.sh"
+	echo "TAP version 13"
+	distro_rows | number
+	;;
 *)
-	die "usage: run.sh demo | test [name...] | nightly [step...] | shell | bench"
+	die "usage: run.sh demo | test [name...] | nightly [step...] | shell | bench | distro"
 	;;
 esac

@@ -23,6 +23,7 @@ PACKAGES="make gcc libc6-dev flex bison bc libssl-dev libelf-dev ccache cpio
 # other one can build Linux.
 NIGHTLY_PACKAGES="python3-sphinx python3-yaml sparse clang libclang-rt-dev
 	clang-19 lld-19 llvm-19"
+DISTRO_PACKAGES="debootstrap e2fsprogs kmod libssl-dev"
 QEMU_MIN=10
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 APT=$CACHE/apt
@@ -271,6 +272,15 @@ nightly)
 	PACKAGES=$NIGHTLY_PACKAGES
 	setup_packages
 	;;
+distro)
+	lock
+	PACKAGES=$DISTRO_PACKAGES
+	setup_packages
+	;;
+deb)
+	shift
+	fetch_deb "$1" "$2" "$(release)-backports" trixie-backports sid forky
+	;;
 mirror)
 	mirror
 	;;
@@ -281,6 +291,6 @@ remove)
 	esac
 	;;
 *)
-	die "usage: setup.sh [packages|nightly|mirror|remove]"
+	die "usage: setup.sh [packages|nightly|distro|deb PACKAGE ARCH|mirror|remove]"
 	;;
 esac
