@@ -258,8 +258,9 @@ nightly_rows() {
 		walk_coverage || :
 	nightly_row debug "a kernel with hotplug of CPUs, suspend, and EL2's trace events" \
 		"$TOOLS/run.sh" test trace resume-hotplug sleep sleep-devices || :
-	nightly_row devices "lazily unmapping devices on a Cortex-A72, and VMs of 52 bits" \
-		"$TOOLS/run.sh" test dma-lazy-a72 nested-devices-a72 lpa2-pvm || :
+	nightly_row devices "more of devices, storms and stress, and VMs of 52 bits" \
+		"$TOOLS/run.sh" test dma-lazy-a72 nested-devices-a72 nested-map-stress \
+		nested-storm lpa2-pvm || :
 	nightly_row vfio "the kernel's selftests/vfio on a virtio-iommu" \
 		"$TOOLS/run.sh" test virtio-vfio || :
 	nightly_row soak "everything at once, $SOAK_MINUTES minutes, and nothing is lost" \
