@@ -625,11 +625,24 @@ const char *map(struct spec *s, const u64 *args, const u64 *res)
 	return wrong || refused ? wrong : map_part(s, args, res, true);
 }
 
+/* Memory that a block of this size can map is at @at, and not all of it is in the range. */
+static bool cuts_block(struct spec *s, u64 id, u64 from, u64 to, u64 at, u64 block)
+{
+	u64 start = at & ~(block - 1);
+	const struct spec_map *m;
+	bool all;
+
+	if (start >= from && start + block <= to)
+		return false;
+	m = spec_mapped(s, id, start, block, &all);
+
+	return all && !((m->phys - m->iova) % block);
+}
+
 const char *unmap(struct spec *s, const u64 *args, const u64 *res)
 {
-	u64 iova = args[2], size = args[3], done = res[1], block, start;
-	bool ok, all, split = false, lazy = args[4] & PKVM_IOMMU_UNMAP_LAZY;
-	const struct spec_map *m;
+	u64 iova = args[2], size = args[3], done = res[1], block;
+	bool ok, split = false, lazy = args[4] & PKVM_IOMMU_UNMAP_LAZY;
 	struct allowed a = {};
 	struct spec_domain *d;
 	const char *wrong;
@@ -642,13 +655,14 @@ const char *unmap(struct spec *s, const u64 *args, const u64 *res)
 	}
 	if (done % PAGE || done > size)
 		return "an impossible size";
-	/* Check for a block that is only partly in the range. */
+	/*
+	 * Check for a block that is only partly in the range. Where runs must not be split, both
+	 * ends are checked before anything is unmapped.
+	 */
 	for (block = BLOCK; done < size && block <= GIB; block = NEXT(block)) {
-		start = (iova + done) & ~(block - 1);
-		if (start >= iova + done && start + block <= iova + size)
-			continue;
-		m = spec_mapped(s, args[1], start, block, &all);
-		if (all && !((m->phys - m->iova) % block)) {
+		if (cuts_block(s, args[1], iova + done, iova + size, iova + done, block) ||
+		    (d->is.runs &&
+		     cuts_block(s, args[1], iova + done, iova + size, iova + size - 1, block))) {
 			if_so(&a, true, EINVAL);
 			break;
 		}
