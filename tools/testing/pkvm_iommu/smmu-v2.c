@@ -500,7 +500,8 @@ static void v2_reset(struct smmu *s, enum smmu_dead dead)
 
 	v->cr0 = CR0_CLIENTPD;
 	scramble(s);
-	s->dying = s->frozen = 0;
+	s->dying = 0;
+	s->frozen = 0;
 	v->stuck = dead == SMMU_DEAD_CR0 || dead == SMMU_DEAD_GBPA;
 	s->c.dead_sync = dead == SMMU_DEAD_SYNC || dead == SMMU_DEAD_IRQ;
 }

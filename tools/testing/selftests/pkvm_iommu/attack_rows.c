@@ -421,6 +421,8 @@ static enum outcome guest_pgd(uint64_t *phys)
 		one = td_call(PKVM_IOMMU_TEST, PKVM_IOMMU_TEST_GUEST_PGD, handle, 0);
 		if (one.err == -ENOENT)
 			continue;
+		if (one.x0 || one.err)
+			return expect_errno(one, 0);
 		res = one;
 		vms++;
 	}

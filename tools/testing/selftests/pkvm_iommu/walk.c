@@ -101,8 +101,11 @@ static bool give_piece(struct walker *w, uint64_t nr)
 		for (i = 0; i < nr && memory_at(w, phys + i * PAGE) &&
 		     !spec_pinned(&w->spec, phys / PAGE + i); i++)
 			;
-		if (i == nr)
-			return !call(w, res, PKVM_IOMMU_TOPUP, phys / PAGE, nr, 0, 0);
+		if (i < nr)
+			continue;
+		for (i = 0; i < nr; i++)
+			*(volatile uint64_t *)memory_at(w, phys + i * PAGE) = ~0ULL;
+		return !call(w, res, PKVM_IOMMU_TOPUP, phys / PAGE, nr, 0, 0);
 	}
 	return false;
 }

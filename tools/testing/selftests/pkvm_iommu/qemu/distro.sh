@@ -141,7 +141,7 @@ distro_files() {
 distro_initrd() {
 	di_dir=$DISTRO/initrd
 	rm -rf "$di_dir"
-	mkdir -p "$di_dir/bin" "$di_dir/dev" "$di_dir/proc" "$di_dir/sys" "$di_dir/root" \
+	mkdir -p "$di_dir/bin" "$di_dir/dev" "$di_dir/proc" "$di_dir/sys" "$di_dir/disk" \
 		"$di_dir/files"
 	cp "$BUSYBOX" "$di_dir/bin/busybox"
 	ln -s busybox "$di_dir/bin/sh"
