@@ -4,7 +4,15 @@
 
 #include "runner.h"
 
-u64 some_pfn(void)
+/* Memory that scenarios need. They follow the boot, which takes none of it; nor does the pool. */
+bool for_scenarios(u64 pfn)
+{
+	return (pfn >= SCENARIO_PAGES / ENV_PAGE && pfn < SCENARIO_END / ENV_PAGE) ||
+	       (pfn >= ENV_GIB / ENV_PAGE && pfn < ENV_GIB_END / ENV_PAGE) ||
+	       pfn / ENV_PTES == WHOLE_BLOCK / ENV_BLOCK;
+}
+
+static u64 any_pfn(void)
 {
 	static const u64 edges[] = {
 		0, 1, ENV_RAM0 / ENV_PAGE - 1, ENV_RAM0 / ENV_PAGE, ENV_RAM0_END / ENV_PAGE - 1,
@@ -37,6 +45,17 @@ u64 some_pfn(void)
 	/* A few pages, used repeatedly, across the end of a table or, with 64 KiB, of a piece. */
 	base = ENV_PAGE_SHIFT == 14 ? ENV_PTES : PIECE_PAGES;
 	return ENV_RAM1 / ENV_PAGE + base - 16 + below(0x30);
+}
+
+u64 some_pfn(void)
+{
+	u64 pfn;
+
+	do
+		pfn = any_pfn();
+	while (spec.state < SPEC_SEALED && for_scenarios(pfn));
+
+	return pfn;
 }
 
 u64 some_number(u64 max)
@@ -235,9 +254,8 @@ static bool is_free(u64 pfn)
 {
 	unsigned char *page = spec_page(&spec, pfn);
 
-	if (pfn >= SCENARIO_PAGES / ENV_PAGE && pfn < SCENARIO_END / ENV_PAGE)
-		return false;
-	return page && *page == SPEC_HOST && pfn < ENV_RAM2 / ENV_PAGE && !spec_pinned(&spec, pfn);
+	return page && *page == SPEC_HOST && pfn < ENV_RAM2 / ENV_PAGE &&
+	       !for_scenarios(pfn) && !spec_pinned(&spec, pfn);
 }
 
 /* A free page of the host: by chance, or the first one if few are left; 0 if none is. */

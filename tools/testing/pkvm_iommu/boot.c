@@ -112,11 +112,16 @@ static void boot_noise(void)
 			     some_number(PKVM_IOMMU_DONATE_MAX), 0);
 		break;
 	case 3:
-		/* To an IOMMU that has its memory already, or with the wrong size or alignment. */
+		/*
+		 * To an IOMMU that has its memory already, or with the wrong size or alignment. If
+		 * it wants one page, it gets one: more would be missed elsewhere.
+		 */
 		if (spec.nr_iommus && config->expect != UNFED &&
 		    spec.iommu[spec.nr_iommus - 1].wants)
 			boot(res, PKVM_IOMMU_BOOT_DONATE, spec.nr_iommus - 1, some_pfn() | 1,
-			     some_number(PKVM_IOMMU_DONATE_MAX), 0);
+			     spec.iommu[spec.nr_iommus - 1].has ||
+			     spec.iommu[spec.nr_iommus - 1].wants > ENV_PAGE ?
+			     some_number(PKVM_IOMMU_DONATE_MAX) : 1, 0);
 		/* The right size and alignment, but not memory. */
 		if (spec.nr_iommus && spec.iommu[spec.nr_iommus - 1].wants)
 			boot(res, PKVM_IOMMU_BOOT_DONATE, spec.nr_iommus - 1, 0,
@@ -154,22 +159,24 @@ static void boot_noise(void)
 	}
 }
 
-/* Contiguous, aligned memory of the host. One block stays whole. */
+/*
+ * Contiguous, aligned memory of the host: from the top, but whole blocks from the bottom, so that
+ * the former do not break the latter. More than a block takes what it needs.
+ */
 static u64 find_range(u64 pages)
 {
-	u64 pfn, i, align = pages;
+	u64 n, nr, pfn, i, align = pages;
 
 	while (align & (align - 1))
 		align &= align - 1;
-	for (pfn = ENV_RAM0 / ENV_PAGE; pfn < ENV_RAM1_END / ENV_PAGE; pfn += align) {
-		if (pfn / ENV_PTES == WHOLE_BLOCK / ENV_BLOCK)
-			continue;
-		if (pfn < SCENARIO_END / ENV_PAGE && pfn + pages > SCENARIO_PAGES / ENV_PAGE)
-			continue;
+	nr = (ENV_RAM1_END - ENV_RAM0) / ENV_PAGE / align;
+	for (n = 0; n < nr; n++) {
+		pfn = ENV_RAM0 / ENV_PAGE + (pages < ENV_PTES ? nr - 1 - n : n) * align;
 		for (i = 0; i < pages; i++) {
 			unsigned char *page = spec_page(&spec, pfn + i);
 
-			if (!page || *page != SPEC_HOST)
+			if (!page || *page != SPEC_HOST ||
+			    (pages <= ENV_PTES && for_scenarios(pfn + i)))
 				break;
 		}
 		if (i == pages)

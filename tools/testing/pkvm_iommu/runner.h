@@ -173,9 +173,10 @@ void apart(void);
 /* Pages that EL2 maps, unmaps and looks up at once; aligned. */
 #define PIECE_PAGES	512
 #define PIECE		(PIECE_PAGES * ENV_PAGE)
-/* Pages that scenarios map: these do not give them to the pool. */
+/* Pages that scenarios map. */
 #define SCENARIO_PAGES	(ENV_RAM0 + ENV_SCALE * 0x700000)
 #define SCENARIO_END	(SCENARIO_PAGES + 3 * ENV_PAGE)
+bool for_scenarios(u64 pfn);
 u64 some_pfn(void);
 u64 some_number(u64 max);
 u64 some_iommu(void);
