@@ -163,7 +163,9 @@ int pkvm_iommu_attach(struct iommu_domain *domain, struct device *dev, struct io
 	master_detach(master, fwspec);
 	ret = master_attach(master, fwspec, domain);
 	if (ret) {
-		dev_err(dev, "pkvm_iommu: cannot attach: %d\n", ret);
+		/* If there is no room, a device gets the identity domain, see has_room(). */
+		if (ret != -ENOSPC || !master->pdev->identity)
+			dev_err(dev, "pkvm_iommu: cannot attach: %d\n", ret);
 		/* Attaching to the old domain again needs no memory beyond what it had. */
 		if (old_domain != &pkvm_iommu_blocked_domain)
 			WARN_ON(master_attach(master, fwspec, old_domain));
