@@ -34,7 +34,7 @@ pack() {
 	cp "$BUSYBOX" "$d/bin/busybox"
 	cp "$TOOLS/init" "$d/init"
 	chmod 755 "$d/init"
-	for p in appears devices devlib groups kunit soak status trace vmstart; do
+	for p in appears banks devices devlib groups kunit soak status trace vmstart; do
 		cp "$TOOLS/$p" "$d/bin/"
 		chmod 755 "$d/bin/$p"
 	done

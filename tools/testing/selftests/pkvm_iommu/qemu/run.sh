@@ -493,6 +493,29 @@ device_tree() {
 		fdtput -t x "$dt" /smmuv3@9050000 power-domains 9001 0 ;;
 	reset-bus)		# or reset the bus that it is on
 		fdtput -t x "$dt" / resets 9001 0 ;;
+	smmu-v2 | smmu-v2-*)
+				# an SMMUv2 whose registers are the last MiB of 1 GiB of
+				# memory: they keep what is written, and it translates nothing
+		fdtput -c "$dt" /iommu@7ff00000
+		fdtput -t s "$dt" /iommu@7ff00000 compatible arm,mmu-500
+		[ "$2" != smmu-v2-vendor ] || fdtput -t s "$dt" /iommu@7ff00000 compatible \
+			marvell,ap806-smmu-500 arm,mmu-500
+		fdtput -t x "$dt" /iommu@7ff00000 reg 0 7ff00000 0 10000
+		fdtput -t x "$dt" /iommu@7ff00000 interrupts 0 c8 4 0 c9 4 0 c9 4
+		fdtput -t x "$dt" /iommu@7ff00000 '#global-interrupts' 1
+		fdtput -t x "$dt" /iommu@7ff00000 clocks "$(fdtget -t x "$dt" /apb-pclk phandle)"
+		fdtput -t x "$dt" /iommu@7ff00000 dma-coherent
+		fdtput -t x "$dt" /iommu@7ff00000 '#iommu-cells' 1
+		# The functions of a device have one stream.
+		[ "$2" != smmu-v2-mask ] ||
+			fdtput -t x "$dt" /iommu@7ff00000 stream-match-mask 7
+		fdtput -t x "$dt" /iommu@7ff00000 phandle 9001
+		fdtput -t x "$dt" /pcie@10000000 iommu-map 0 9001 0 10000
+		# IDR0 to IDR2: stage 2 of 40 bits, 16 entries, ids of 16 bits, 8 banks.
+		truncate -s 64K "$dt.regs"
+		printf '\020\137\000\050\010\000\000\040\042\160\000\000' |
+			dd of="$dt.regs" bs=1 seek=32 conv=notrunc 2>/dev/null
+		dt="$dt -device loader,file=$dt.regs,addr=0x7ff00000,force-raw=on" ;;
 	virtio-iommu)		# the devices behind it, which QEMU does not describe
 		fdtput -t x "$dt" /virtio_mmio@a003e00 '#iommu-cells' 1
 		fdtput -t x "$dt" /virtio_mmio@a003e00 phandle 9000

@@ -64,7 +64,7 @@ check_shell() {
 	csh_rc=0
 	for csh in "$TOOLS"/*.sh "$RUNNER"/*.sh "$TOOLS"/init "$TOOLS"/devices "$TOOLS"/kunit \
 		   "$TOOLS"/devlib "$TOOLS"/soak "$TOOLS"/status "$TOOLS"/groups "$TOOLS"/trace \
-		   "$TOOLS"/appears "$TOOLS"/vmstart \
+		   "$TOOLS"/appears "$TOOLS"/banks "$TOOLS"/vmstart \
 		   "$TOOLS"/vfio/vfio; do
 		sh -n "$csh" || csh_rc=1
 	done
