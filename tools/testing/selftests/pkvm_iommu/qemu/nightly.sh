@@ -260,7 +260,7 @@ nightly_rows() {
 		"$TOOLS/run.sh" test trace resume-hotplug sleep sleep-devices || :
 	nightly_row devices "more of devices, storms and stress, and VMs of 52 bits" \
 		"$TOOLS/run.sh" test dma-lazy-a72 nested-devices-a72 nested-map-stress \
-		nested-storm lpa2-pvm || :
+		nested-storm lpa2-pvm smmu-v2-smp4 || :
 	nightly_row vfio "the kernel's selftests/vfio on a virtio-iommu" \
 		"$TOOLS/run.sh" test virtio-vfio || :
 	nightly_row soak "everything at once, $SOAK_MINUTES minutes, and nothing is lost" \
