@@ -445,7 +445,7 @@ void __init pkvm_iommu_finalize(void)
 		 * for MMIO; several times that many rounds are allowed.
 		 */
 		if (ret == -ENOMEM && rounds++ < 1024 + totalram_pages() / SZ_64K)
-			ret = donate_pool(hvc.res[0]);
+			ret = donate_pool(hvc.res[0]) ? -ENOMEM : 0;
 		else if (ret == -EAGAIN)
 			ret = 0;
 		if (ret)
