@@ -257,6 +257,55 @@ check_comments() {
 	[ ! -s "$LOGS/comments" ]
 }
 
+# The tables of messages in pkvm-iommu.rst have an entry for each message of the frontend and of
+# the init modules, and no other. "..." in an entry stands for any text.
+check_messages() {
+	cd "$ROOT" || return 1
+	find drivers/iommu/pkvm -name '*.c' ! -name '*test*' -exec awk '
+		/(pr|dev)_(err|warn)(_probe)?\(|pkvm_iommu_hole\(/ { call = 3 }
+		(call-- > 0 || /^\t\t\[PKVM_IOMMU_REFUSE|refused_for = "|(why\]|res\[0\]\)) : "/ ||
+		 FILENAME ~ /init/ && /return "/) && match($0, /".*"/) {
+			print substr($0, RSTART + 1, RLENGTH - 2)
+			call = 0
+		}' {} + >"$LOGS/messages"
+	awk '
+		FNR == 1 { file++ }
+		file == 1 && /^(Messages of refusal|Other messages)$/ { table = 1; next }
+		file == 1 && /^=====/ { table = 0 }
+		file == 1 && table && /^``/ {
+			n = split($0, head, "``")
+			for (i = 2; i <= n; i += 2)
+				entry[head[i]] = 0
+		}
+		file == 2 {
+			found = 0
+			for (e in entry) {
+				n = split(e, part, " ?[.][.][.] ?")
+				for (i = 1; i <= n && index($0, part[i]); i++)
+					;
+				if (i > n) {
+					entry[e]++
+					found = 1
+				}
+			}
+			# A message of values only is that of its caller.
+			text = $0
+			gsub(/%[^ ]*|\\n/, "", text)
+			if (!found && text ~ /[a-z]/) {
+				print "not in pkvm-iommu.rst: " $0
+				bad = 1
+			}
+		}
+		END {
+			for (e in entry)
+				if (!entry[e]) {
+					print "only in pkvm-iommu.rst: " e
+					bad = 1
+				}
+			exit bad
+		}' Documentation/virt/kvm/arm/pkvm-iommu.rst "$LOGS/messages"
+}
+
 check_rows() {
 	row "calls between the files of the EL2 core run one way" check_one_way || :
 	row "a call upwards in the EL2 core is noticed" check_one_way_fails || :
@@ -275,6 +324,7 @@ check_rows() {
 	row "SPDX tags" check_spdx || :
 	row "no two test files, or configurations, have the same name" check_test_names || :
 	row "comments begin with the thing that they describe" check_comments || :
+	row "every message is in the tables of pkvm-iommu.rst, and no other" check_messages || :
 	row "every attack and mutant belongs to a protection" check_evidence || :
 	row "every mutant changes the file that it breaks" check_mutants || :
 	rm -rf "$LOGS/small" "$LOGS/one-way"
