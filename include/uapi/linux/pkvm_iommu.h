@@ -68,9 +68,10 @@
  *
  *  - -EOPNOTSUPP: x1 names no operation.
  *  - -ENODEV: the layer is not in service. It is in service once
- *    %PKVM_IOMMU_BOOT_SEAL has succeeded, or has failed with -ETIMEDOUT. It is not
- *    after ``pkvm_iommu=off``, without a registered IOMMU, or if the seal failed
- *    for another reason. %PKVM_IOMMU_RECLAIM works in any case.
+ *    %PKVM_IOMMU_BOOT_SEAL has succeeded, or has failed with -ETIMEDOUT, or with -ENODEV
+ *    where there are IOMMUs of the test types. It is not after ``pkvm_iommu=off``, without a
+ *    registered IOMMU, or if the seal failed for another reason. %PKVM_IOMMU_RECLAIM works in
+ *    any case.
  *
  * A call that returns an error has changed nothing that the host or a device could
  * notice. The exceptions are operations that bound the work of one call. They stop
@@ -400,8 +401,9 @@ enum pkvm_iommu_op {
  *
  * Results:
  *
- *  - x2: on success, 1 if the IOMMU has no page tables and does not know all of the
- *    domain's mappings: the stream reaches them only after %PKVM_IOMMU_REPLAY. Else 0.
+ *  - x2: on success, 1 if the IOMMU has no page tables and may not know all of the domain's
+ *    mappings, as after the first attach of the domain: the stream reaches them only after
+ *    %PKVM_IOMMU_REPLAY. Else 0.
  *    On -ENOMEM, the number of pages to give to the pool.
  *
  * Errors:
@@ -486,9 +488,9 @@ enum pkvm_iommu_op {
  *  - -EPERM: not all of the range is memory that the host owns exclusively.
  *  - -EBUSY: a page of the range is mapped in a domain.
  *
- * Context: waits for every IOMMU that has a stream in the identity domain, or that does not
- * translate; and, if a page of the range was unmapped lazily, for those of the domains with
- * lazy unmaps.
+ * Context: waits for every IOMMU that has a stream in the identity domain or in a nested one,
+ * or that does not translate; and, if a page of the range was unmapped lazily, for those of
+ * the domains with lazy unmaps.
  *
  * Example, five pages, and a page that a device has mapped::
  *
@@ -700,7 +702,6 @@ enum pkvm_iommu_op {
  *
  *  - x2: bytes that this call has mapped, from x3 on, also on an error
  *  - x3: on -ENOMEM, the number of pages to give to the pool before the call is repeated.
- *    It can be more than %PKVM_IOMMU_TOPUP_MAX.
  *
  * Errors:
  *
@@ -759,7 +760,6 @@ enum pkvm_iommu_op {
  *
  *  - x2: bytes that this call has mapped, from x3 on, also on an error
  *  - x3: on -ENOMEM, the number of pages to give to the pool before the call is repeated.
- *    It can be more than %PKVM_IOMMU_TOPUP_MAX.
  *
  * Errors:
  *
@@ -1276,7 +1276,8 @@ enum pkvm_iommu_fault_reason {
  * enum pkvm_iommu_info - values that %PKVM_IOMMU_INFO reads
  * @PKVM_IOMMU_INFO_POOL_FREE: unused pages in the pool
  * @PKVM_IOMMU_INFO_POOL_TOTAL: pages that were given to the pool, less those that were reclaimed
- * @PKVM_IOMMU_INFO_SHADOW: pages of the pool that hold the tables of the identity domain
+ * @PKVM_IOMMU_INFO_SHADOW: pages of the pool that hold the tables of the identity domain, and
+ *	the counts of pins
  * @PKVM_IOMMU_INFO_LIMIT: number of bits of the addresses that devices behind the IOMMU in x3 can
  *	use, both physical and I/O virtual: the largest of 32, 36, 39, 40, 42, 44 and 48 that CPU
  *	and IOMMU have

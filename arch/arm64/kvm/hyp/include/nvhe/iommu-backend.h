@@ -226,9 +226,9 @@ struct pkvm_iommu_mapping {
  * @stream_set: with @attach, attach @sid, which is blocked, to @domain; without,
  *	block @sid, which is attached to @domain. The hardware has done so on
  *	return. Called after @stream_prepare. Returns 0, or -EIO if hardware
- *	without page tables refuses the attach, or hardware finds that @sid and an
- *	attached stream stand for the same accesses; -ENOSPC with @scarce. An error changes
- *	nothing. Blocking does not fail. With @permit, @domain is
+ *	without page tables refuses the attach, or hardware cannot match @sid, or
+ *	finds that it and an attached stream stand for the same accesses; -ENOSPC
+ *	with @scarce. An error changes nothing. Blocking does not fail. With @permit, @domain is
  *	always the identity domain, and blocking waits for the accesses under way.
  * @map: only for hardware without page tables: pass @nr new mappings of @domain,
  *	which has a stream of this IOMMU. Returns 0 or -EIO; after -EIO the core calls
@@ -244,7 +244,7 @@ struct pkvm_iommu_mapping {
  *	or of all of @domain, and of domains that are nested in it, if @size is 0. With @leaf,
  *	no entry that points to a table, or leads to a table of a nested domain, has changed.
  *	With @map, forget the mappings in the
- *	range; @size is 0 then only when there is nothing to forget. Without @wait, all
+ *	range; if @size is 0, forget none, although there may be some. Without @wait, all
  *	accesses that used a dropped translation have completed on return. With @wait,
  *	queue the commands and return a ticket for it. Does not fail. Not with @permit.
  * @wait: wait until all accesses that used a translation which the @invalidate of
