@@ -58,6 +58,10 @@ static int __init smmu_v3_probe(struct platform_device *platform)
 		return dev_err_probe(dev, -EINVAL, "#iommu-cells is not 1\n");
 	if (smmu_v3_has_cmdqv(dev))
 		return dev_err_probe(dev, -ENXIO, "pkvm_iommu: cannot isolate: CMDQ-V\n");
+	/* Cavium ThunderX2: EL2 would write where nothing is. With ACPI, REGISTER refuses it. */
+	if (device_property_present(dev, "cavium,cn9900-broken-page1-regspace"))
+		return dev_err_probe(dev, -ENXIO,
+				     "pkvm_iommu: cannot isolate: no second page of registers\n");
 	res = platform_get_resource(platform, IORESOURCE_MEM, 0);
 	if (!res)
 		return dev_err_probe(dev, -EINVAL, "no registers\n");

@@ -489,6 +489,8 @@ device_tree() {
 		dt="$dt -drive if=pflash,unit=1,format=raw,file=$dt.flash" ;;
 	cmdqv)			# an SMMUv3 with more command queues than EL2 knows of
 		fdtput -t s "$dt" /smmuv3@9050000 compatible nvidia,tegra264-smmu arm,smmu-v3 ;;
+	broken-page1)		# an SMMUv3 with the registers of page 1 in page 0
+		fdtput -t x "$dt" /smmuv3@9050000 cavium,cn9900-broken-page1-regspace ;;
 	power-domain)		# the host can switch off the SMMUv3
 		fdtput -t x "$dt" /smmuv3@9050000 power-domains 9001 0 ;;
 	reset-bus)		# or reset the bus that it is on

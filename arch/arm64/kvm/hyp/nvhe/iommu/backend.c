@@ -52,7 +52,7 @@ void __noreturn pkvm_iommu_die(void)
  *
  * Nobody knows whether a device still reaches the page that is about to change its
  * owner. EL2 ends here, so the page never gets its new owner. This is the only
- * panic that can be caused from outside EL2, by an IOMMU that does not respond.
+ * panic of this code that can be caused from outside EL2, by an IOMMU that does not respond.
  *
  * The host turns the BRK into a message, see pkvm_iommu_report_panic(). To do so it
  * takes stage-2 faults, so this function releases the locks that would stop them. If
