@@ -339,8 +339,8 @@ bool boot_all(void)
 			continue;
 		if (ret != -ENOMEM)
 			break;
-		/* Part of the pages that it asks for, often few, in one call or in several. */
-		for (n = 1 + below(below(8) ? 3 : res[1]); n; n -= i) {
+		/* Part of the pages that it asks for, often few, or more; in one call or several. */
+		for (n = below(16) ? 1 + below(below(8) ? 3 : res[1]) : 32; n; n -= i) {
 			i = below(2) ? 1 : n < 32 ? n : 32;
 			pfn = find_range(i);
 			scribble(pfn);
@@ -352,6 +352,8 @@ bool boot_all(void)
 		fail("protected VMs are %s", env_protected_vms() ? "allowed" : "refused");
 	if (env_in_service() != (spec.state == SPEC_SEALED))
 		fail("in service: %d", env_in_service());
+	if (!env_in_service() && (!env_can_suspend() || !env_resume()))
+		fail("without IOMMUs in service, a power-off changes nothing");
 	if (config->expect == OFF && !ret)
 		return false;
 	if (spec.state == SPEC_SEALED)

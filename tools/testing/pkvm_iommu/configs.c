@@ -96,6 +96,9 @@ const struct config configs[] = {
 	  .smmu = { { AT(0x9050000), BIG, .s1 = true, .s2 = true, .coherent = true, .oas = 44 } } },
 	{ .name = "reach40-s1", .ia = 40, .nr = 1, .smmu = { {
 		AT(0x9050000), BIG, .s1 = true, .coherent = true, .oas = 44 } } },
+	{ .name = "reach40-42", .ia = 42, .nr = 2, .smmu = {
+		{ AT(0x9050000), BIG, .s2 = true, .coherent = true, .oas = 40 },
+		{ AT(0x9070000), SMALL, .s2 = true, .coherent = true, .oas = 42 } } },
 	{ .name = "reach42-s1", .ia = 42, .nr = 1, .smmu = { {
 		AT(0x9050000), SMALL, .s1 = true, .oas = 42, .ril = true } } },
 	{ .name = "reach48", .ia = 48, .nr = 1, .scenario = far_apart, .smmu = { {
@@ -286,6 +289,10 @@ const struct config configs[] = {
 	  .why = PKVM_IOMMU_REFUSE_MMIO, .smmu = { {
 		V2AT(0x9050000), .coherent = true, .oas = 40,
 		.v2 = { .banks = 4, .smrs = 8, .overlong = true } } } },
+	{ .name = "refuse-v2-base", .ia = 36, .nr = 1, .expect = REFUSE,
+	  .why = PKVM_IOMMU_REFUSE_MMIO, .smmu = { {
+		V2AT(0x9050800), .coherent = true, .oas = 40,
+		.v2 = { .banks = 4, .smrs = 8 } } } },
 	{ .name = "refuse-v2-banks", .ia = 36, .nr = 1, .expect = REFUSE,
 	  .why = PKVM_IOMMU_REFUSE_MMIO, .smmu = { {
 		V2AT(0x9050000), .coherent = true, .oas = 40, .v2 = { .banks = 17, .smrs = 8 } } } },
