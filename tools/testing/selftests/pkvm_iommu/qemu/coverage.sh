@@ -28,9 +28,9 @@ OBJDUMP=${CROSS_COMPILE}objdump
 
 # Slow configurations that add little: races, disks and networks, other kernels.
 default_configs() {
-	awk -F '|' '/^(#|[ \t]*$)/ { next }
+	awk -F '|' '/^(#|[ \t]*$)|image=/ { next }
 		{ name = $1; gsub(/[ \t]/, "", name) }
-		name ~ /race|devices|smp4|walk-4|el2-debug|kunit|vfio|storm|stress|^pages/ { next }
+		name ~ /race|devices|smp4|walk-4|kunit|vfio|storm|stress/ { next }
 		{ print name }' "$TOOLS/configs"
 	echo demo
 }
